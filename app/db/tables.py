@@ -1,0 +1,290 @@
+"""The ledger's tables. Times are seconds since 1970 UTC by the database's clock; ids sort by time (ULID)."""
+
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+from ulid import ULID
+
+
+def new_id() -> str:
+    """A random id that sorts by the time it was made, so that an id is also a page cursor."""
+    return str(ULID())
+
+
+def _json(**kwargs: Any) -> Any:
+    return Field(sa_column=Column(JSON, nullable=kwargs.pop("nullable", False)), **kwargs)
+
+
+class User(SQLModel, table=True):
+    """Somebody who may sign in or own tokens."""
+
+    __tablename__ = "users"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(unique=True)
+    role: str
+    """viewer, member, admin."""
+    created_at: float
+
+
+class WebSession(SQLModel, table=True):
+    """A signed-in browser."""
+
+    __tablename__ = "sessions"
+    secret_hash: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="users.id", index=True)
+    created_at: float
+    expires_at: float
+
+
+class SigninLink(SQLModel, table=True):
+    """A link that signs a person in once."""
+
+    __tablename__ = "signin_links"
+    secret_hash: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="users.id")
+    expires_at: float
+    used_at: float | None = None
+
+
+class Token(SQLModel, table=True):
+    """A bearer token, kept as a hash."""
+
+    __tablename__ = "tokens"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    user_id: str = Field(foreign_key="users.id", index=True)
+    name: str
+    prefix: str
+    """The first characters, to recognise it by."""
+    secret_hash: str = Field(unique=True)
+    scope: str
+    """read, submit, worker, admin."""
+    created_at: float
+    expires_at: float
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The answer that a POST with this key had."""
+
+    __tablename__ = "idempotency_keys"
+    principal: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: str
+    status: int
+    response: JsonValue = _json()
+    created_at: float = Field(index=True)
+
+
+class Audit(SQLModel, table=True):
+    """Who did what; rows are only ever added."""
+
+    __tablename__ = "audit"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    at: float
+    actor: str
+    action: str
+    subject: str
+    detail: JsonValue = _json(nullable=True, default=None)
+
+
+class Study(SQLModel, table=True):
+    """A baseline and variants, submitted together."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index("ix_studies_state_id", "state", "id"),)
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str
+    owner_id: str = Field(foreign_key="users.id", index=True)
+    state: str
+    """queued, running, done, cancelled; follows from the runs, kept here so that lists can filter."""
+    spec: JsonValue = _json()
+    model: str
+    """Label of the model, for lists."""
+    workload: str
+    device: str
+    effort: str
+    run_count: int
+    created_at: float
+    finished_at: float | None = None
+    cancel_asked_at: float | None = None
+
+
+class Run(SQLModel, table=True):
+    """One variant measured against the baseline at one point. ``app/ledger.py`` alone changes it."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        UniqueConstraint("study_id", "position"),
+        Index("ix_runs_state_device_id", "state", "device_kind", "id"),
+        Index("ix_runs_state_lease", "state", "lease_until"),
+    )
+    id: str = Field(default_factory=new_id, primary_key=True)
+    study_id: str = Field(foreign_key="studies.id")
+    position: int
+    variant: str
+    is_baseline: bool
+    """The null test: baseline against baseline."""
+    point: dict[str, int] = _json()
+    spec: JsonValue = _json()
+    device_kind: str
+    state: str = "queued"
+    """queued, leased, running, cancelling, done, cancelled, quarantined, expired."""
+    outcome: str | None = Field(default=None, index=True)
+    outcome_phase: str | None = None
+    message: str | None = None
+    """Why it ended as it did, for a person."""
+    signal: int | None = None
+    tail: str | None = None
+    token: int = 0
+    """Fencing token: rises with every claim."""
+    attempts: int = 0
+    workers_lost: int = 0
+    infra_errors: int = 0
+    not_before: float
+    """Earliest claim; moves back after a lost worker or an infrastructure error."""
+    queue_until: float
+    """Expires when it was not claimed by then."""
+    lease_until: float = 0.0
+    worker_id: str | None = Field(default=None, foreign_key="workers.id", index=True)
+    device_id: str | None = Field(default=None, foreign_key="devices.id")
+    environment_id: str | None = Field(default=None, foreign_key="environments.id")
+    progress: JsonValue = _json(nullable=True, default=None)
+    notes: JsonValue = _json(nullable=True, default=None)
+    """Notes and unmet criteria of the report: {"notes": [...], "unmet": [...]}."""
+    proofs: JsonValue = _json(nullable=True, default=None)
+    seconds: float | None = None
+    created_at: float
+    hinted_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+class Attempt(SQLModel, table=True):
+    """One claim of a run and how it ended."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("run_id", "token"),)
+    id: str = Field(default_factory=new_id, primary_key=True)
+    run_id: str = Field(foreign_key="runs.id")
+    token: int
+    worker_id: str = Field(foreign_key="workers.id")
+    pid: int | None = None
+    claimed_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    ending: str | None = None
+    """finished, released, infra_error, worker_lost, cancelled."""
+    message: str | None = None
+
+
+class MeasurementRow(SQLModel, table=True):
+    """Summary of one metric in one phase of one arm of a run."""
+
+    __tablename__ = "measurements"
+    __table_args__ = (
+        UniqueConstraint("run_id", "metric", "phase", "arm"),
+        Index("ix_measurements_metric", "metric", "phase", "value"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(foreign_key="runs.id")
+    metric: str
+    phase: str
+    arm: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    n: int
+    effective_n: float | None = None
+
+
+class EffectRow(SQLModel, table=True):
+    """Variant over baseline for one metric in one phase of a run."""
+
+    __tablename__ = "effects"
+    __table_args__ = (
+        UniqueConstraint("run_id", "metric", "phase"),
+        Index("ix_effects_metric", "metric", "phase", "ratio"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(foreign_key="runs.id")
+    metric: str
+    phase: str
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+    pairs: int
+
+
+class SampleRow(SQLModel, table=True):
+    """Raw values of one metric from one process, as little-endian float64 in the order in which they were taken."""
+
+    __tablename__ = "samples"
+    __table_args__ = (Index("ix_samples_run", "run_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(foreign_key="runs.id")
+    metric: str
+    phase: str
+    arm: str
+    pair: int
+    warm_up: bool
+    count: int
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Environment(SQLModel, table=True):
+    """A machine and its software as a run found it; equal environments share a row."""
+
+    __tablename__ = "environments"
+    id: str = Field(primary_key=True)
+    """Digest of the fields."""
+    fields: JsonValue = _json()
+    first_seen_at: float
+
+
+class Worker(SQLModel, table=True):
+    """A process that measures."""
+
+    __tablename__ = "workers"
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(unique=True)
+    host: str
+    pid: int
+    version: str
+    device_id: str = Field(foreign_key="devices.id")
+    first_seen_at: float
+    last_seen_at: float = Field(index=True)
+
+
+class DeviceRow(SQLModel, table=True):
+    """What a worker measures on; holds at most one run at a time."""
+
+    __tablename__ = "devices"
+    id: str = Field(primary_key=True)
+    """Key of the device: host and uuid."""
+    kind: str
+    index: int
+    name: str
+    memory_bytes: int = Field(sa_type=BigInteger)
+    run_id: str | None = None
+    """The run that holds it."""
+    token: int = 0
+    lease_until: float = 0.0
+
+
+class Event(SQLModel, table=True):
+    """What happened to a run, in order; server-sent events replay it."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_study_id", "study_id", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: str = Field(foreign_key="studies.id")
+    run_id: str | None = Field(default=None, foreign_key="runs.id", index=True)
+    kind: str
+    """state, progress, log, study."""
+    data: JsonValue = _json()
+    at: float

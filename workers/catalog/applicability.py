@@ -1,0 +1,149 @@
+"""What fits what: everything about a study that can be refused before it is queued, each with field, reason and choices."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from workers.catalog.declared import closest
+from workers.catalog.model import Model
+from workers.catalog.spec import MAX_RUNS, StudySpec, Variant
+from workers.catalog.technique import DeviceKind, Technique
+from workers.catalog.techniques import TECHNIQUES
+from workers.catalog.workload import Workload
+
+MAX_SWEEP_VALUES = 100
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a spec."""
+
+    field: str
+    """Dotted path into the spec, for example ``variants.2.stack.0``."""
+    code: str
+    message: str
+    hint: str
+    """What would be right: the valid choices, or what to remove."""
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """Everything wrong with a study that its single fields do not show; empty when it can be queued."""
+    return [*_workload(spec), *_evaluation(spec), *_sweep(spec), *_stacks(spec)]
+
+
+def unfit(technique: type[Technique], model: Model, workload: Workload, device: DeviceKind) -> str | None:
+    """Why the technique cannot be used with this model, workload and kind of device; None when it can."""
+    needs = technique.requires
+    if workload.phase not in needs.phases:
+        return f"{technique.title} is for {_list(needs.phases)}; {workload.word} is {workload.phase}."
+    if model.kind not in needs.models:
+        return f"{technique.title} is for {_list(needs.models)} models; {model.label} is a {model.kind} model."
+    if needs.workloads is not None and workload.word not in needs.workloads:
+        return f"{technique.title} acts in {_list(needs.workloads)}; {workload.word} does not use it."
+    if device not in needs.devices:
+        return f"{technique.title} runs on {_list(needs.devices)}, not on {device}."
+    return None
+
+
+def conflict(first: type[Technique], second: type[Technique]) -> str | None:
+    """Why two techniques cannot stand in one stack; None when they can."""
+    if first is second:
+        return f"{first.title} stands in the stack twice."
+    if first.word in second.conflicts or second.word in first.conflicts:
+        return f"{first.title} and {second.title} do not combine."
+    return None
+
+
+def _workload(spec: StudySpec) -> Iterator[Problem]:
+    if spec.model.kind not in spec.workload.models:
+        from workers.catalog.workloads import WORKLOADS
+
+        fitting = [workload.word for workload in WORKLOADS if spec.model.kind in workload.models]
+        yield Problem(
+            "workload",
+            "workload_does_not_fit",
+            f"{spec.workload.title} is for {_list(spec.workload.models)} models; {spec.model.label} is a {spec.model.kind} model.",
+            f"Workloads for this model: {', '.join(fitting)}.",
+        )
+
+
+def _evaluation(spec: StudySpec) -> Iterator[Problem]:
+    if spec.evaluation is not None and not spec.workload.logits:
+        yield Problem(
+            "evaluation",
+            "evaluation_does_not_fit",
+            f"{spec.workload.title} does not run the whole model, so there are no outputs to compare.",
+            "Leave the evaluation out, or choose another workload.",
+        )
+
+
+def _sweep(spec: StudySpec) -> Iterator[Problem]:
+    allowed = spec.workload.sweepable
+    for name, values in spec.sweep.items():
+        field = f"sweep.{name}"
+        if name not in allowed:
+            near = closest(name, allowed)
+            yield Problem(
+                field,
+                "unknown_sweep_field",
+                f"{spec.workload.word} cannot be swept over {name!r}." + (f" Did you mean {near!r}?" if near else ""),
+                f"Fields that can be swept: {', '.join(allowed) or 'none'}.",
+            )
+        elif not 1 <= len(values) <= MAX_SWEEP_VALUES:
+            yield Problem(
+                field, "sweep_size", f"has {len(values)} values.", f"Give 1 to {MAX_SWEEP_VALUES} values for one field."
+            )
+        elif len(set(values)) < len(values):
+            yield Problem(field, "sweep_repeats", "names a value twice.", "Give each value once.")
+        else:
+            yield from _sweep_values(spec.workload, name, values)
+    if spec.size > MAX_RUNS:
+        yield Problem(
+            "sweep",
+            "too_many_runs",
+            f"The study would have {spec.size:,} runs.",
+            f"A study has at most {MAX_RUNS} runs (points times variants, the baseline's null test included).",
+        )
+
+
+def _sweep_values(workload: Workload, name: str, values: tuple[int, ...]) -> Iterator[Problem]:
+    for index, value in enumerate(values):
+        try:
+            type(workload).model_validate(workload.model_dump() | {name: value})
+        except ValidationError as error:
+            yield Problem(
+                f"sweep.{name}.{index}", "out_of_range", error.errors()[0]["msg"], f"{value} is not possible."
+            )
+
+
+def _stacks(spec: StudySpec) -> Iterator[Problem]:
+    yield from _stack("baseline", spec.baseline, spec)
+    for index, variant in enumerate(spec.variants):
+        yield from _stack(f"variants.{index}", variant, spec)
+
+
+def _stack(field: str, variant: Variant, spec: StudySpec) -> Iterator[Problem]:
+    for index, technique in enumerate(variant.stack):
+        reason = unfit(type(technique), spec.model, spec.workload, spec.device)
+        if reason:
+            fitting = [t.word for t in TECHNIQUES if not unfit(t, spec.model, spec.workload, spec.device)]
+            yield Problem(
+                f"{field}.stack.{index}",
+                "technique_does_not_fit",
+                reason,
+                f"Techniques that fit: {', '.join(fitting)}.",
+            )
+    for (i, first), (j, second) in itertools.combinations(enumerate(variant.stack), 2):
+        reason = conflict(type(first), type(second))
+        if reason:
+            yield Problem(
+                f"{field}.stack.{j}",
+                "techniques_conflict",
+                f"In {variant.name!r}: {reason}",
+                f"Remove {second.word} (position {j}) or {first.word} (position {i}); measure them as two variants.",
+            )
+
+
+def _list(words: frozenset[str] | frozenset[DeviceKind]) -> str:
+    return ", ".join(sorted(words))

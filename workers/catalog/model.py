@@ -1,0 +1,62 @@
+"""What one model declares and does: how it is built from a seed or a folder, fed, and read."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from workers.catalog.declared import Declared
+from workers.catalog.technique import LoadOptions, ModelKind
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class Model(Declared):
+    """One architecture with its sizes. ``kind`` decides which workloads and techniques fit."""
+
+    kinds: ClassVar[frozenset[ModelKind]]
+    """The kinds the entry can be; most are one, a folder can hold either."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> ModelKind:
+        """What this instance is: a decoder over tokens, a classifier of images, or of vectors."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """A few words for a table cell, for example "llama tiny"."""
+
+    @abstractmethod
+    def build(self, options: LoadOptions) -> nn.Module:
+        """The model with its weights, on the device, in the dtype asked for.
+
+        Raises:
+            Unsupported: the options or the machine do not allow it; the message says why.
+        """
+
+    @abstractmethod
+    def inputs(self, model: nn.Module, *, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
+        """One batch, unique for its seed, on the model's device.
+
+        Decoders get ``input_ids`` [B, S]; images ``pixel_values`` [B, C, H, W]; vectors ``features`` [B, D]. ``length``
+        is S and is ignored by the others.
+        """
+
+    @abstractmethod
+    def logits(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Scores over the vocabulary [B, S, V] or the classes [B, C]."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Cross-entropy of one training batch, a scalar: next token for decoders, seeded random labels otherwise."""
+
+    def attention_shape(self) -> dict[str, Any] | None:
+        """Heads of one attention layer ({"heads": 8, "kv_heads": 4, "head_dim": 32}); None when there is none."""
+        return None
+
+
+class Unsupported(Exception):
+    """This machine cannot run what was asked; the message is shown on the run."""

@@ -1,0 +1,161 @@
+"""What one technique declares and does: class variables declare, fields are parameters, hooks act.
+
+Hooks run inside a measuring process, in the order in which they stand below, for the techniques of a stack in the order
+of their ``order``. torch is imported inside hooks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from workers.catalog.declared import Declared, Reference
+from workers.catalog.metrics import Metric
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workers.catalog.report import Ran
+
+Phase = Literal["inference", "training"]
+DeviceKind = Literal["cpu", "cuda"]
+ModelKind = Literal["decoder", "image", "vector"]
+Family = Literal["precision", "quantization", "attention", "compile", "cache", "training"]
+
+INFERENCE: frozenset[Phase] = frozenset({"inference"})
+TRAINING: frozenset[Phase] = frozenset({"training"})
+BOTH_PHASES: frozenset[Phase] = frozenset({"inference", "training"})
+ANY_DEVICE: frozenset[DeviceKind] = frozenset({"cpu", "cuda"})
+ANY_MODEL: frozenset[ModelKind] = frozenset({"decoder", "image", "vector"})
+DECODERS: frozenset[ModelKind] = frozenset({"decoder"})
+
+
+class Expectation(NamedTuple):
+    """An effect known from the literature: variant over baseline for one metric, between low and high."""
+
+    metric: Metric
+    low: float
+    high: float
+    source: Reference
+
+
+class Requires(NamedTuple):
+    """What must be there before a technique can be tried at all; checked before anything is queued."""
+
+    phases: frozenset[Phase] = BOTH_PHASES
+    devices: frozenset[DeviceKind] = ANY_DEVICE
+    models: frozenset[ModelKind] = ANY_MODEL
+    workloads: frozenset[str] | None = None
+    """Words of the workloads it makes sense for; None means every one."""
+    packages: tuple[str, ...] = ()
+    """Import names the measuring program needs besides torch; a missing one ends the run ``unsupported``."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is to be built."""
+
+    dtype: str = "float32"
+    """Name of a torch dtype for weights and activations."""
+    attention: str | None = None
+    """transformers' attn_implementation; None leaves its default."""
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What the measuring process sees of its device, for a technique that has to refuse it."""
+
+    kind: DeviceKind
+    name: str
+    capability: tuple[int, int] | None = None
+    """CUDA compute capability; None on a CPU."""
+    cpu_flags: frozenset[str] = frozenset()
+    """Instruction-set flags as the kernel lists them, for example avx512_bf16; empty on other systems."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one observed step showed; ``proof`` judges by it."""
+
+    device: DeviceFacts
+    operators: Mapping[str, int] = field(default_factory=dict)
+    """Calls of each torch operator in one profiled step, for example {"aten::addmm": 24}."""
+    kernels: Mapping[str, int] = field(default_factory=dict)
+    """Calls of each device kernel in one profiled step; empty on a CPU."""
+    matmul_dtypes: Mapping[str, int] = field(default_factory=dict)
+    """Matrix products of one eager step by input dtype, for example {"bfloat16": 24}; empty when compiled."""
+    weight_dtypes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of parameters and buffers by storage dtype after conversion."""
+    modules: Mapping[str, int] = field(default_factory=dict)
+    """Modules by class name after conversion."""
+    weight_classes: Mapping[str, int] = field(default_factory=dict)
+    """Parameters by tensor class name after conversion, for example {"Int8Tensor": 24}."""
+    graphs: int = 0
+    graph_breaks: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the workload noticed about itself, for example {"cache": "DynamicCache", "micro_batches": 4}."""
+
+
+class Verified(NamedTuple):
+    """What ran, in one word of ``report.Ran``, and the sentence that shows it."""
+
+    ran: Ran
+    detail: str
+
+
+class Technique(Declared):
+    """One optimisation with its parameters."""
+
+    discriminator: ClassVar[str] = "technique"
+    family: ClassVar[Family]
+    expected: ClassVar[tuple[Expectation, ...]] = ()
+    requires: ClassVar[Requires] = Requires()
+    conflicts: ClassVar[frozenset[str]] = frozenset()
+    """Words of techniques that cannot stand in the same stack; one side naming the other is enough."""
+    order: ClassVar[int] = 50
+    """Place in a stack; lower acts first (precision 10, attention 20, quantisation 30, training 40, compile 90)."""
+
+    def label(self) -> str:
+        """A few words for a table cell, for example "precision bf16"."""
+        chosen = ", ".join(str(value) for value in self.parameters.values() if value is not None)
+        return f"{self.word} {chosen}".strip()
+
+    def refuses(self, device: DeviceFacts) -> str | None:
+        """Why this device cannot run the technique, found out inside the measuring process; None when it can."""
+        return None
+
+    def environment(self) -> dict[str, str]:
+        """Variables the measuring process starts with."""
+        return {}
+
+    def load_options(self, options: LoadOptions) -> LoadOptions:
+        """How the model is to be built."""
+        return options
+
+    def transform(self, model: nn.Module) -> nn.Module:
+        """Change the loaded model: quantise, wrap. Its time is ``cold_start.convert``."""
+        return model
+
+    def compile(self, model: nn.Module) -> nn.Module:
+        """Hand the finished model to a compiler. Runs after every ``transform``."""
+        return model
+
+    def step_context(self, device: DeviceKind) -> AbstractContextManager[Any]:
+        """Stands around the forward pass (and, in training, the loss) of every step."""
+        return nullcontext()
+
+    def generation_options(self) -> dict[str, Any]:
+        """Keyword arguments for transformers' generate."""
+        return {}
+
+    def training_options(self) -> dict[str, Any]:
+        """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}."""
+        return {}
+
+    def proof(self, evidence: Evidence) -> Verified:
+        """What actually ran. Every technique answers; asked but not run is an error state of the run."""
+        raise NotImplementedError(f"{type(self).__name__} has no proof")

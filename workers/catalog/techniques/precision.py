@@ -1,0 +1,66 @@
+"""Precision: the number format of weights and activations."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from workers.catalog.declared import Reference
+from workers.catalog.metrics import LATENCY, MEMORY_WEIGHTS
+from workers.catalog.technique import DeviceFacts, Evidence, Expectation, LoadOptions, Technique, Verified
+
+BYTES_PER_WEIGHT = Reference(
+    "Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training", "https://arxiv.org/abs/1905.12322"
+)
+MIXED_PRECISION = Reference("Micikevicius et al. 2018, Mixed Precision Training", "https://arxiv.org/abs/1710.03740")
+
+DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+CPU_FLAGS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "amx_fp16", "fphp"}}
+"""Kernel names of the instructions (x86, Arm) without which a CPU computes the format through fp32."""
+
+
+class Precision(Technique):
+    technique: Literal["precision"] = "precision"
+    title = "Precision"
+    summary = "Stores weights and activations in a shorter number format: half the bytes, and faster where the chip has units for it."
+    family = "precision"
+    order = 10
+    expected = (
+        Expectation(MEMORY_WEIGHTS, 0.50, 0.50, BYTES_PER_WEIGHT),
+        Expectation(LATENCY, 0.33, 0.67, MIXED_PRECISION),
+    )
+
+    dtype: Literal["fp32", "tf32", "fp16", "bf16"] = Field(
+        "bf16",
+        description="Number format. tf32 keeps fp32 weights and rounds the inputs of matrix products on the GPU.",
+    )
+
+    def refuses(self, device: DeviceFacts) -> str | None:
+        if self.dtype == "tf32" and (device.capability is None or device.capability < (8, 0)):
+            return f"tf32 needs an NVIDIA GPU of compute capability 8.0 or later; this is {device.name}."
+        return None
+
+    def load_options(self, options: LoadOptions) -> LoadOptions:
+        import dataclasses
+
+        import torch
+
+        if self.dtype in ("fp32", "tf32"):
+            torch.backends.cuda.matmul.fp32_precision = "tf32" if self.dtype == "tf32" else "ieee"
+        return dataclasses.replace(options, dtype=DTYPES[self.dtype])
+
+    def proof(self, evidence: Evidence) -> Verified:
+        wanted = DTYPES[self.dtype]
+        products = dict(evidence.matmul_dtypes)
+        strays = {dtype: calls for dtype, calls in products.items() if dtype != wanted}
+        held = evidence.weight_dtypes.get(wanted, 0)
+        if held == 0:
+            return Verified("fell_back", f"No weight is stored in {wanted}; stored are {dict(evidence.weight_dtypes)}.")
+        if products and sum(strays.values()) > products.get(wanted, 0):
+            return Verified("fell_back", f"Most matrix products ran in another format: {products}.")
+        detail = f"{held:,} bytes of weights in {wanted}; matrix products by input format: {products or 'not seen (compiled)'}."
+        needed = CPU_FLAGS.get(self.dtype)
+        if evidence.device.kind == "cpu" and needed and not needed & evidence.device.cpu_flags:
+            return Verified(
+                "emulated", f"{detail} This CPU has no {self.dtype} instructions; they are computed through fp32."
+            )
+        return Verified("as_asked", detail)

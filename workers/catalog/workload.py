@@ -1,0 +1,107 @@
+"""What one workload declares and does: it prepares a session on a loaded model; the session makes one step of work."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from workers.catalog.declared import Declared
+from workers.catalog.metrics import Metric
+from workers.catalog.model import Model
+from workers.catalog.technique import ANY_MODEL, DeviceKind, ModelKind, Phase, Technique
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Mark = Callable[[str], None]
+"""Called by a session inside a step when a phase of it has just ended, for example mark("forward")."""
+
+
+class Part(NamedTuple):
+    """One timed part of a step: what its time is called, and by what it is divided."""
+
+    phase: str
+    metric: Metric
+    divisor: int = 1
+    """The part's time is divided by this (tokens after the first, for time per output token)."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model ready to work: built, transformed, compiled; with the stack that shaped it."""
+
+    model: nn.Module
+    declared: Model
+    stack: Sequence[Technique]
+    device: DeviceKind
+    seed: int
+
+    def step_context(self) -> AbstractContextManager[Any]:
+        """All step contexts of the stack, entered in order."""
+        from contextlib import ExitStack
+
+        entered = ExitStack()
+        for technique in self.stack:
+            entered.enter_context(technique.step_context(self.device))
+        return entered
+
+    def options(self, hook: str) -> dict[str, Any]:
+        """What a hook of the whole stack returns, merged in order: ``generation_options`` or ``training_options``."""
+        merged: dict[str, Any] = {}
+        for technique in self.stack:
+            merged.update(getattr(technique, hook)())
+        return merged
+
+
+class Session(ABC):
+    """Work that can be repeated: every step does the same amount."""
+
+    @abstractmethod
+    def step(self, mark: Mark) -> None:
+        """One unit of work, from start to end; the probe synchronises the device around it."""
+
+    def between(self) -> None:
+        """Undo what a step left behind (a grown cache), outside the timed region."""
+        return
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the session noticed about itself after at least one step; evidence for proofs."""
+        return {}
+
+
+class Workload(Declared):
+    """What is done with the model."""
+
+    phase: ClassVar[Phase]
+    models: ClassVar[frozenset[ModelKind]] = ANY_MODEL
+    sweepable: ClassVar[tuple[str, ...]] = ()
+    """Fields that a study may sweep over."""
+    logits: ClassVar[bool] = True
+    """Whether the workload runs the whole model, so that outputs can be compared."""
+
+    @abstractmethod
+    def prepare(self, bench: Bench) -> Session:
+        """A session on the loaded model."""
+
+    @property
+    @abstractmethod
+    def main_phase(self) -> str:
+        """What a whole step is called in measurements: prefill, decode, generate, classify, step, attention."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of a step that are timed apart, in the order in which a step marks them; empty for one-part steps."""
+        return ()
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens one step processes; None when it is not about tokens."""
+        return None
+
+    @property
+    def samples(self) -> int | None:
+        """Samples (images, vectors, sequences) one step processes."""
+        return None
