@@ -3,7 +3,7 @@
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 from ulid import ULID
 
@@ -11,6 +11,10 @@ from ulid import ULID
 def new_id() -> str:
     """A random id that sorts by the time it was made, so that an id is also a page cursor."""
     return str(ULID())
+
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on every database; SQLite's INTEGER has them already and numbers rows only under that name."""
 
 
 def _json(**kwargs: Any) -> Any:
@@ -24,7 +28,7 @@ class User(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True)
     name: str = Field(unique=True)
     role: str
-    """viewer, member, admin."""
+    """viewer, member, admin; worker for a machine that measures."""
     created_at: float
 
 
@@ -118,7 +122,7 @@ class Run(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("study_id", "position"),
-        Index("ix_runs_state_device_id", "state", "device_kind", "id"),
+        Index("ix_runs_queue", "state", "device_kind", "study_id", "position"),
         Index("ix_runs_state_lease", "state", "lease_until"),
     )
     id: str = Field(default_factory=new_id, primary_key=True)
@@ -136,11 +140,14 @@ class Run(SQLModel, table=True):
     outcome_phase: str | None = None
     message: str | None = None
     """Why it ended as it did, for a person."""
-    signal: int | None = None
+    signal: int | None = Field(default=None, sa_type=BigInteger)
     tail: str | None = None
     token: int = 0
     """Fencing token: rises with every claim."""
+    result_token: int = 0
+    """Token of the attempt whose report counts; 0 while there is none. Rows of earlier reports stay as history."""
     attempts: int = 0
+    """Claims, without those that their worker gave back."""
     workers_lost: int = 0
     infra_errors: int = 0
     not_before: float
@@ -171,12 +178,14 @@ class Attempt(SQLModel, table=True):
     run_id: str = Field(foreign_key="runs.id")
     token: int
     worker_id: str = Field(foreign_key="workers.id")
-    pid: int | None = None
+    pid: int | None = Field(default=None, sa_type=BigInteger)
     claimed_at: float
     started_at: float | None = None
     ended_at: float | None = None
     ending: str | None = None
     """finished, released, infra_error, worker_lost, cancelled."""
+    outcome: str | None = None
+    """What its report said, if it brought one."""
     message: str | None = None
 
 
@@ -185,11 +194,13 @@ class MeasurementRow(SQLModel, table=True):
 
     __tablename__ = "measurements"
     __table_args__ = (
-        UniqueConstraint("run_id", "metric", "phase", "arm"),
+        UniqueConstraint("run_id", "token", "metric", "phase", "arm"),
         Index("ix_measurements_metric", "metric", "phase", "value"),
     )
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
     run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
     metric: str
     phase: str
     arm: str
@@ -197,7 +208,7 @@ class MeasurementRow(SQLModel, table=True):
     low: float
     high: float
     unit: str
-    n: int
+    n: int = Field(sa_type=BigInteger)
     effective_n: float | None = None
 
 
@@ -206,31 +217,35 @@ class EffectRow(SQLModel, table=True):
 
     __tablename__ = "effects"
     __table_args__ = (
-        UniqueConstraint("run_id", "metric", "phase"),
+        UniqueConstraint("run_id", "token", "metric", "phase"),
         Index("ix_effects_metric", "metric", "phase", "ratio"),
     )
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
     run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
     metric: str
     phase: str
     ratio: float
     low: float
     high: float
     verdict: str
-    pairs: int
+    pairs: int = Field(sa_type=BigInteger)
 
 
 class SampleRow(SQLModel, table=True):
     """Raw values of one metric from one process, as little-endian float64 in the order in which they were taken."""
 
     __tablename__ = "samples"
-    __table_args__ = (Index("ix_samples_run", "run_id"),)
-    id: int | None = Field(default=None, primary_key=True)
+    __table_args__ = (Index("ix_samples_run", "run_id", "token"),)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
     run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
     metric: str
     phase: str
     arm: str
-    pair: int
+    pair: int = Field(sa_type=BigInteger)
     warm_up: bool
     count: int
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -253,7 +268,7 @@ class Worker(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True)
     name: str = Field(unique=True)
     host: str
-    pid: int
+    pid: int = Field(sa_type=BigInteger)
     version: str
     device_id: str = Field(foreign_key="devices.id")
     first_seen_at: float
@@ -267,24 +282,27 @@ class DeviceRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     """Key of the device: host and uuid."""
     kind: str
-    index: int
+    index: int = Field(sa_type=BigInteger)
     name: str
     memory_bytes: int = Field(sa_type=BigInteger)
     run_id: str | None = None
-    """The run that holds it."""
+    """The run that holds it, from its claim to the end of that attempt; its lease is the run's."""
     token: int = 0
-    lease_until: float = 0.0
+    """Of the attempt that holds it."""
 
 
 class Event(SQLModel, table=True):
     """What happened to a run, in order; server-sent events replay it."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_study_id", "study_id", "id"),)
-    id: int | None = Field(default=None, primary_key=True)
+    # Numbers are never given twice: a reader that has seen number N asks for what is above N.
+    __table_args__ = (Index("ix_events_study_id", "study_id", "id"), {"sqlite_autoincrement": True})
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
     study_id: str = Field(foreign_key="studies.id")
     run_id: str | None = Field(default=None, foreign_key="runs.id", index=True)
     kind: str
     """state, progress, log, study."""
     data: JsonValue = _json()
+    size: int = 0
+    """Bytes of log text, so that the log of a run can be kept to its last part."""
     at: float

@@ -39,6 +39,8 @@ def unfit(technique: type[Technique], model: Model, workload: Workload, device: 
         return f"{technique.title} is for {_list(needs.phases)}; {workload.word} is {workload.phase}."
     if model.kind not in needs.models:
         return f"{technique.title} is for {_list(needs.models)} models; {model.label} is a {model.kind} model."
+    if needs.attention and not model.attends:
+        return f"{technique.title} acts on attention layers; {model.title} has none."
     if needs.workloads is not None and workload.word not in needs.workloads:
         return f"{technique.title} acts in {_list(needs.workloads)}; {workload.word} does not use it."
     if device not in needs.devices:
@@ -55,6 +57,11 @@ def conflict(first: type[Technique], second: type[Technique]) -> str | None:
     return None
 
 
+def clash(first: Technique, second: Technique) -> str | None:
+    """Why two techniques with these parameters cannot stand in one stack; None when they can."""
+    return conflict(type(first), type(second)) or first.clashes(second) or second.clashes(first)
+
+
 def _workload(spec: StudySpec) -> Iterator[Problem]:
     if spec.model.kind not in spec.workload.models:
         from workers.catalog.workloads import WORKLOADS
@@ -66,6 +73,8 @@ def _workload(spec: StudySpec) -> Iterator[Problem]:
             f"{spec.workload.title} is for {_list(spec.workload.models)} models; {spec.model.label} is a {spec.model.kind} model.",
             f"Workloads for this model: {', '.join(fitting)}.",
         )
+    elif reason := spec.workload.misfit(spec.model):
+        yield Problem("workload", "workload_does_not_fit", reason, "Choose another model or workload.")
 
 
 def _evaluation(spec: StudySpec) -> Iterator[Problem]:
@@ -134,8 +143,10 @@ def _stack(field: str, variant: Variant, spec: StudySpec) -> Iterator[Problem]:
                 reason,
                 f"Techniques that fit: {', '.join(fitting)}.",
             )
+        else:
+            yield from _sizes(f"{field}.stack.{index}", technique, spec)
     for (i, first), (j, second) in itertools.combinations(enumerate(variant.stack), 2):
-        reason = conflict(type(first), type(second))
+        reason = clash(first, second)
         if reason:
             yield Problem(
                 f"{field}.stack.{j}",
@@ -143,6 +154,18 @@ def _stack(field: str, variant: Variant, spec: StudySpec) -> Iterator[Problem]:
                 f"In {variant.name!r}: {reason}",
                 f"Remove {second.word} (position {j}) or {first.word} (position {i}); measure them as two variants.",
             )
+
+
+def _sizes(field: str, technique: Technique, spec: StudySpec) -> Iterator[Problem]:
+    """At most one problem: the first point of the sweep whose sizes the technique's parameters do not fit."""
+    for point in itertools.islice(spec.points(), MAX_RUNS):
+        try:
+            workload = type(spec.workload).model_validate(spec.workload.model_dump() | point)
+        except ValidationError:
+            continue  # Reported as a problem of the sweep.
+        if reason := technique.misfit(workload):
+            yield Problem(field, "technique_does_not_fit", reason, "Change the technique's or the workload's sizes.")
+            return
 
 
 def _list(words: frozenset[str] | frozenset[DeviceKind]) -> str:

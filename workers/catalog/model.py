@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from workers.catalog.declared import Declared
 from workers.catalog.technique import LoadOptions, ModelKind
@@ -13,11 +13,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class AttentionShape(NamedTuple):
+    """Sizes of one attention layer."""
+
+    heads: int
+    kv_heads: int
+    """Heads of keys and values; fewer than ``heads`` in grouped-query attention."""
+    head_dim: int
+
+
 class Model(Declared):
     """One architecture with its sizes. ``kind`` decides which workloads and techniques fit."""
 
     kinds: ClassVar[frozenset[ModelKind]]
     """The kinds the entry can be; most are one, a folder can hold either."""
+    attends: ClassVar[bool] = False
+    """Whether its layers have attention, so that the attention kernel can be measured in their shape."""
 
     @property
     @abstractmethod
@@ -41,8 +52,8 @@ class Model(Declared):
     def inputs(self, model: nn.Module, *, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
         """One batch, unique for its seed, on the model's device.
 
-        Decoders get ``input_ids`` [B, S]; images ``pixel_values`` [B, C, H, W]; vectors ``features`` [B, D]. ``length``
-        is S and is ignored by the others.
+        Decoders get ``input_ids`` [B, S]; images ``pixel_values`` [B, C, H, W] and vectors ``features`` [B, D], both
+        with ``labels`` [B]. ``length`` is S and is ignored by the others.
         """
 
     @abstractmethod
@@ -51,11 +62,16 @@ class Model(Declared):
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Cross-entropy of one training batch, a scalar: next token for decoders, seeded random labels otherwise."""
+        """Cross-entropy of one training batch, a scalar: next token for decoders, the labels otherwise."""
 
-    def attention_shape(self) -> dict[str, Any] | None:
-        """Heads of one attention layer ({"heads": 8, "kv_heads": 4, "head_dim": 32}); None when there is none."""
-        return None
+    def attention_shape(self, model: nn.Module) -> AttentionShape | None:
+        """Sizes of one attention layer of the built model; None when there is none."""
+        config: Any = getattr(model, "config", None)
+        heads = getattr(config, "num_attention_heads", None)
+        if not isinstance(heads, int):
+            return None
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+        return AttentionShape(heads, getattr(config, "num_key_value_heads", None) or heads, head_dim)
 
 
 class Unsupported(Exception):

@@ -6,7 +6,7 @@ of their ``order``. torch is imported inside hooks only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workers.catalog.report import Ran
+    from workers.catalog.workload import Workload
 
 Phase = Literal["inference", "training"]
 DeviceKind = Literal["cpu", "cuda"]
@@ -30,6 +31,10 @@ BOTH_PHASES: frozenset[Phase] = frozenset({"inference", "training"})
 ANY_DEVICE: frozenset[DeviceKind] = frozenset({"cpu", "cuda"})
 ANY_MODEL: frozenset[ModelKind] = frozenset({"decoder", "image", "vector"})
 DECODERS: frozenset[ModelKind] = frozenset({"decoder"})
+FORWARD_WORKLOADS = frozenset({"prefill", "decode", "generate", "classify"})
+"""Workloads that run the whole model forward only."""
+MODEL_WORKLOADS = FORWARD_WORKLOADS | {"train_step"}
+"""Workloads that run the whole model; a technique that changes its modules acts in no other."""
 
 
 class Expectation(NamedTuple):
@@ -49,6 +54,8 @@ class Requires(NamedTuple):
     models: frozenset[ModelKind] = ANY_MODEL
     workloads: frozenset[str] | None = None
     """Words of the workloads it makes sense for; None means every one."""
+    attention: bool = False
+    """Whether it acts on attention layers, so that a model without them is refused."""
     packages: tuple[str, ...] = ()
     """Import names the measuring program needs besides torch; a missing one ends the run ``unsupported``."""
 
@@ -98,6 +105,8 @@ class Evidence:
     graph_breaks: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the workload noticed about itself, for example {"cache": "DynamicCache", "micro_batches": 4}."""
+    stack: Sequence[Technique] = ()
+    """Every technique of the arm; one may explain what another one sees."""
 
 
 class Verified(NamedTuple):
@@ -121,8 +130,23 @@ class Technique(Declared):
 
     def label(self) -> str:
         """A few words for a table cell, for example "precision bf16"."""
-        chosen = ", ".join(str(value) for value in self.parameters.values() if value is not None)
-        return f"{self.word} {chosen}".strip()
+        words = (
+            name.replace("_", " ") if value is True else str(value)
+            for name, value in self.parameters.items()
+            if value is not None and value is not False
+        )
+        return f"{self.word} {', '.join(words)}".strip()
+
+    def clashes(self, other: Technique) -> str | None:
+        """Why these parameters cannot stand in one stack with those of another technique; None when they can.
+
+        For conflicts that hang on parameters; those between whole techniques are ``conflicts``.
+        """
+        return None
+
+    def misfit(self, workload: Workload) -> str | None:
+        """Why these parameters cannot be used with this workload's sizes; None when they can."""
+        return None
 
     def refuses(self, device: DeviceFacts) -> str | None:
         """Why this device cannot run the technique, found out inside the measuring process; None when it can."""
@@ -155,6 +179,10 @@ class Technique(Declared):
     def training_options(self) -> dict[str, Any]:
         """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}."""
         return {}
+
+    def product_dtypes(self) -> frozenset[str]:
+        """Formats in which the technique has matrix products computed, whatever the weights are stored in."""
+        return frozenset()
 
     def proof(self, evidence: Evidence) -> Verified:
         """What actually ran. Every technique answers; asked but not run is an error state of the run."""

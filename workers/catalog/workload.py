@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 Mark = Callable[[str], None]
-"""Called by a session inside a step when a phase of it has just ended, for example mark("forward")."""
+"""Called by a session inside a step when a phase of it has just ended, for example mark("forward").
+
+A phase that a step goes through several times (forward of every micro-batch) is marked each time; its times add up.
+"""
 
 
 class Part(NamedTuple):
@@ -82,9 +85,17 @@ class Workload(Declared):
     logits: ClassVar[bool] = True
     """Whether the workload runs the whole model, so that outputs can be compared."""
 
+    def misfit(self, model: Model) -> str | None:
+        """Why the workload cannot use this model although its kind fits; None when it can."""
+        return None
+
     @abstractmethod
     def prepare(self, bench: Bench) -> Session:
-        """A session on the loaded model."""
+        """A session on the loaded model.
+
+        Raises:
+            Unsupported: the model cannot do what the sizes ask for; the message says why.
+        """
 
     @property
     @abstractmethod

@@ -32,6 +32,8 @@ class Divergence(Evaluation):
         import torch
 
         rows: list[np.ndarray] = []
+        training = bench.model.training
+        bench.model.eval()
         length = min(64, self.items)
         per_batch = length if bench.declared.kind == "decoder" else 8
         with torch.inference_mode(), bench.step_context():
@@ -44,6 +46,7 @@ class Divergence(Evaluation):
                 )
                 scores = bench.declared.logits(bench.model, batch).float().log_softmax(-1)
                 rows.append(scores.flatten(0, -2).cpu().numpy())
+        bench.model.train(training)
         return np.concatenate(rows)[: self.items]
 
     def score(self, baseline: np.ndarray, candidate: np.ndarray) -> Mapping[str, np.ndarray]:

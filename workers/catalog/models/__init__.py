@@ -5,9 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from workers.catalog.model import Model
+from workers.catalog.models.folder import Folder
+from workers.catalog.models.hub import Hub
 from workers.catalog.models.llama import Llama
 from workers.catalog.models.mlp import Mlp
+from workers.catalog.models.resnet import Resnet
+from workers.catalog.models.vit import Vit
 
-AnyModel = Annotated[Llama | Mlp, Field(discriminator="name")]
-MODELS: tuple[type[Model], ...] = (Llama, Mlp)
+AnyModel = Annotated[Llama | Vit | Resnet | Mlp | Folder | Hub, Field(discriminator="name")]
+MODELS: tuple[type[Model], ...] = (Llama, Vit, Resnet, Mlp, Folder, Hub)
 BY_WORD: dict[str, type[Model]] = {model.word: model for model in MODELS}

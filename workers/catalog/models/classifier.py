@@ -13,16 +13,21 @@ def noise(model: nn.Module, shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Standard normal samples of the shape, unique for the seed, in the model's dtype on its device."""
     import torch
 
-    weight = next(model.parameters())
-    dtype = weight.dtype if weight.is_floating_point() else torch.float32
+    # Quantised weights are integers; those left alone tell the format of activations.
+    weight = next(weight for weight in model.parameters() if weight.is_floating_point())
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator).to(device=weight.device, dtype=dtype)
+    return torch.randn(shape, generator=generator).to(device=weight.device, dtype=weight.dtype)
 
 
-def loss(scores: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy against labels that cycle through the classes, a scalar. ``scores`` is [B, C]."""
+def labels(model: nn.Module, batch_size: int, classes: int) -> torch.Tensor:
+    """Labels [B] that cycle through the classes, on the model's device."""
     import torch
+
+    return torch.arange(batch_size, device=next(model.parameters()).device) % classes
+
+
+def loss(scores: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy, a scalar. ``scores`` is [B, C], ``wanted`` the labels [B]."""
     from torch.nn import functional
 
-    labels = torch.arange(scores.shape[0], device=scores.device) % scores.shape[1]
-    return functional.cross_entropy(scores.float(), labels)
+    return functional.cross_entropy(scores.float(), wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -44,6 +44,7 @@ class Llama(Model):
     title = "Llama decoder"
     summary = "Decoder with grouped-query attention, rotary positions and gated MLPs; weights from a seed."
     kinds = frozenset({"decoder"})
+    attends = True
 
     preset: Literal["tiny", "30m", "125m", "1b", "3b", "8b", "70b"] = Field(
         "tiny", description="Size; tiny has 5 million parameters, 1b to 70b have the shapes of Llama 3."
@@ -86,7 +87,3 @@ class Llama(Model):
 
     def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return decoder.loss(model, batch)
-
-    def attention_shape(self) -> dict[str, Any]:
-        shape = PRESETS[self.preset]
-        return {"heads": shape.heads, "kv_heads": shape.kv_heads, "head_dim": shape.hidden // shape.heads}

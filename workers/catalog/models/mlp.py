@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Mlp(Model):
     name: Literal["mlp"] = "mlp"
     title = "MLP"
-    summary = "Fully connected layers with GELU between them; weights from a seed."
+    summary = "Fully connected layers with layer norm and GELU; weights from a seed."
     kinds = frozenset({"vector"})
 
     width: int = Field(256, ge=8, le=65_536, description="Units of every hidden layer, and features of one sample.")
@@ -39,17 +39,35 @@ class Mlp(Model):
     def _construct(self) -> nn.Module:
         from torch import nn
 
-        blocks: list[nn.Module] = []
-        for _ in range(self.layers):
-            blocks += [nn.Linear(self.width, self.width), nn.GELU()]
-        return nn.Sequential(*blocks, nn.Linear(self.width, self.classes))
+        width, layers, classes = self.width, self.layers, self.classes
+
+        class Perceptron(nn.Module):
+            """A module of its own: torch.compile passes over a bare nn.Sequential."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.blocks = nn.ModuleList(
+                    nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU()) for _ in range(layers)
+                )
+                self.head = nn.Linear(width, classes)
+
+            def forward(self, features: torch.Tensor) -> torch.Tensor:
+                for block in self.blocks:
+                    features = block(features)
+                scores: torch.Tensor = self.head(features)
+                return scores
+
+        return Perceptron()
 
     def inputs(self, model: nn.Module, *, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
-        return {"features": classifier.noise(model, (batch_size, self.width), seed)}
+        return {
+            "features": classifier.noise(model, (batch_size, self.width), seed),
+            "labels": classifier.labels(model, batch_size, self.classes),
+        }
 
     def logits(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         scores: torch.Tensor = model(batch["features"])
         return scores
 
     def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return classifier.loss(self.logits(model, batch))
+        return classifier.loss(self.logits(model, batch), batch["labels"])

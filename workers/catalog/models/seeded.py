@@ -43,7 +43,10 @@ def build(construct: Callable[[], nn.Module], options: LoadOptions) -> nn.Module
         tie()
     for module in model.modules():
         for key, buffer in list(module.named_buffers(recurse=False)):
-            module._buffers[key] = buffer.to(options.device)
+            # Saved buffers (batch norm's statistics) follow the weights' format, as when a checkpoint is loaded in it;
+            # the others (rotary frequencies) are computed in fp32 and stay.
+            follows = buffer.is_floating_point() and key not in module._non_persistent_buffers_set
+            module._buffers[key] = buffer.to(options.device, dtype if follows else buffer.dtype)
     return model.eval()
 
 

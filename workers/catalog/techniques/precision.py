@@ -1,12 +1,17 @@
 """Precision: the number format of weights and activations."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY, MEMORY_WEIGHTS
 from workers.catalog.technique import DeviceFacts, Evidence, Expectation, LoadOptions, Technique, Verified
+
+if TYPE_CHECKING:
+    from workers.catalog.workload import Workload
 
 BYTES_PER_WEIGHT = Reference(
     "Kalamkar et al. 2019, A Study of BFLOAT16 for Deep Learning Training", "https://arxiv.org/abs/1905.12322"
@@ -34,6 +39,13 @@ class Precision(Technique):
         description="Number format. tf32 keeps fp32 weights and rounds the inputs of matrix products on the GPU.",
     )
 
+    def misfit(self, workload: Workload) -> str | None:
+        if self.dtype == "fp16" and workload.phase == "training":
+            return (
+                "fp16 weights cannot be trained: AdamW's update divides by zero in that range. Use autocast, or bf16."
+            )
+        return None
+
     def refuses(self, device: DeviceFacts) -> str | None:
         if self.dtype == "tf32" and (device.capability is None or device.capability < (8, 0)):
             return f"tf32 needs an NVIDIA GPU of compute capability 8.0 or later; this is {device.name}."
@@ -51,11 +63,12 @@ class Precision(Technique):
     def proof(self, evidence: Evidence) -> Verified:
         wanted = DTYPES[self.dtype]
         products = dict(evidence.matmul_dtypes)
-        strays = {dtype: calls for dtype, calls in products.items() if dtype != wanted}
+        expected = {wanted}.union(*(technique.product_dtypes() for technique in evidence.stack))
+        strays = {dtype: calls for dtype, calls in products.items() if dtype not in expected}
         held = evidence.weight_dtypes.get(wanted, 0)
         if held == 0:
             return Verified("fell_back", f"No weight is stored in {wanted}; stored are {dict(evidence.weight_dtypes)}.")
-        if products and sum(strays.values()) > products.get(wanted, 0):
+        if products and sum(strays.values()) > sum(products.values()) / 2:
             return Verified("fell_back", f"Most matrix products ran in another format: {products}.")
         detail = f"{held:,} bytes of weights in {wanted}; matrix products by input format: {products or 'not seen (compiled)'}."
         needed = CPU_FLAGS.get(self.dtype)

@@ -1,0 +1,143 @@
+"""What every call of the API shares: strict bodies, who may call, and answers that are given once."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, JsonValue
+from sqlmodel import Session
+
+from app import security
+from app.db.session import Database
+from app.errors import Invalid, ProblemDocument, answer
+from app.idempotency import act_once, once
+from app.reaper import Reaper
+from app.security import Principal, Scope
+from app.strictjson import strict_json
+from app.validation import explain
+from workers.catalog.applicability import Problem
+
+
+class _StrictRequest(Request):
+    """A request whose JSON is read strictly. What a worker sends may hold what a program wrote, NUL included."""
+
+    async def json(self) -> Any:
+        principal: Principal | None = self.state.principal
+        return strict_json(await self.body(), nul=principal is not None and principal.scope == "worker")
+
+
+class StrictRoute(APIRoute):
+    """A route whose body is read strictly and whose refusals name fields."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        model = self.body_field.field_info.annotation if self.body_field is not None else None
+
+        async def strict(request: Request) -> Response:
+            try:
+                return await handle(_StrictRequest(request.scope, request.receive))
+            except RequestValidationError as error:
+                return answer(request, invalid_request(error, model))
+
+        return strict
+
+
+def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
+    """What the framework found wrong with a request.
+
+    Args:
+        error: its errors, in the body and outside of it.
+        model: what the body should have been.
+    """
+    inside = [{**one, "loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
+    outside = [one for one in error.errors() if one["loc"][0] != "body"]
+    found = [
+        Problem(str(one["loc"][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "")
+        for one in outside
+    ]
+    found += explain(inside, error.body, model)  # type: ignore[arg-type]
+    return invalid(found)
+
+
+def invalid(found: list[Problem]) -> Invalid:
+    """A refusal that names every field that is wrong."""
+    first = f"{found[0].field} {found[0].message}" if found[0].field else f"The body {found[0].message}"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Invalid(f"{first}{more}", problems=found)
+
+
+def _caller(scope: Scope) -> Any:
+    def check(request: Request) -> Principal:
+        return security.needs(request.state.principal, scope)
+
+    check.__name__ = f"needs_{scope}"
+    return Depends(check)
+
+
+Reader = Annotated[Principal, _caller("read")]
+Submitter = Annotated[Principal, _caller("submit")]
+WorkerCaller = Annotated[Principal, _caller("worker")]
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _reaper(request: Request) -> Reaper:
+    reaper: Reaper = request.app.state.reaper
+    return reaper
+
+
+Ledger = Annotated[Database, Depends(_database)]
+Waking = Annotated[Reaper, Depends(_reaper)]
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="1 to 255 characters; the same request with the same key acts once."),
+]
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDocument, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 403, 404, 409, 413, 415, 422)
+}
+"""What each route may answer besides; for the API's description."""
+
+
+def reply_once(
+    request: Request,
+    database: Database,
+    caller: Principal,
+    key: str | None,
+    act: Callable[[Session], tuple[int, BaseModel]],
+) -> Response:
+    """Act in one write transaction, once for each key, and answer after the commit.
+
+    Args:
+        request: what was sent.
+        database: where to act.
+        caller: whose keys they are.
+        key: the Idempotency-Key, if one was sent.
+        act: does the work; returns status and body.
+
+    Raises:
+        BadIdempotencyKey: the key is empty or too long.
+        KeyReused: it came with another request before.
+    """
+    identity = once(caller.user_id, key, request.method, request.url.path, request.state.body)
+
+    def dumped(session: Session) -> tuple[int, JsonValue]:
+        status, body = act(session)
+        return status, json.loads(body.model_dump_json())
+
+    with database.writing() as session:
+        answered = act_once(session, identity, lambda: dumped(session))
+    reply = JSONResponse(answered.body, answered.status)
+    if answered.replayed:
+        reply.headers["Idempotency-Replayed"] = "true"
+    if answered.status == 201 and isinstance(answered.body, dict):
+        reply.headers["Location"] = f"{request.url.path}/{answered.body['id']}"
+    return reply

@@ -1,0 +1,98 @@
+"""Runs: read, cancel and run again for people; claim, start, beat, finish and release for workers."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from app import ledger, orders, presentation, submission
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller, reply_once
+from app.api.studies import own
+from app.db import queries
+from app.presentation import RunDetail
+from workers.catalog.lease import Beat, Claim, Finish, Granted, Pulse, Release, Start
+
+router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute, responses=REFUSALS)
+
+
+class Ended(BaseModel):
+    """What became of a run."""
+
+    state: Literal["queued", "done", "cancelled", "quarantined", "expired"]
+
+
+@router.get("/{run_id}")
+def read_run(run_id: str, caller: Reader, database: Ledger) -> RunDetail:
+    """A run with its figures, raw samples, attempts and log."""
+    with database.reading() as session:
+        return presentation.run_detail(session, run_id)
+
+
+@router.post("/{run_id}/cancel", response_model=RunDetail)
+def cancel(run_id: str, request: Request, caller: Submitter, database: Ledger, key: Key = None) -> Response:
+    """Cancel a run. Asking again changes nothing."""
+
+    def act(session: Session) -> tuple[int, RunDetail]:
+        own(queries.study(session, queries.run(session, run_id).study_id), caller)
+        orders.cancel_run(session, run_id)
+        submission.audit(session, caller.name, "cancel", run_id)
+        return 200, presentation.run_detail(session, run_id)
+
+    return reply_once(request, database, caller, key, act)
+
+
+@router.post("/{run_id}/retry", response_model=RunDetail)
+def retry(
+    run_id: str, request: Request, caller: Submitter, database: Ledger, reaper: Waking, key: Key = None
+) -> Response:
+    """Measure a run again that has ended. Its earlier figures stay stored but no longer count."""
+
+    def act(session: Session) -> tuple[int, RunDetail]:
+        own(queries.study(session, queries.run(session, run_id).study_id), caller)
+        orders.retry(session, run_id, as_admin=caller.is_admin)
+        submission.audit(session, caller.name, "retry", run_id)
+        return 200, presentation.run_detail(session, run_id)
+
+    reply = reply_once(request, database, caller, key, act)
+    reaper.wake()
+    return reply
+
+
+@router.post("/{run_id}/claim")
+def claim(run_id: str, paper: Claim, caller: WorkerCaller, database: Ledger) -> Granted:
+    """Take a queued run."""
+    with database.writing() as session:
+        return ledger.claim(session, run_id, paper.worker)
+
+
+@router.post("/{run_id}/start")
+def start(run_id: str, paper: Start, caller: WorkerCaller, database: Ledger) -> Pulse:
+    """Say that the measuring program runs."""
+    with database.writing() as session:
+        return ledger.start(session, run_id, paper)
+
+
+@router.post("/{run_id}/beat")
+def beat(run_id: str, paper: Beat, caller: WorkerCaller, database: Ledger) -> Pulse:
+    """Keep a run, and say how far it is."""
+    with database.writing() as session:
+        return ledger.beat(session, run_id, paper)
+
+
+@router.post("/{run_id}/finish")
+def finish(run_id: str, paper: Finish, caller: WorkerCaller, database: Ledger, reaper: Waking) -> Ended:
+    """Bring a run's report."""
+    with database.writing() as session:
+        state = ledger.finish(session, run_id, paper)
+    reaper.wake()
+    return Ended.model_validate({"state": state})
+
+
+@router.post("/{run_id}/release")
+def release(run_id: str, paper: Release, caller: WorkerCaller, database: Ledger, reaper: Waking) -> Ended:
+    """Give a run back without a report."""
+    with database.writing() as session:
+        state = ledger.release(session, run_id, paper)
+    reaper.wake()
+    return Ended.model_validate({"state": state})

@@ -1,0 +1,179 @@
+"""Studies: submit, list, read, follow, cancel, and check a spec without storing it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from app import orders, presentation, submission
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, invalid, reply_once
+from app.db import queries
+from app.db.session import Database
+from app.db.tables import Event, Study
+from app.errors import FieldError, NotAllowed
+from app.presentation import Listing, StudyDetail, StudySummary
+from app.security import Principal
+from app.validation import explain
+from workers.catalog.applicability import Problem, problems
+from workers.catalog.spec import Effort, StudySpec
+
+router = APIRouter(prefix="/studies", tags=["studies"], route_class=StrictRoute, responses=REFUSALS)
+
+STREAM_S = 600.0
+"""A stream ends after this long; browsers open the next one where it ended."""
+POLL_S = 1.0
+_EFFORTS: tuple[Effort, ...] = ("quick", "standard", "thorough")
+
+
+class Estimated(BaseModel):
+    """How long a study would take, judged by earlier runs."""
+
+    low: float
+    """Seconds, if every run takes as long as the quickest one like it."""
+    high: float
+    like: int
+    """How many earlier runs this comes from."""
+    same_model: bool
+    """Whether they were of this model and workload, or only of this kind of device."""
+
+
+class Checked(BaseModel):
+    """What would become of a spec."""
+
+    ok: bool
+    problems: list[FieldError]
+    runs: int | None
+    """How many runs it asks for; null when it cannot be read."""
+    seconds: dict[Effort, Estimated | None]
+    """By effort; null while no run like these has been measured here."""
+
+
+@router.post("", status_code=201, response_model=StudyDetail)
+def submit(
+    spec: StudySpec, request: Request, caller: Submitter, database: Ledger, reaper: Waking, key: Key = None
+) -> Response:
+    """Store a study and queue its runs. 201 means that it is stored for good."""
+
+    def act(session: submission.Session) -> tuple[int, StudyDetail]:
+        study = submission.submit(session, spec, caller.user_id, caller.name)
+        return 201, presentation.study_detail(session, study.id)
+
+    reply = reply_once(request, database, caller, key, act)
+    reaper.wake()
+    return reply
+
+
+@router.post("/check")
+def check(spec: Annotated[JsonValue, Body()], caller: Reader, database: Ledger) -> Checked:
+    """Say what is wrong with a spec, how many runs it asks for and how long they may take. Nothing is stored."""
+    found: list[Problem]
+    try:
+        read = StudySpec.model_validate(spec)
+    except ValidationError as error:
+        found = explain(error.errors(include_url=False), spec, StudySpec)
+        return Checked(ok=False, problems=_fields(found), runs=None, seconds={})
+    found = problems(read)
+    if found:
+        return Checked(ok=False, problems=_fields(found), runs=read.size, seconds={})
+    with database.reading() as session:
+        estimates = {effort: submission.estimate(session, read, effort) for effort in _EFFORTS}
+    seconds = {
+        effort: Estimated.model_validate(estimate._asdict()) if estimate else None
+        for effort, estimate in estimates.items()
+    }
+    return Checked(ok=True, problems=[], runs=read.size, seconds=seconds)
+
+
+@router.get("")
+def list_studies(
+    caller: Reader,
+    database: Ledger,
+    state: Literal["queued", "running", "done", "cancelled"] | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Listing[StudySummary]:
+    """Studies, newest first."""
+    with database.reading() as session:
+        return presentation.studies(session, state=state, cursor=cursor, limit=limit)
+
+
+@router.get("/{study_id}")
+def read_study(study_id: str, caller: Reader, database: Ledger) -> StudyDetail:
+    """A study with its runs, their measurements and effects."""
+    with database.reading() as session:
+        return presentation.study_detail(session, study_id)
+
+
+@router.post("/{study_id}/cancel")
+def cancel(
+    study_id: str, request: Request, caller: Submitter, database: Ledger, reaper: Waking, key: Key = None
+) -> StudyDetail:
+    """Cancel what is left of a study. Asking again changes nothing."""
+
+    def act(session: submission.Session) -> tuple[int, StudyDetail]:
+        own(queries.study(session, study_id), caller)
+        orders.cancel_study(session, study_id)
+        submission.audit(session, caller.name, "cancel", study_id)
+        return 200, presentation.study_detail(session, study_id)
+
+    return reply_once(request, database, caller, key, act)  # type: ignore[return-value]
+
+
+def own(study: Study, caller: Principal) -> None:
+    """Let only its owner and administrators change a study.
+
+    Raises:
+        NotAllowed: it belongs to somebody else.
+    """
+    if not caller.is_admin and study.owner_id != caller.user_id:
+        raise NotAllowed("The study belongs to somebody else; its owner or an administrator may change it.")
+
+
+def _followed(study_id: str, database: Ledger, caller: Reader) -> Study:
+    with database.reading() as session:
+        return queries.study(session, study_id)
+
+
+@router.get("/{study_id}/events", response_class=EventSourceResponse)
+async def follow(
+    study: Annotated[Study, Depends(_followed)],
+    request: Request,
+    database: Ledger,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="Number of the last event that was seen.")] = 0,
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """What happens to the study's runs: first what happened since the last event seen, then live.
+
+    Kinds: ``state`` of a run, ``progress``, ``log`` lines, ``study`` state. The stream ends when the study has ended.
+    """
+    last = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    last = min(last, 2**63 - 1)
+    end = time.monotonic() + STREAM_S
+    while time.monotonic() < end and not request.app.state.is_stopping():
+        found, state = await run_in_threadpool(_news, database, study.id, last)
+        for event in found:
+            assert event.id is not None
+            last = event.id
+            yield ServerSentEvent(data=event.data, event=event.kind, id=str(event.id))
+        if found:
+            continue
+        if state in ("done", "cancelled"):
+            # Without a number, so that whoever connects again gets it again and knows to stop.
+            yield ServerSentEvent(data={"study": study.id, "state": state}, event="study")
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def _news(database: Database, study_id: str, last: int) -> tuple[Sequence[Event], str]:
+    with database.reading() as session:
+        found = queries.study_events(session, study_id, last)
+        return found, queries.study(session, study_id).state
+
+
+def _fields(found: list[Problem]) -> list[FieldError]:
+    return [FieldError(field=one.field, code=one.code, message=one.message, hint=one.hint) for one in found]

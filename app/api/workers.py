@@ -1,0 +1,58 @@
+"""Workers: announce, list, and how much there is to do."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from app import ledger, presentation
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, Waking, WorkerCaller
+from app.db import queries
+from app.presentation import Listing, ShownWorker
+from workers.catalog.lease import Announcement
+
+router = APIRouter(prefix="/workers", tags=["workers"], route_class=StrictRoute, responses=REFUSALS)
+
+
+class Announced(BaseModel):
+    """The worker is known."""
+
+    worker: str
+    """Its id."""
+
+
+class Work(BaseModel):
+    """What waits for a worker."""
+
+    queued: int
+    """Runs that it could claim now."""
+
+
+@router.post("")
+def announce(paper: Announcement, caller: WorkerCaller, database: Ledger, reaper: Waking) -> Announced:
+    """Say that a worker is there; again every few seconds while it is."""
+    with database.writing() as session:
+        worker_id = ledger.announce(session, paper)
+    reaper.wake()
+    return Announced(worker=worker_id)
+
+
+@router.get("")
+def list_workers(
+    caller: Reader,
+    database: Ledger,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Listing[ShownWorker]:
+    """Workers, newest first."""
+    with database.reading() as session:
+        return presentation.workers(session, cursor=cursor, limit=limit)
+
+
+@router.get("/{worker_id}/work")
+def work(worker_id: str, caller: WorkerCaller, database: Ledger) -> Work:
+    """How many runs a worker could claim now."""
+    with database.reading() as session:
+        worker = queries.worker(session, worker_id)
+        device = queries.devices(session, [worker.device_id])[worker.device_id]
+        return Work(queued=queries.queued_for(session, device.kind))

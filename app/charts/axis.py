@@ -1,0 +1,90 @@
+"""Axes of a chart: unit, range and ticks for a set of readings."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from app.charts.units import digits, scale
+from app.comparison import Quantity, Scale
+from app.pareto import Reading
+
+LOG_FROM = 16.0
+"""Largest over smallest value from which an axis is logarithmic."""
+FAINT = "var(--chart-grid)"
+INK = "var(--ink-2)"
+
+
+class Axis(NamedTuple):
+    """One axis, ready to place readings on."""
+
+    title: str
+    divisor: float
+    """Base units in one unit of the axis."""
+    log: bool
+    low: float
+    """Ends in the axis's unit, padded."""
+    high: float
+
+    def at(self, value: float) -> float:
+        """A base-unit value on the axis."""
+        return value / self.divisor
+
+    def share(self, value: float) -> float:
+        """Where a base-unit value lies between the ends, 0 to 1."""
+        low, high, here = self.low, self.high, self.at(value)
+        if self.log:
+            low, high, here = math.log10(low), math.log10(high), math.log10(here)
+        return (here - low) / (high - low)
+
+    def layout(self, **more: Any) -> dict[str, Any]:
+        """Plotly's description of the axis."""
+        drawn: dict[str, Any] = {
+            "title": {"text": self.title, "font": {"size": 13, "color": INK}, "standoff": 12},
+            "gridcolor": FAINT,
+            "linecolor": "var(--chart-line)",
+            "zeroline": False,
+            "showline": True,
+            "ticks": "outside",
+            "ticklen": 4,
+            "tickcolor": "var(--chart-line)",
+            "tickfont": {"size": 12, "color": INK},
+            "automargin": True,
+        }
+        if self.log:
+            values = ticks(self.low, self.high)
+            drawn |= {
+                "type": "log",
+                "range": [math.log10(self.low), math.log10(self.high)],
+                "tickvals": values,
+                "ticktext": [digits(value, 1) for value in values],
+            }
+        else:
+            drawn |= {"range": [self.low, self.high], "nticks": 7}
+        return drawn | more
+
+
+def axis(quantity: Quantity, readings: Sequence[Reading], on: Scale) -> Axis:
+    """An axis on which all readings and their intervals have room."""
+    low = min(reading.low for reading in readings)
+    high = max(reading.high for reading in readings)
+    chosen = scale(quantity.unit, max(abs(low), abs(high))) if on == "measured" else None
+    divisor = chosen.divisor if chosen else 1.0
+    unit = (chosen.unit if chosen else "× baseline").strip()
+    title = f"{quantity.title} ({unit})" if unit else quantity.title
+    if quantity.better != "neither":
+        title += f" · {quantity.better} is better"
+    low, high = low / divisor, high / divisor
+    if low > 0 and high / low >= LOG_FROM:
+        return Axis(title, divisor, True, low / 1.35, high * 1.35)
+    span = high - low
+    room = span * 0.12 if span > 0 else abs(high) * 0.1 or 1.0
+    bottom = 0.0 if low >= 0 and low < 0.6 * high else low - room
+    return Axis(title, divisor, False, bottom if low < 0 else max(0.0, bottom), high + room)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of every power of ten between two positive values; powers of ten alone over more than three of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [value for value in found if low <= value <= high]

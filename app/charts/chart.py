@@ -1,0 +1,117 @@
+"""What one chart declares: its name, the question it answers, and the pure function that makes its Plotly figure.
+
+Figures are plain dictionaries. Colours are written as CSS variables (``var(--family-cache)``), which the page resolves,
+so that a change of theme needs no new figure. Every text that came from a person goes through ``plain``.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from app.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.pareto import Frozen
+from workers.catalog.report import Outcome
+
+Figure = dict[str, Any]
+
+SYMBOLS = {
+    "baseline": "circle",
+    "precision": "square",
+    "quantization": "diamond",
+    "attention": "triangle-up",
+    "compile": "triangle-down",
+    "cache": "pentagon",
+    "training": "hexagon",
+    "stack": "star",
+}
+"""A shape for each technique family besides its colour, for readers who do not tell the colours apart."""
+
+OUTCOMES: dict[Outcome, str] = {
+    "ok": "measured",
+    "oom_device": "out of device memory",
+    "oom_host": "out of host memory",
+    "timeout_start": "too slow to start",
+    "timeout_run": "out of time",
+    "timeout_no_progress": "stopped moving",
+    "crashed": "crashed",
+    "error": "error",
+    "unsupported": "not supported",
+    "invalid": "not valid",
+    "killed_unknown": "killed, cause unknown",
+}
+"""Outcomes in a few words."""
+
+
+class Choice(Frozen):
+    """What a reader picked; it stands in the page's address."""
+
+    x: str | None = None
+    y: str | None = None
+    point: int = Field(0, ge=0)
+    scale: Scale = "measured"
+
+
+class NotDrawn(Exception):
+    """The chart has nothing honest to show; the message says why, for the reader."""
+
+
+class UnknownQuantity(Exception):
+    """A choice names something that this study did not measure."""
+
+    def __init__(self, field: str, wanted: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{wanted!r} was not measured in this study")
+        self.field = field
+        self.known = known
+
+
+class Chart(NamedTuple):
+    """One kind of chart."""
+
+    name: str
+    title: str
+    answers: str
+    """The question a reader has when looking at it."""
+    figure: Callable[[Comparison, Choice], Figure]
+    """Raises ``NotDrawn`` or ``UnknownQuantity``."""
+
+
+def chosen(comparison: Comparison, field: str, wanted: str) -> Quantity:
+    """The quantity a choice names.
+
+    Raises:
+        UnknownQuantity: the study has no such measurement.
+    """
+    quantity = comparison.quantity(wanted)
+    if quantity is None:
+        raise UnknownQuantity(field, wanted, tuple(quantity.key for quantity in comparison.quantities))
+    return quantity
+
+
+def runs_at(comparison: Comparison, choice: Choice) -> tuple[ComparedRun, ...]:
+    """The runs of the chosen point of the sweep.
+
+    Raises:
+        NotDrawn: the sweep has fewer points.
+    """
+    if choice.point >= len(comparison.points):
+        raise NotDrawn(f"The sweep has {len(comparison.points)} points; there is no number {choice.point}.")
+    return comparison.at(choice.point)
+
+
+def plain(text: str) -> str:
+    """Text that Plotly shows as it was typed: its pseudo-HTML and entities are taken literally."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shortened(text: str, length: int = 28) -> str:
+    """A name that fits beside a point."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def ended(run: ComparedRun) -> str:
+    """How a failed run ended, in a few words."""
+    if run.outcome is None:
+        return {"quarantined": "given up after lost workers", "expired": "waited too long"}.get(run.state, run.state)
+    where = f" in {run.outcome_phase.replace('_', ' ')}" if run.outcome_phase else ""
+    return f"{OUTCOMES[run.outcome]}{where}"

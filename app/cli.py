@@ -1,0 +1,211 @@
+"""The command ``tradespace``: serve, worker, measure, submit, wait, cancel, token.
+
+What a command needs is imported when it runs, so that each starts quickly.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from app.client import Client, Happening
+    from app.db.session import Database
+
+Scope = Literal["read", "submit", "worker", "admin"]
+BAD_SETTINGS = 2
+
+app = typer.Typer(
+    help="Measures deep-learning optimisations on your own model and hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+tokens = typer.Typer(help="Make, list and revoke the tokens of the data folder's database.", no_args_is_help=True)
+app.add_typer(tokens, name="token")
+
+ServerUrl = Annotated[
+    str, typer.Option("--server", envvar="TRADESPACE_SERVER_URL", help="Address of the server.", metavar="URL")
+]
+BearerToken = Annotated[
+    str, typer.Option("--token", envvar="TRADESPACE_TOKEN", help="A bearer token.", metavar="TOKEN")
+]
+HERE = "http://127.0.0.1:8000"
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say why on standard error, and end."""
+    print(f"tradespace: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def become(module: str, words: list[str]) -> NoReturn:
+    """Go on as a program of the worker's side, in this same process."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module, *words])
+
+
+@app.command()
+def serve() -> None:
+    """Start the server and one worker for each device; print the address and a one-time sign-in link."""
+    from app.serving import serve as keep_serving
+    from app.settings import CannotStart, read_settings
+
+    try:
+        keep_serving(read_settings())
+    except CannotStart as error:
+        fail(str(error), error.exit_code)
+
+
+@app.command()
+def worker(
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, … (default: the first that is found).")] = None,
+) -> None:
+    """Measure runs on one device of this machine, for the server of TRADESPACE_SERVER_URL."""
+    become("workers.launcher", ["--device", device] if device else [])
+
+
+@app.command()
+def measure(
+    file: Annotated[str, typer.Argument(help="The study as JSON; - reads standard input.")],
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the reports there; - writes them to standard output.")
+    ] = None,
+) -> None:
+    """Measure a whole study in the terminal, with no server. Ends with 1 when a run did not end ok."""
+    become("workers.terminal", [file, *(["--json", json] if json else [])])
+
+
+@app.command()
+def submit(
+    file: Annotated[str, typer.Argument(help="The study as JSON; - reads standard input.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, as `tradespace wait` does.")] = False,
+    server: ServerUrl = HERE,
+    token: BearerToken = "",
+) -> None:
+    """Submit a study to the server; print its id and its page."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(str(error), BAD_SETTINGS)
+    with _asking(server, token) as client:
+        study = client.submit(text)
+        print(study["id"], client.page(study), flush=True)
+        if wait:
+            _follow(client, study["id"])
+
+
+@app.command()
+def wait(study: str, server: ServerUrl = HERE, token: BearerToken = "") -> None:
+    """Show how a study goes until it ends. Ends with 1 when a run did not end ok."""
+    with _asking(server, token) as client:
+        _follow(client, study)
+
+
+@app.command()
+def cancel(study: str, server: ServerUrl = HERE, token: BearerToken = "") -> None:
+    """Cancel what is left of a study."""
+    with _asking(server, token) as client:
+        print(f"{study} {client.cancel(study)}")
+
+
+@tokens.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="What it is for.")],
+    scope: Annotated[Scope, typer.Option(help="What it may do; each includes those before it, worker stands apart.")],
+) -> None:
+    """Make a token and print it, once, as the last word."""
+    from app.security import create_token
+
+    with _database() as database, database.writing() as session:
+        made = create_token(session, name=name, scope=scope)
+    print(f"Shown this once; scope {scope}:\n{made}")
+
+
+@tokens.command("list")
+def list_tokens() -> None:
+    """List the tokens that are there, without their secrets."""
+    from app.tokens import list_tokens as listed
+
+    with _database() as database, database.reading() as session:
+        for token in listed(session):
+            print(
+                f"{token.id}  {token.prefix}…  {token.scope:<7} {token.name}{'  revoked' if token.revoked_at else ''}"
+            )
+
+
+@tokens.command("revoke")
+def revoke(token: Annotated[str, typer.Argument(help="Its id, or its name.")]) -> None:
+    """Revoke a token; it is refused from now on."""
+    from app.tokens import revoke_tokens
+
+    with _database() as database, database.writing() as session:
+        count = revoke_tokens(session, token)
+    if not count:
+        fail(f"there is no token {token!r} that could be revoked")
+    print(f"revoked {count}")
+
+
+@contextmanager
+def _database() -> Iterator["Database"]:
+    """The data folder's database with the newest tables."""
+    from app.db.migrate import migrate
+    from app.db.session import Database
+    from app.settings import CannotStart, read_settings
+
+    try:
+        settings = read_settings()
+        migrate(settings)
+        database = Database(settings.database)
+    except CannotStart as error:
+        fail(str(error), error.exit_code)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _asking(server: str, token: str) -> Iterator["Client"]:
+    """A client of the server; what it refuses ends the command with one clear message."""
+    from app.client import Client, ClientError
+
+    if not token:
+        fail("a token is needed: set TRADESPACE_TOKEN, or make one with `tradespace token create`", BAD_SETTINGS)
+    try:
+        yield Client(server, token)
+    except ClientError as error:
+        fail(str(error))
+
+
+def _follow(client: "Client", study: str) -> None:
+    """Show what happens until the study ends, then what became of each run."""
+    shown = ""
+    for happening in client.follow(study):
+        line = _line(happening)
+        if line and line != shown:
+            print(line, flush=True)
+            shown = line
+    ended = client.study(study)
+    for run in ended["runs"]:
+        point = " ".join(f"{name}={value}" for name, value in run["point"].items())
+        print(" ".join(filter(None, (run["id"], run["variant"], point, run["outcome"] or run["state"]))))
+    if any(run["outcome"] != "ok" for run in ended["runs"]):
+        raise typer.Exit(1)
+
+
+def _line(happening: "Happening") -> str:
+    data = happening.data
+    if happening.kind == "state":
+        return f"{data['variant']}: {data['outcome'] or data['state']}"
+    if happening.kind == "progress":
+        return f"{data['variant']}: {data['phase']} {data['message']} {data['fraction']:.0%}"
+    return ""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

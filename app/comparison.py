@@ -1,0 +1,321 @@
+"""Runs become a comparison: what each variant reads, its effects over the baseline, and what was found.
+
+Charts, tables and findings read a ``Comparison`` and nothing else. All but ``of_study`` are pure functions of stored rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from app.db import queries
+from app.db.tables import EffectRow, MeasurementRow, Run, Study
+from app.pareto import Candidate, Frozen, Reading
+from workers.catalog import metrics
+from workers.catalog.metrics import Better
+from workers.catalog.report import IMPROVES, WORSENS, Outcome, Proof, Verdict
+from workers.catalog.spec import Point, StudySpec, Variant
+
+Scale = Literal["measured", "ratio"]
+Tone = Literal["improves", "worsens", "same", "undecided"]
+
+COLUMNS: tuple[tuple[str, ...], ...] = (
+    (metrics.LATENCY.name,),
+    (metrics.THROUGHPUT_TOKENS.name, metrics.THROUGHPUT_SAMPLES.name),
+    (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name),
+    (metrics.MEMORY_WEIGHTS.name,),
+    (metrics.QUALITY_KL.name,),
+    (metrics.QUALITY_AGREEMENT.name,),
+    (metrics.COLD_FIRST_CALL.name,),
+)
+"""Columns of the study's table; each is the first of its metrics that was measured."""
+
+
+class Quantity(Frozen):
+    """One metric in one phase: what an axis or a column shows."""
+
+    key: str
+    """``metric@phase``, as it stands in URLs."""
+    metric: str
+    phase: str
+    title: str
+    unit: str
+    better: Better
+    aspect: str
+    definition: str
+
+
+class Ratio(Frozen):
+    """Variant over baseline, with its 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+    verdict: Verdict
+    pairs: int
+
+    @property
+    def tone(self) -> Tone:
+        """Whether the verdict is good news, bad news or none."""
+        return (
+            "improves" if self.verdict in IMPROVES else "worsens" if self.verdict in WORSENS else _plain(self.verdict)
+        )
+
+
+class ComparedRun(Frozen):
+    """One variant at one point: what it read and what became of it."""
+
+    run: str
+    variant: str
+    is_baseline: bool
+    """The null test: baseline against baseline."""
+    label: str
+    """The stack in words, for example "precision bf16 + attention flash"."""
+    family: str
+    """Technique family that sets the variant apart from the baseline; "stack" for several, "baseline" for none."""
+    point: Point
+    state: str
+    outcome: Outcome | None
+    outcome_phase: str | None
+    message: str | None
+    readings: dict[str, Reading]
+    """Of the variant arm, by quantity key."""
+    beside: dict[str, Reading]
+    """Of the baseline arm in the same sitting, by quantity key."""
+    effects: dict[str, Ratio]
+    proofs: tuple[Proof, ...] = ()
+    notes: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run ended without figures: with another outcome than ok, or given up by the ledger."""
+        return (self.outcome is not None and self.outcome != "ok") or self.state in ("quarantined", "expired")
+
+
+class Comparison(Frozen):
+    """A study's variants side by side."""
+
+    study: str
+    name: str
+    baseline: str
+    main_phase: str
+    """Phase of a whole step of the workload."""
+    points: tuple[Point, ...]
+    quantities: tuple[Quantity, ...]
+    """What was measured, in the order of the metrics' menu."""
+    columns: tuple[str, ...]
+    """Keys of the quantities that the study's table shows."""
+    axes: tuple[str, str] | None
+    """Keys of the two quantities a trade-off opens with."""
+    runs: tuple[ComparedRun, ...]
+
+    def quantity(self, wanted: str) -> Quantity | None:
+        """The quantity of a key, or of a metric's name alone (its main phase first); None when it was not measured."""
+        named = [q for q in self.quantities if wanted in (q.key, q.metric)]
+        return next((q for q in named if wanted == q.key or q.phase == self.main_phase), named[0] if named else None)
+
+    def at(self, point: int) -> tuple[ComparedRun, ...]:
+        """The runs of one point of the sweep, baseline first."""
+        return tuple(run for run in self.runs if run.point == self.points[point])
+
+
+class Finding(Frozen):
+    """The strongest decided effect of a study on one aspect; the page makes it a sentence."""
+
+    variant: str
+    baseline: str
+    quantity: Quantity
+    effect: Ratio
+    point: Point
+
+
+def of_study(session: Session, study: Study) -> Comparison:
+    """The comparison of a stored study, from the reports that count."""
+    runs = queries.runs(session, study.id)
+    ids = [run.id for run in runs]
+    return compare(study, runs, queries.measurements(session, ids), queries.effects(session, ids))
+
+
+def compare(
+    study: Study, runs: Sequence[Run], measurements: Iterable[MeasurementRow], effects: Iterable[EffectRow]
+) -> Comparison:
+    """Bring a study's stored rows together.
+
+    Args:
+        study: the study.
+        runs: its runs, in any order.
+        measurements: rows of these runs.
+        effects: rows of these runs.
+    """
+    spec = StudySpec.model_validate(study.spec)
+    variants = {variant.name: variant for variant in (spec.baseline, *spec.variants)}
+    readings: dict[tuple[str, str], dict[str, Reading]] = {}
+    seen: set[tuple[str, str]] = set()
+    for row in measurements:
+        seen.add((row.metric, row.phase))
+        readings.setdefault((row.run_id, row.arm), {})[f"{row.metric}@{row.phase}"] = Reading(
+            value=row.value, low=row.low, high=row.high, n=row.n, effective_n=row.effective_n
+        )
+    ratios: dict[str, dict[str, Ratio]] = {}
+    for effect in effects:
+        ratios.setdefault(effect.run_id, {})[f"{effect.metric}@{effect.phase}"] = Ratio.model_validate(
+            effect, from_attributes=True
+        )
+    quantities = _quantities(seen)
+    compared = tuple(
+        _compared(
+            run,
+            variants[run.variant],
+            spec.baseline,
+            readings.get((run.id, "variant"), {}),
+            readings.get((run.id, "baseline"), {}),
+            ratios.get(run.id, {}),
+        )
+        for run in sorted(runs, key=lambda run: run.position)
+    )
+    draft = Comparison(
+        study=study.id,
+        name=study.name,
+        baseline=spec.baseline.name,
+        main_phase=spec.workload.main_phase,
+        points=tuple(spec.points()),
+        quantities=quantities,
+        columns=(),
+        axes=None,
+        runs=compared,
+    )
+    opening = axes(draft)
+    return draft.model_copy(
+        update={"columns": tuple(_columns(draft)), "axes": (opening[0].key, opening[1].key) if opening else None}
+    )
+
+
+def axes(comparison: Comparison) -> tuple[Quantity, Quantity] | None:
+    """The two quantities a trade-off opens with: latency against peak memory, or the nearest to it that was measured."""
+    directed = [quantity for quantity in comparison.quantities if quantity.better != "neither"]
+    wanted_x = (metrics.LATENCY.name, metrics.LATENCY_TTFT.name)
+    wanted_y = (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name, metrics.MEMORY_WEIGHTS.name)
+    x = next((q for name in wanted_x if (q := comparison.quantity(name))), directed[0] if directed else None)
+    if x is None:
+        return None
+    others = [quantity for quantity in directed if quantity.aspect != x.aspect]
+    y = next((q for name in wanted_y if (q := comparison.quantity(name))), others[0] if others else None)
+    return (x, y) if y is not None and y != x else None
+
+
+def reading(run: ComparedRun, quantity: Quantity, scale: Scale) -> Reading | None:
+    """Where a run lies on an axis: as measured, or over the baseline of its own sitting."""
+    if scale == "measured":
+        return run.readings.get(quantity.key)
+    effect = run.effects.get(quantity.key)
+    return Reading(value=effect.ratio, low=effect.low, high=effect.high, n=effect.pairs) if effect else None
+
+
+def candidates(runs: Iterable[ComparedRun], x: Quantity, y: Quantity, scale: Scale) -> list[Candidate]:
+    """The runs that have a reading on both axes."""
+    placed = ((run, reading(run, x, scale), reading(run, y, scale)) for run in runs if not run.failed)
+    return [Candidate(run.run, at_x, at_y) for run, at_x, at_y in placed if at_x is not None and at_y is not None]
+
+
+def findings(comparison: Comparison) -> tuple[Finding, ...]:
+    """For speed and for memory the largest decided gain of any variant at any point, strongest first."""
+    found: list[Finding] = []
+    for name in (metrics.LATENCY.name, metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_WEIGHTS.name):
+        quantity = comparison.quantity(name)
+        if quantity is None:
+            continue
+        gains = [
+            (run.effects[quantity.key], run)
+            for run in comparison.runs
+            if not run.is_baseline and quantity.key in run.effects and run.effects[quantity.key].tone == "improves"
+        ]
+        if gains:
+            effect, run = min(gains, key=lambda gain: gain[0].ratio)
+            found.append(
+                Finding(
+                    variant=run.variant,
+                    baseline=comparison.baseline,
+                    quantity=quantity,
+                    effect=effect,
+                    point=run.point,
+                )
+            )
+    return tuple(found)
+
+
+def _plain(verdict: Verdict) -> Tone:
+    return "same" if verdict == "same" else "undecided"
+
+
+def _quantities(seen: set[tuple[str, str]]) -> tuple[Quantity, ...]:
+    order = {metric.name: index for index, metric in enumerate(metrics.METRICS)}
+    known = sorted((pair for pair in seen if pair[0] in order), key=lambda pair: (order[pair[0]], pair[1]))
+    phases = {name: sum(1 for other, _ in known if other == name) for name, _ in known}
+    found: list[Quantity] = []
+    for name, phase in known:
+        metric = metrics.BY_NAME[name]
+        title = f"{metric.title} ({phase.replace('_', ' ')})" if phases[name] > 1 else metric.title
+        found.append(
+            Quantity(
+                key=f"{name}@{phase}",
+                metric=name,
+                phase=phase,
+                title=title,
+                unit=metric.unit,
+                better=metric.better,
+                aspect=metric.aspect,
+                definition=metric.definition,
+            )
+        )
+    return tuple(found)
+
+
+def _columns(comparison: Comparison) -> Iterable[str]:
+    for choices in COLUMNS:
+        quantity = next((q for name in choices if (q := comparison.quantity(name))), None)
+        if quantity is not None:
+            yield quantity.key
+
+
+def _compared(
+    run: Run,
+    variant: Variant,
+    baseline: Variant,
+    readings: dict[str, Reading],
+    beside: dict[str, Reading],
+    effects: dict[str, Ratio],
+) -> ComparedRun:
+    remarks = run.notes if isinstance(run.notes, dict) else {}
+    proofs = run.proofs if isinstance(run.proofs, list) else []
+    return ComparedRun(
+        run=run.id,
+        variant=run.variant,
+        is_baseline=run.is_baseline,
+        label=" + ".join(technique.label() for technique in variant.stack) or "as built",
+        family=family(variant, baseline),
+        point=run.point,
+        state=run.state,
+        outcome=run.outcome,
+        outcome_phase=run.outcome_phase,
+        message=run.message,
+        readings=readings,
+        beside=beside,
+        effects=effects,
+        proofs=tuple(Proof.model_validate(proof) for proof in proofs),
+        notes=_texts(remarks.get("notes")),
+        unmet=_texts(remarks.get("unmet")),
+    )
+
+
+def _texts(found: JsonValue) -> tuple[str, ...]:
+    return tuple(str(text) for text in found) if isinstance(found, list) else ()
+
+
+def family(variant: Variant, baseline: Variant) -> str:
+    """The family of the techniques that the baseline does not have; "stack" for several families."""
+    added = {technique.family for technique in variant.stack if technique not in baseline.stack}
+    if not added:
+        return "baseline"
+    return added.pop() if len(added) == 1 else "stack"

@@ -1,0 +1,100 @@
+"""What people do to runs that are there: cancel a study, cancel a run, run one again."""
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from app.db.session import clock
+from app.db.tables import Run, Study
+from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
+from app.events import TERMINAL
+from app.ledger import HELD, QUEUE_S, change, lock, settle
+
+
+def cancel_study(session: Session, study_id: str) -> Study:
+    """Cancel what is left of a study. Asking again changes nothing.
+
+    Raises:
+        NotFound: there is no such study.
+        AlreadyFinished: every run has ended, and not by cancelling.
+    """
+    study = session.get(Study, study_id, with_for_update=True, populate_existing=True)
+    if study is None:
+        raise NotFound("There is no such study.")
+    if study.state == "done":
+        raise AlreadyFinished("The study is done; there is nothing left to cancel.")
+    if study.state == "cancelled":
+        return study
+    now = clock(session)
+    if study.cancel_asked_at is None:
+        study.cancel_asked_at = now
+        session.add(study)
+        session.flush()
+    unfinished = select(Run).where(col(Run.study_id) == study_id, col(Run.state).not_in(TERMINAL))
+    for run in session.execute(unfinished.order_by(col(Run.position))).scalars().all():
+        _cancel(session, run, study, now)
+    settle(session, study, now)
+    return study
+
+
+def cancel_run(session: Session, run_id: str) -> Run:
+    """Cancel one run. Asking again changes nothing.
+
+    Raises:
+        NotFound: there is no such run.
+        AlreadyFinished: it has ended, and not by cancelling.
+    """
+    run, study = lock(session, run_id)
+    if run.state in TERMINAL and run.state != "cancelled":
+        raise AlreadyFinished(f"The run is {run.state}; there is nothing left to cancel.")
+    _cancel(session, run, study, clock(session))
+    return run
+
+
+def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
+    """Queue a run again that has ended. Its attempts stay; its figures stay as history and no longer count.
+
+    Args:
+        session: writes.
+        run_id: the run.
+        as_admin: whether an administrator asks, who alone may bring back a run that was given up.
+
+    Raises:
+        NotFound: there is no such run.
+        NotFinished: it is still waiting or being measured.
+        NotAllowed: it was given up after lost workers, and no administrator asks.
+    """
+    run, study = lock(session, run_id)
+    if run.state not in TERMINAL:
+        raise NotFinished(f"The run is {run.state}.", hint="Wait until it has ended, or cancel it first.")
+    if run.state == "quarantined" and not as_admin:
+        raise NotAllowed("The run was given up after lost workers; an administrator may run it again.")
+    now = clock(session)
+    values = {
+        "result_token": 0,
+        "outcome": None,
+        "outcome_phase": None,
+        "message": None,
+        "tail": None,
+        "signal": None,
+        "notes": None,
+        "proofs": None,
+        "seconds": None,
+        "progress": None,
+        "environment_id": None,
+        "workers_lost": 0,
+        "infra_errors": 0,
+        "not_before": now,
+        "queue_until": now + QUEUE_S,
+        "hinted_at": None,
+        "started_at": None,
+        "finished_at": None,
+    }
+    change(session, run, study, "queued", now, frm=TERMINAL, token=run.token, values=values)
+    return run
+
+
+def _cancel(session: Session, run: Run, study: Study, now: float) -> None:
+    if run.state == "queued":
+        change(session, run, study, "cancelled", now, frm={"queued"}, token=run.token)
+    elif run.state in HELD:
+        change(session, run, study, "cancelling", now, frm={"leased", "running"}, token=run.token)

@@ -1,0 +1,156 @@
+"""Values become words, here and in the charts' units alone: Jinja filters for numbers, times, states and outcomes."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from pydantic import JsonValue
+
+from app.charts.chart import ended
+from app.charts.units import between, digits, readable, times
+from app.comparison import ComparedRun, Comparison, Ratio
+from app.pareto import Reading
+from workers.catalog.spec import Point
+
+STATES = {
+    "queued": "queued",
+    "leased": "starting",
+    "running": "running",
+    "cancelling": "cancelling",
+    "done": "done",
+    "cancelled": "cancelled",
+    "quarantined": "given up",
+    "expired": "expired",
+}
+RAN = {"as_asked": "as asked", "emulated": "emulated", "fell_back": "fell back"}
+HEADLINE = ("cpu", "gpu", "device", "torch", "python", "os")
+"""Fields of an environment that are worth seeing before it is opened; the first whose name holds the word."""
+STRIP_ENDS = 4.0
+"""An interval strip reaches from one over this to this."""
+
+
+def epoch(moment: float | str) -> float:
+    """Seconds since 1970 of a moment, which the API writes as text and the ledger as a number."""
+    return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else moment
+
+
+def iso(moment: float | str) -> str:
+    """A moment as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(epoch(moment), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def ago(moment: float | str, now: float | None = None) -> str:
+    """How long a moment lies back, in the coarsest honest unit."""
+    passed = max(0.0, (time.time() if now is None else now) - epoch(moment))
+    for size, word in ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute")):
+        if passed >= size:
+            count = int(passed // size)
+            return f"{count} {word}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def duration(seconds: float) -> str:
+    """A span of wall time, for example ``48 s`` or ``3 min 20 s``."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def point(values: Point) -> str:
+    """A point of a sweep in words, for example ``sequence length 128, batch size 1``."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in values.items())
+
+
+def interval(reading: Reading, unit: str) -> str:
+    """A reading's interval in the unit its value is shown in."""
+    return between(reading.low, reading.high, unit, reading.value)
+
+
+def span(effect: Ratio) -> str:
+    """A ratio's interval; counts have none."""
+    return "exact" if effect.low == effect.high else f"{digits(effect.low)}–{digits(effect.high)}"
+
+
+def strip_place(ratio: float) -> str:
+    """Where a ratio lies on an interval strip, as a percentage of its width."""
+    clamped = min(max(ratio, 1 / STRIP_ENDS), STRIP_ENDS)
+    return f"{50 + 50 * math.log(clamped, STRIP_ENDS):.2f}%"
+
+
+def state(word: str) -> str:
+    """A state of a run or a study in a word."""
+    return STATES.get(word, word)
+
+
+def ran(run: ComparedRun) -> list[str]:
+    """What became of the variant's techniques, each word once, the worst first."""
+    seen = {proof.ran for proof in run.proofs if proof.arm == "variant"}
+    return [RAN[word] for word in ("fell_back", "emulated", "as_asked") if word in seen]
+
+
+def strays(comparison: Comparison) -> int:
+    """How many runs have a technique that did not run as asked."""
+    return sum(1 for run in comparison.runs if any(p.ran != "as_asked" and p.arm == "variant" for p in run.proofs))
+
+
+def remarks(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """Notes and unmet criteria of all runs, equal sentences once, with the variants they come from."""
+    who: dict[str, list[str]] = {}
+    for run in comparison.runs:
+        for text in (*run.unmet, *run.notes):
+            who.setdefault(text, []).append(run.variant)
+    return [(text, list(dict.fromkeys(names))) for text, names in who.items()]
+
+
+def flat(fields: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested fields as dotted names with text values, for a two-column table."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{name}", ", ".join(str(item) for item in value) or "–"
+        else:
+            yield f"{prefix}{name}", "–" if value is None else str(value)
+
+
+def headline(fields: Mapping[str, JsonValue]) -> str:
+    """A few telling fields of an environment in one line."""
+    known = [(name.lower(), value) for name, value in flat(fields)]
+    found = [next((value for name, value in known if word in name and value != "–"), None) for word in HEADLINE]
+    return " · ".join(dict.fromkeys(text for text in _short(found)))
+
+
+def _short(values: Iterable[str | None]) -> Iterator[str]:
+    for value in values:
+        if value:
+            yield value if len(value) <= 48 else f"{value[:47]}…"
+
+
+def query(values: Mapping[str, str | None]) -> str:
+    """The part of an address after the question mark, without what is not set."""
+    return urlencode({name: value for name, value in values.items() if value})
+
+
+FILTERS = {
+    "ago": ago,
+    "between": interval,
+    "digits": digits,
+    "duration": duration,
+    "ended": ended,
+    "flat": flat,
+    "headline": headline,
+    "iso": iso,
+    "point": point,
+    "query": query,
+    "ran": ran,
+    "readable": readable,
+    "span": span,
+    "state": state,
+    "strays": strays,
+    "strip_place": strip_place,
+    "times": times,
+}

@@ -1,0 +1,16 @@
+"""Home: what runs, what was learnt lately, and questions to start from."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from app.menu import STARTS
+from app.overview import overview
+from app.pages.rendering import page
+from app.pages.session import Reading
+
+router = APIRouter()
+
+
+@router.get("/", response_class=HTMLResponse)
+def home(session: Reading) -> HTMLResponse:
+    return page("home.html", here="home", twin="/api/v1/overview", overview=overview(session), starts=STARTS)

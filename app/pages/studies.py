@@ -1,0 +1,134 @@
+"""Studies: the list, the order form, and one study with its charts, tables and log."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from app import comparison, presentation
+from app.charts import CHARTS
+from app.charts.chart import SYMBOLS, Choice
+from app.db import queries
+from app.db.tables import Environment, Run, Study
+from app.errors import NotFound
+from app.events import TERMINAL
+from app.menu import DEVICES, STARTS
+from app.overview import devices_present
+from app.pages import formatting, reproduce
+from app.pages.rendering import page
+from app.pages.session import Reading
+from workers.catalog.spec import StudySpec
+
+router = APIRouter()
+
+State = Literal["queued", "running", "done", "cancelled"]
+
+
+@router.get("/studies", response_class=HTMLResponse)
+def studies(
+    session: Reading,
+    state: State | Literal[""] | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> HTMLResponse:
+    found = presentation.studies(session, state=state or None, cursor=cursor)
+    return page(
+        "studies.html",
+        here="studies",
+        twin="/api/v1/studies",
+        studies=found.items,
+        chosen=state or None,
+        next=found.next,
+    )
+
+
+@router.get("/studies/new", response_class=HTMLResponse)
+def new(request: Request, session: Reading) -> HTMLResponse:
+    first = STARTS[0]
+    return page(
+        "new.html",
+        here="new",
+        twin="/api/v1/menu",
+        present=devices_present(session),
+        marks=tuple(SYMBOLS),
+        example=reproduce.posted(json.dumps({"name": first.question, **first.study}), str(request.base_url)),
+    )
+
+
+@router.get("/studies/{study_id}", response_class=HTMLResponse)
+def study(
+    request: Request, session: Reading, study_id: str, point: Annotated[int, Query(ge=0, le=10_000)] = 0
+) -> HTMLResponse:
+    found = queries.study(session, study_id)
+    runs = queries.runs(session, study_id)
+    compared = comparison.of_study(session, found)
+    if point >= len(compared.points):
+        raise NotFound(f"The sweep has {len(compared.points)} points; there is no number {point}.")
+    finished = sum(1 for run in runs if run.state in TERMINAL)
+    return page(
+        "study.html",
+        here="studies",
+        twin=f"/api/v1/studies/{study_id}",
+        study=found,
+        comparison=compared,
+        findings=comparison.findings(compared),
+        charts=CHARTS,
+        choice=Choice(point=point),
+        marks=tuple(SYMBOLS),
+        workload=_workload(StudySpec.model_validate(found.spec)),
+        device=_devices(session, runs),
+        last_event=queries.last_event(session, study_id),
+        finished=finished,
+        fraction=sum(1.0 if run.state in TERMINAL else _fraction(run.progress) for run in runs) / len(runs),
+        progress_message=_message(runs),
+        waiting_for=_waiting_for(session, found, runs),
+        all_failed=all(run.failed for run in compared.runs),
+        remarks=formatting.remarks(compared),
+        environments=_environments(session, runs),
+        reproduce=reproduce.study(found.spec, str(request.base_url)),
+        log=queries.log_lines(session, study_id=study_id),
+    )
+
+
+def _workload(spec: StudySpec) -> str:
+    words = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in spec.workload.parameters.items()
+        if name not in spec.sweep
+    ]
+    return ", ".join([spec.workload.word.replace("_", " "), *words])
+
+
+def _devices(session: Session, runs: Sequence[Run]) -> str:
+    measured = [run.device_id for run in runs if run.device_id]
+    return ", ".join(sorted({device.name for device in queries.devices(session, measured).values()}))
+
+
+def _environments(session: Session, runs: Sequence[Run]) -> list[Environment]:
+    return [queries.environment(session, name) for name in dict.fromkeys(run.environment_id for run in runs) if name]
+
+
+def _fraction(progress: JsonValue) -> float:
+    share = progress.get("fraction") if isinstance(progress, dict) else None
+    return float(share) if isinstance(share, int | float) else 0.0
+
+
+def _message(runs: Sequence[Run]) -> str:
+    """What the run in hand does just now."""
+    for run in runs:
+        if run.state == "running" and isinstance(run.progress, dict):
+            words = (run.variant, str(run.progress.get("phase", "")).replace("_", " "), run.progress.get("message"))
+            return " · ".join(str(word) for word in words if word)
+    return ""
+
+
+def _waiting_for(session: Session, study: Study, runs: Sequence[Run]) -> str | None:
+    """Why nothing moves, when nothing can: no worker for the study's kind of device."""
+    if study.finished_at is not None or any(run.state in ("leased", "running", "cancelling") for run in runs):
+        return None
+    if study.device in devices_present(session):
+        return None
+    return f"No worker with a {DEVICES[study.device]} is present. The study starts by itself as soon as one is."  # type: ignore[index]

@@ -1,0 +1,334 @@
+"""What people and programs see of the ledger: typed shapes, and the functions that fill them for pages and API alike."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, JsonValue
+from sqlmodel import Session
+
+from app import reports
+from app.db import queries
+from app.db.session import clock
+from app.db.tables import Environment, Run, Study, Worker
+
+Item = TypeVar("Item")
+
+
+class Listing(BaseModel, Generic[Item]):
+    """A page of a list, newest first."""
+
+    items: list[Item]
+    next: str | None
+    """Cursor of the following page; null at the end."""
+
+
+class ShownMeasurement(BaseModel):
+    """Summary of one metric in one phase of one arm, in base units."""
+
+    metric: str
+    phase: str
+    arm: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    n: int
+    effective_n: float | None
+
+
+class ShownEffect(BaseModel):
+    """Variant over baseline for one metric in one phase."""
+
+    metric: str
+    phase: str
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+    pairs: int
+
+
+class ShownRun(BaseModel):
+    """One run."""
+
+    id: str
+    url: str
+    study: str
+    variant: str
+    is_baseline: bool
+    """The null test: baseline against baseline."""
+    point: dict[str, int]
+    state: str
+    outcome: str | None
+    outcome_phase: str | None
+    message: str | None
+    signal: int | None
+    attempts: int
+    progress: JsonValue
+    worker: str | None
+    device: str | None
+    environment: str | None
+    seconds: float | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    measurements: list[ShownMeasurement]
+    effects: list[ShownEffect]
+    proofs: JsonValue
+    notes: list[str]
+    unmet: list[str]
+
+
+class ShownSamples(BaseModel):
+    """Raw values of one metric from one process, in the order in which they were taken."""
+
+    metric: str
+    phase: str
+    arm: str
+    pair: int
+    warm_up: bool
+    values: list[float]
+
+
+class ShownAttempt(BaseModel):
+    """One claim of a run and how it ended."""
+
+    token: int
+    worker: str
+    pid: int | None
+    claimed_at: str
+    started_at: str | None
+    ended_at: str | None
+    ending: str | None
+    outcome: str | None
+    message: str | None
+
+
+class RunDetail(ShownRun):
+    """One run with everything that is known about it."""
+
+    spec: JsonValue
+    """What the measuring program reads on standard input."""
+    tail: str | None
+    log: list[str]
+    history: list[ShownAttempt]
+    samples: list[ShownSamples]
+
+
+class StudySummary(BaseModel):
+    """One study in a list."""
+
+    id: str
+    url: str
+    name: str
+    state: str
+    owner: str
+    model: str
+    workload: str
+    device: str
+    effort: str
+    run_count: int
+    created_at: str
+    finished_at: str | None
+
+
+class StudyDetail(StudySummary):
+    """One study with its runs."""
+
+    cancel_asked_at: str | None
+    spec: JsonValue
+    runs: list[ShownRun]
+
+
+class ShownDevice(BaseModel):
+    """What a worker measures on."""
+
+    key: str
+    kind: str
+    index: int
+    name: str
+    memory_bytes: int
+
+
+class ShownWorker(BaseModel):
+    """One worker."""
+
+    id: str
+    name: str
+    host: str
+    version: str
+    present: bool
+    """Whether it announced itself in the last seconds."""
+    first_seen_at: str
+    last_seen_at: str
+    device: ShownDevice
+    run: str | None
+    """The run it holds."""
+
+
+class ShownEnvironment(BaseModel):
+    """A machine and its software as runs found it."""
+
+    id: str
+    fields: JsonValue
+    first_seen_at: str
+
+
+def moment(seconds: float) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def study_detail(session: Session, study_id: str) -> StudyDetail:
+    """A study with its runs.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    study = queries.study(session, study_id)
+    runs = shown_runs(session, queries.runs(session, study.id))
+    return StudyDetail(
+        **_summaries(session, [study])[0].model_dump(),
+        cancel_asked_at=_moment(study.cancel_asked_at),
+        spec=study.spec,
+        runs=runs,
+    )
+
+
+def studies(
+    session: Session, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Listing[StudySummary]:
+    """Studies, newest first.
+
+    Raises:
+        Invalid: the cursor is not one that an earlier page gave.
+    """
+    page = queries.studies(session, state=state, cursor=cursor, limit=limit)
+    return Listing(items=_summaries(session, page.items), next=page.next)
+
+
+def run_detail(session: Session, run_id: str) -> RunDetail:
+    """A run with everything that is known about it.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    run = queries.run(session, run_id)
+    return RunDetail(
+        **shown_runs(session, [run])[0].model_dump(),
+        spec=run.spec,
+        tail=run.tail,
+        log=queries.log_lines(session, run_id=run.id),
+        history=[
+            ShownAttempt(
+                **attempt.model_dump(include={"token", "pid", "ending", "outcome", "message"}),
+                worker=name,
+                claimed_at=moment(attempt.claimed_at),
+                started_at=_moment(attempt.started_at),
+                ended_at=_moment(attempt.ended_at),
+            )
+            for attempt, name in queries.attempts(session, run.id)
+        ],
+        samples=[
+            ShownSamples(
+                **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up"}),
+                values=list(reports.values(row)),
+            )
+            for row in queries.samples(session, run.id)
+        ],
+    )
+
+
+def workers(session: Session, *, cursor: str | None = None, limit: int = 50) -> Listing[ShownWorker]:
+    """Workers, newest first.
+
+    Raises:
+        Invalid: the cursor is not one that an earlier page gave.
+    """
+    page = queries.workers(session, cursor=cursor, limit=limit)
+    found: Sequence[Worker] = page.items
+    devices = queries.devices(session, [worker.device_id for worker in found])
+    holders = queries.workers_of_runs(session, [device.run_id for device in devices.values() if device.run_id])
+    now = clock(session)
+    shown = []
+    for worker in found:
+        device = devices[worker.device_id]
+        shown.append(
+            ShownWorker(
+                **worker.model_dump(include={"id", "name", "host", "version"}),
+                present=worker.last_seen_at > now - queries.PRESENT_S,
+                first_seen_at=moment(worker.first_seen_at),
+                last_seen_at=moment(worker.last_seen_at),
+                device=ShownDevice(key=device.id, **device.model_dump(exclude={"id", "run_id", "token"})),
+                run=device.run_id if device.run_id and holders.get(device.run_id) == worker.id else None,
+            )
+        )
+    return Listing(items=shown, next=page.next)
+
+
+def environment(session: Session, environment_id: str) -> ShownEnvironment:
+    """One environment.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    found: Environment = queries.environment(session, environment_id)
+    return ShownEnvironment(id=found.id, fields=found.fields, first_seen_at=moment(found.first_seen_at))
+
+
+def shown_runs(session: Session, runs: Sequence[Run]) -> list[ShownRun]:
+    """Runs with the figures of the reports that count."""
+    ids = [run.id for run in runs]
+    measured: dict[str, list[ShownMeasurement]] = defaultdict(list)
+    for row in queries.measurements(session, ids):
+        measured[row.run_id].append(ShownMeasurement.model_validate(row, from_attributes=True))
+    effects: dict[str, list[ShownEffect]] = defaultdict(list)
+    for effect in queries.effects(session, ids):
+        effects[effect.run_id].append(ShownEffect.model_validate(effect, from_attributes=True))
+    return [_run(run, measured[run.id], effects[run.id]) for run in runs]
+
+
+def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffect]) -> ShownRun:
+    remarks = run.notes if isinstance(run.notes, dict) else {}
+    same = {"id", "variant", "is_baseline", "point", "state", "outcome", "outcome_phase", "message", "signal"}
+    return ShownRun(
+        **run.model_dump(include=same | {"attempts", "progress", "seconds"}),
+        url=f"/runs/{run.id}",
+        study=run.study_id,
+        worker=run.worker_id,
+        device=run.device_id,
+        environment=run.environment_id,
+        created_at=moment(run.created_at),
+        started_at=_moment(run.started_at),
+        finished_at=_moment(run.finished_at),
+        measurements=measurements,
+        effects=effects,
+        proofs=run.proofs or [],
+        notes=_texts(remarks.get("notes")),
+        unmet=_texts(remarks.get("unmet")),
+    )
+
+
+def _summaries(session: Session, found: Sequence[Study]) -> list[StudySummary]:
+    owners = queries.user_names(session, [study.owner_id for study in found])
+    same = {"id", "name", "state", "model", "workload", "device", "effort", "run_count"}
+    return [
+        StudySummary(
+            **study.model_dump(include=same),
+            url=f"/studies/{study.id}",
+            owner=owners[study.owner_id],
+            created_at=moment(study.created_at),
+            finished_at=_moment(study.finished_at),
+        )
+        for study in found
+    ]
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else moment(seconds)
+
+
+def _texts(found: JsonValue) -> list[str]:
+    return [str(text) for text in found] if isinstance(found, list) else []

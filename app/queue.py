@@ -1,0 +1,41 @@
+"""The only place on the web side that speaks to the broker: it publishes the hint "run N may be claimed"."""
+
+import shutil
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from workers.catalog import hint
+
+log = structlog.get_logger()
+
+
+class Queue:
+    """Publishes hints. A hint that cannot be published is dropped: the reaper publishes it again."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._celery = Celery("tradespace", set_as_current=False)
+        self._celery.conf.update(hint.celery_settings(broker_url))
+        self._folder = hint.folder(broker_url)
+
+    def publish(self, run_id: str, device_kind: str) -> bool:
+        """Tell the workers of a kind of device about a run. Whether the broker took it."""
+        if self._folder is not None:
+            for part in ("hints", "read", "control"):
+                (self._folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._celery.send_task(hint.TASK, args=[run_id], queue=device_kind, ignore_result=True, retry=False)
+        except (OperationalError, OSError) as error:
+            log.warning("broker unreachable", reason=str(error))
+            return False
+        return True
+
+    def empty(self) -> None:
+        """Drop every hint of the embedded broker, torn ones included; a broker that is a service is left alone."""
+        if self._folder is not None and self._folder.is_dir():
+            shutil.rmtree(self._folder)
+
+    def close(self) -> None:
+        """Close the connections to the broker."""
+        self._celery.close()

@@ -1,0 +1,98 @@
+"""A report becomes rows: measurements, effects, raw samples, environment, and what the run itself shows of it."""
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from app.db.session import insert_once
+from app.db.tables import EffectRow, Environment, MeasurementRow, Run, SampleRow
+from app.errors import Invalid
+from app.events import visible
+from workers.catalog.applicability import Problem
+from workers.catalog.report import Report, digest
+
+
+def store(session: Session, run: Run, token: int, report: Report, now: float) -> dict[str, Any]:
+    """Store a report's rows. They carry the attempt's token, so rows of an earlier report stay as they were.
+
+    Returns:
+        What to set on the run.
+
+    Raises:
+        Invalid: it has two measurements or effects of the same quantity, or a name that is no plain text.
+    """
+    _once("measurements", ((m.metric, m.phase, m.arm) for m in report.measurements))
+    _once("effects", ((e.metric, e.phase) for e in report.effects))
+    for name, kind, entries in (
+        ("measurements", MeasurementRow, report.measurements),
+        ("effects", EffectRow, report.effects),
+    ):
+        for index, entry in enumerate(entries):
+            _plain(f"{name}.{index}", (text for text in entry.model_dump().values() if isinstance(text, str)))
+            session.add(kind(run_id=run.id, token=token, **entry.model_dump()))
+    for index, samples in enumerate(report.samples):
+        _plain(f"samples.{index}", (samples.metric, samples.phase))
+        session.add(
+            SampleRow(
+                run_id=run.id,
+                token=token,
+                **samples.model_dump(exclude={"values"}),
+                count=len(samples.values),
+                data=struct.pack(f"<{len(samples.values)}d", *samples.values),
+            )
+        )
+    return {
+        "outcome": report.outcome,
+        "outcome_phase": visible(report.phase) if report.phase else None,
+        "message": visible(report.message) if report.message else None,
+        "tail": visible(report.tail) if report.tail else None,
+        "signal": report.signal,
+        "notes": _cleaned({"notes": list(report.notes), "unmet": list(report.unmet)}),
+        "proofs": _cleaned([proof.model_dump(mode="json") for proof in report.proofs]),
+        "seconds": report.seconds,
+        "environment_id": _environment(session, report.environment, now),
+        "result_token": token,
+    }
+
+
+def values(row: SampleRow) -> tuple[float, ...]:
+    """The raw values of a row, in the order in which they were taken."""
+    return struct.unpack(f"<{row.count}d", row.data)
+
+
+def _environment(session: Session, fields: dict[str, JsonValue], now: float) -> str | None:
+    if not fields:
+        return None
+    cleaned = _cleaned(fields)
+    assert isinstance(cleaned, dict)
+    found = digest(cleaned)
+    insert_once(session, Environment, {"id": found, "fields": cleaned, "first_seen_at": now})
+    return found
+
+
+def _cleaned(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_cleaned(inner) for inner in value]
+    if isinstance(value, dict):
+        return {visible(key): _cleaned(inner) for key, inner in value.items()}
+    return value
+
+
+def _once(field: str, keys: Iterable[tuple[str, ...]]) -> None:
+    for key, count in Counter(keys).items():
+        if count > 1:
+            problem = Problem(field, "duplicate", f"{' '.join(key)!r} stands {count} times.", "Give each once.")
+            raise Invalid(f"The report has {field} of the same quantity twice.", problems=[problem])
+
+
+def _plain(field: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        if not text.isprintable():
+            problem = Problem(field, "invalid_text", "has a name with control characters.", "Send visible text.")
+            raise Invalid("The report has a name that is no plain text.", problems=[problem])

@@ -1,0 +1,164 @@
+"""What pydantic found wrong, for a person: a dotted path, a reason, and what would be right."""
+
+import re
+import types
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from workers.catalog.applicability import Problem
+from workers.catalog.declared import Declared, closest
+
+MAX_PROBLEMS = 50
+
+
+def explain(errors: Iterable[ErrorDetails], body: Any, model: Any) -> list[Problem]:
+    """Problems of a body that did not fit its model.
+
+    Args:
+        errors: what pydantic said, with paths that begin below the body.
+        body: what was sent.
+        model: what it should have been: a pydantic model or another annotation.
+    """
+    return [_problem(error, body, model) for error in list(errors)[:MAX_PROBLEMS]]
+
+
+def _problem(error: ErrorDetails, body: Any, model: Any) -> Problem:
+    kind, context = error["type"], error.get("ctx", {})
+    path, holder, field = _follow(error["loc"], body, model, missing=kind == "missing")
+    name = path[-1] if path else ""
+    given = _shown(error.get("input"))
+    message, hint = f"{error['msg'][:1].lower()}{error['msg'][1:300]}", ""
+    if kind in ("union_tag_invalid", "literal_error"):
+        choices = _quoted(str(context.get("expected_tags") or context.get("expected")))
+        if kind == "union_tag_invalid":
+            path = [*path, _quoted(str(context["discriminator"]))[0]]
+            given = _shown(str(context["tag"]))
+        message, hint = _unknown(given, choices)
+        kind = "unknown_choice"
+    elif kind == "union_tag_not_found":
+        path = [*path, _quoted(str(context["discriminator"]))[0]]
+        message, hint, kind = "is missing.", "Name one of the menu; GET /api/v1 lists them.", "missing"
+    elif kind == "missing":
+        message, hint = "is missing.", _meaning(field)
+    elif kind == "extra_forbidden":
+        known = [key for key in holder.model_fields if key not in body] if holder and isinstance(body, dict) else []
+        known = known or (list(holder.model_fields) if holder else [])
+        near = closest(name, holder.model_fields) if holder else None
+        message = "is not a field here." + (f" Did you mean {near!r}?" if near else "")
+        hint, kind = f"Fields: {', '.join(holder.model_fields) if holder else ', '.join(known)}.", "unknown_field"
+    elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        hint, kind = _range(field), "out_of_range"
+        message = f"{given} is not possible."
+    elif field is not None:
+        hint = _meaning(field)
+    return Problem(".".join(path), kind, message, hint)
+
+
+def _follow(
+    loc: Sequence[int | str], body: Any, model: Any, *, missing: bool
+) -> tuple[list[str], type[BaseModel] | None, FieldInfo | None]:
+    """The path without pydantic's union tags, the model that holds its end, and the field at its end."""
+    path: list[str] = []
+    here: Any = body
+    holder = _model(model)
+    field: FieldInfo | None = None
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(part, str) and not (missing and last) and _is_tag(part, here, model):
+            model = next(option for option in _options(model) if option.word == part)
+            holder = model
+            continue
+        path.append(str(part)[:100])
+        if isinstance(part, int):
+            here = here[part] if isinstance(here, list | tuple) and part < len(here) else None
+            model = _inner(model)
+            holder = _model(model) or holder
+            continue
+        here = here.get(part) if isinstance(here, dict) else None
+        fields = holder.model_fields if holder else {}
+        field = fields.get(part)
+        model = field.annotation if field is not None else _inner(model)
+        if not last:
+            holder = _model(model)
+    return path, holder, field
+
+
+def _is_tag(part: str, here: Any, model: Any) -> bool:
+    options = _options(model)
+    return bool(options) and part not in (here if isinstance(here, dict) else {}) and part in {o.word for o in options}
+
+
+def _options(model: Any) -> list[type[Declared]]:
+    """The entries of a menu, if the annotation is one."""
+    return [part for part in _parts(model) if isinstance(part, type) and issubclass(part, Declared)]
+
+
+def _model(model: Any) -> type[BaseModel] | None:
+    """The one pydantic model of an annotation; None when it is a menu or something else."""
+    found = [part for part in _parts(model) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return found[0] if len(found) == 1 else None
+
+
+def _parts(model: Any) -> list[Any]:
+    """Every alternative of an annotation."""
+    if get_origin(model) is Annotated:
+        return _parts(get_args(model)[0])
+    if get_origin(model) in (Union, types.UnionType):
+        return [inner for part in get_args(model) for inner in _parts(part)]
+    return [model]
+
+
+def _inner(model: Any) -> Any:
+    """What a list, tuple or mapping holds."""
+    for part in _parts(model):
+        arguments = [argument for argument in get_args(part) if argument is not Ellipsis]
+        if arguments:
+            return arguments[-1]
+    return None
+
+
+def _unknown(given: str, choices: Sequence[str]) -> tuple[str, str]:
+    near = closest(given.strip("'"), choices)
+    meant = f" Did you mean {near!r}?" if near else ""
+    return f"{given} is not one of the choices.{meant}", f"Choices: {', '.join(choices)}."
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"'([^']*)'", text)
+
+
+def _shown(value: Any) -> str:
+    """A value short enough to repeat; what is large or nested is not repeated."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 80 else f"{value[:80]}…")
+    if isinstance(value, bool | float) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**20 else "The number"
+    return "The value"
+
+
+def _range(field: FieldInfo | None) -> str:
+    if field is None:
+        return ""
+    low: Any = None
+    high: Any = None
+    for limit in field.metadata:
+        if isinstance(limit, annotated_types.Ge | annotated_types.Gt):
+            low = getattr(limit, "ge", getattr(limit, "gt", None))
+        elif isinstance(limit, annotated_types.Le | annotated_types.Lt):
+            high = getattr(limit, "le", getattr(limit, "lt", None))
+    if low is not None and high is not None:
+        return f"Allowed: {low:,} to {high:,}."
+    return f"Allowed: at least {low:,}." if low is not None else f"Allowed: at most {high:,}." if high else ""
+
+
+def _meaning(field: FieldInfo | None) -> str:
+    if field is None:
+        return ""
+    return " ".join(part for part in (field.description, _range(field)) if part)

@@ -1,0 +1,80 @@
+// Draws a figure of the API with Plotly: one configuration for all charts, colours from the page's CSS variables.
+export const CONFIG = {
+  displaylogo: false,
+  showSendToCloud: false,
+  responsive: true,
+  displayModeBar: "hover",
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { format: "svg", filename: "tradespace" },
+};
+const NARROW = 520;
+const drawn = new Map();
+
+// "var(--name)" becomes the colour the page shows now.
+function resolver() {
+  const probe = document.createElement("span");
+  document.body.append(probe);
+  const found = new Map();
+  const resolve = (value) => {
+    if (typeof value === "string" && value.startsWith("var(--")) {
+      if (!found.has(value)) {
+        probe.style.color = "";
+        probe.style.color = value;
+        found.set(value, getComputedStyle(probe).color);
+      }
+      return found.get(value);
+    }
+    if (Array.isArray(value)) return value.map(resolve);
+    if (value && typeof value === "object")
+      return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner)]));
+    return value;
+  };
+  return [resolve, () => probe.remove()];
+}
+
+// On a narrow screen the labels of beaten points would cover each other; they stay in the table and under the finger.
+function fitted(data, width) {
+  if (width >= NARROW) return data;
+  return data.map((trace) =>
+    Array.isArray(trace.text) && Array.isArray(trace.customdata)
+      ? { ...trace, text: trace.text.map((text, i) => (trace.customdata[i]?.minor ? "" : text)) }
+      : trace,
+  );
+}
+
+export async function draw(place, figure, revision) {
+  drawn.set(place, { figure, revision });
+  const [resolve, done] = resolver();
+  const font = getComputedStyle(document.body).fontFamily;
+  const narrow = place.clientWidth < NARROW;
+  const layout = resolve({
+    margin: narrow ? { l: 52, r: 12, t: 10, b: 56 } : { l: 64, r: 22, t: 14, b: 60 },
+    ...figure.layout,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: font, size: 13, color: "var(--ink-1)" },
+    hoverlabel: { bgcolor: "var(--surface)", bordercolor: "var(--rule-strong)", align: "left", font: { family: font, size: 13, color: "var(--ink-1)" } },
+    showlegend: false,
+    hovermode: "closest",
+    dragmode: narrow ? false : "zoom",
+    uirevision: revision,
+  });
+  done();
+  const [resolveData, doneData] = resolver();
+  const data = resolveData(fitted(figure.data, place.clientWidth));
+  doneData();
+  await window.Plotly.react(place, data, layout, CONFIG);
+}
+
+export function clear(place, words) {
+  drawn.delete(place);
+  if (place._fullLayout) window.Plotly.purge(place);
+  const message = document.createElement("p");
+  message.className = "chart-message";
+  message.textContent = words;
+  place.replaceChildren(message);
+}
+
+document.addEventListener("themechange", () => {
+  for (const [place, { figure, revision }] of drawn) if (place.isConnected) draw(place, figure, revision);
+});

@@ -1,0 +1,74 @@
+"""Fixtures of the web side: settings, a migrated database, the application, and clients that are signed in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.db.migrate import migrate
+from app.db.session import Database
+from app.main import create_app
+from app.security import Scope, create_token
+from app.settings import Settings
+from tests.services import postgres_database
+
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """Which database the test runs on; parametrise it with ``tests.services.BOTH_DATABASES``."""
+    return "sqlite"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_kind: str) -> Iterator[Settings]:
+    """Settings with an empty data folder, and an empty database of the kind asked for."""
+    if database_kind == "sqlite":
+        yield Settings(data=tmp_path)
+        return
+    with postgres_database() as url:
+        yield Settings(data=tmp_path, database_url=url)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """A database with the newest tables."""
+    migrate(settings)
+    opened = Database(settings.database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database) -> FastAPI:
+    """The application, not yet started."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def anonymous(app: FastAPI) -> Iterator[TestClient]:
+    """A client of the started application, without credentials."""
+    with TestClient(app, base_url=ADDRESS) as client:
+        yield client
+
+
+def signed_in(app: FastAPI, database: Database, name: str, scope: Scope) -> TestClient:
+    """A client with a token; the application must have been started by another client."""
+    with database.writing() as session:
+        token = create_token(session, name, scope)
+    return TestClient(app, base_url=ADDRESS, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def client(app: FastAPI, database: Database, anonymous: TestClient) -> TestClient:
+    """A client of an administrator."""
+    return signed_in(app, database, "ada", "admin")
+
+
+@pytest.fixture
+def worker(app: FastAPI, database: Database, anonymous: TestClient) -> TestClient:
+    """A client of a worker."""
+    return signed_in(app, database, "box", "worker")

@@ -1,0 +1,1 @@
+"""Stand-ins for the measuring program: quick, and misbehaving in every way it must survive."""

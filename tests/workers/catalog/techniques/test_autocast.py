@@ -1,0 +1,57 @@
+"""Autocast: fp32 weights, shorter products, scaled gradients in fp16 training."""
+
+from tests.workers.catalog.observed import bench, evidence, proven, verdicts, without
+from workers.catalog.models.llama import Llama
+from workers.catalog.models.mlp import Mlp
+from workers.catalog.technique import DeviceFacts
+from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.precision import Precision
+from workers.catalog.workloads.attention import AttentionKernel
+from workers.catalog.workloads.classify import Classify
+from workers.catalog.workloads.prefill import Prefill
+from workers.catalog.workloads.train_step import TrainStep
+
+
+def test_products_are_bf16_and_weights_fp32() -> None:
+    technique = Autocast(dtype="bf16")
+    seen = evidence(Prefill(sequence_length=8), bench(Llama(), (technique,)))
+    assert technique.proof(seen).ran == "as_asked"
+    assert set(seen.matmul_dtypes) == {"bfloat16"}
+    assert set(seen.weight_dtypes) == {"float32"}
+
+
+def test_fp16_training_scales_gradients() -> None:
+    technique = Autocast(dtype="fp16")
+    seen = evidence(TrainStep(batch_size=8), bench(Mlp(width=64), (technique,)))
+    assert seen.facts["scaler"] is True
+    assert technique.proof(seen).ran == "as_asked"
+    assert technique.proof(without(seen, facts={"scaler": False})).ran == "fell_back"
+
+
+def test_bf16_training_needs_no_scaler() -> None:
+    seen = evidence(TrainStep(batch_size=8), bench(Mlp(width=64), (Autocast(dtype="bf16"),)))
+    assert seen.facts["scaler"] is False
+
+
+def test_products_left_in_fp32_are_a_fall_back() -> None:
+    technique = Autocast(dtype="bf16")
+    seen = evidence(Classify(), bench(Mlp(width=64), ()))
+    assert technique.proof(seen).ran == "fell_back"
+    assert technique.proof(without(seen, matmul_dtypes={}, operators={})).ran == "fell_back"
+
+
+def test_a_cpu_without_the_instructions_emulates() -> None:
+    technique = Autocast(dtype="fp16")
+    seen = evidence(Classify(), bench(Mlp(width=64), (technique,)))
+    assert technique.proof(without(seen, device=DeviceFacts("cpu", "an old CPU"))).ran == "emulated"
+
+
+def test_it_acts_on_the_attention_kernel() -> None:
+    assert proven(Autocast(), AttentionKernel(sequence_length=16), Llama()).ran == "as_asked"
+
+
+def test_it_goes_with_fp32_weights_alone() -> None:
+    assert Autocast().clashes(Precision(dtype="fp32")) is None
+    assert "bf16" in str(Autocast().clashes(Precision(dtype="bf16")))
+    stack = (Precision(dtype="fp32"), Autocast(dtype="bf16"))
+    assert verdicts(Classify(), Mlp(width=64), *stack) == {"precision": "as_asked", "autocast": "as_asked"}

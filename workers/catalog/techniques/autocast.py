@@ -1,0 +1,78 @@
+"""Autocast: weights stay in fp32, matrix products run in a shorter format; fp16 training scales its gradients."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+from pydantic import Field
+
+from workers.catalog.declared import Reference
+from workers.catalog.metrics import LATENCY
+from workers.catalog.technique import DeviceFacts, DeviceKind, Evidence, Expectation, Technique, Verified
+from workers.catalog.techniques.kv_cache import KvCache
+from workers.catalog.techniques.precision import CPU_FLAGS, DTYPES, Precision
+
+MIXED_PRECISION = Reference("Micikevicius et al. 2018, Mixed Precision Training", "https://arxiv.org/abs/1710.03740")
+
+
+class Autocast(Technique):
+    technique: Literal["autocast"] = "autocast"
+    title = "Autocast"
+    summary = "Keeps fp32 weights and computes matrix products in a shorter format; the usual mixed-precision training."
+    family = "precision"
+    order = 15
+    conflicts = frozenset({"llm_int8", "nf4"})
+    # On a Volta GPU, operations bound by memory or arithmetic run 2 to 6 times faster (the paper's conclusions).
+    expected = (Expectation(LATENCY, 0.17, 0.50, MIXED_PRECISION),)
+
+    dtype: Literal["bf16", "fp16"] = Field(
+        "bf16",
+        description="Format of matrix products. In training, fp16 comes with a gradient scaler, which leaves out steps "
+        "whose gradients overflow.",
+    )
+
+    def clashes(self, other: Technique) -> str | None:
+        if isinstance(other, Precision) and other.dtype not in ("fp32", "tf32"):
+            return (
+                f"Autocast keeps fp32 weights and computes in {self.dtype}; with {other.dtype} weights it has nothing "
+                "to cast."
+            )
+        if isinstance(other, KvCache) and other.implementation == "static":
+            return "A static cache holds keys and values in one format; under autocast they come in two."
+        return None
+
+    def step_context(self, device: DeviceKind) -> AbstractContextManager[Any]:
+        import torch
+
+        return torch.autocast(device, dtype=getattr(torch, DTYPES[self.dtype]))
+
+    def training_options(self) -> dict[str, Any]:
+        return {"scaler": True} if self.dtype == "fp16" else {}
+
+    def product_dtypes(self) -> frozenset[str]:
+        return frozenset({DTYPES[self.dtype]})
+
+    def proof(self, evidence: Evidence) -> Verified:
+        wanted = DTYPES[self.dtype]
+        products = dict(evidence.matmul_dtypes)
+        if products and wanted not in products:
+            return Verified("fell_back", f"No matrix product ran in {wanted}; input formats seen: {products}.")
+        if not products and not evidence.graphs and not _attended(evidence):
+            return Verified("fell_back", "No matrix product was seen, so nothing was cast.")
+        if not evidence.weight_dtypes.get("float32"):
+            return Verified("fell_back", f"No weight is kept in fp32; stored are {dict(evidence.weight_dtypes)}.")
+        detail = f"Matrix products by input format: {products or 'not seen (compiled)'}."
+        if self.dtype == "fp16" and "scaler" in evidence.facts:
+            if not evidence.facts["scaler"]:
+                return Verified("fell_back", f"{detail} Gradients were not scaled.")
+            detail += f" Gradients were scaled; {evidence.facts.get('skipped_updates', 0)} updates left out."
+        return _native(evidence.device, self.dtype, detail)
+
+
+def _attended(evidence: Evidence) -> bool:
+    return any("scaled_dot_product" in name for name in evidence.operators)
+
+
+def _native(device: DeviceFacts, dtype: str, detail: str) -> Verified:
+    if device.kind == "cpu" and not CPU_FLAGS[dtype] & device.cpu_flags:
+        return Verified("emulated", f"{detail} This CPU has no {dtype} instructions; they are computed through fp32.")
+    return Verified("as_asked", detail)

@@ -1,0 +1,102 @@
+"""Decode: one further token on a context that has been read already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from workers.catalog.metrics import LATENCY_TPOT
+from workers.catalog.technique import DECODERS
+from workers.catalog.workload import Bench, Mark, Part, Session, Workload
+from workers.catalog.workloads import caching
+
+
+class Decode(Workload):
+    name: Literal["decode"] = "decode"
+    title = "Decode"
+    summary = "Writes one token after a context of given length; the steady pace of a long answer."
+    phase = "inference"
+    models = DECODERS
+    sweepable = ("batch_size", "context_length")
+
+    batch_size: int = Field(1, ge=1, le=4_096, description="Sequences that get one token each in a step.")
+    context_length: int = Field(128, ge=1, le=131_071, description="Tokens before the new one.")
+
+    @property
+    def main_phase(self) -> str:
+        return "decode"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part("tpot", LATENCY_TPOT),)
+
+    @property
+    def tokens(self) -> int:
+        return self.batch_size
+
+    @property
+    def samples(self) -> int:
+        return self.batch_size
+
+    def prepare(self, bench: Bench) -> Session:
+        return _Session(self, bench)
+
+
+class _Session(Session):
+    def __init__(self, workload: Decode, bench: Bench) -> None:
+        import torch
+
+        self.bench = bench
+        self.context_length = workload.context_length
+        ids = bench.declared.inputs(
+            bench.model, batch_size=workload.batch_size, length=workload.context_length + 1, seed=bench.seed
+        )["input_ids"]
+        options = bench.options("generation_options")
+        self.use_cache = bool(options.get("use_cache", True))
+        self.seen = "unknown"
+        self.cache: Any = None
+        if not self.use_cache:
+            self.ids = ids
+            return
+        self.ids = ids[:, -1:]
+        self.cache = self._empty_cache(str(options.get("cache_implementation", "dynamic")))
+        # Reading the context is not measured, so it need not be compiled either.
+        with torch.inference_mode(), torch.compiler.set_stance("force_eager"), bench.step_context():
+            bench.model(input_ids=ids[:, :-1], past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+
+    def _empty_cache(self, implementation: str) -> Any:
+        from transformers import DynamicCache, StaticCache
+
+        config: Any = self.bench.model.config
+        if implementation == "static":
+            return StaticCache(config=config, max_cache_len=self.context_length + 1)
+        return DynamicCache(config=config)
+
+    def step(self, mark: Mark) -> None:
+        import torch
+
+        with torch.inference_mode(), self.bench.step_context():
+            answer = self.bench.model(
+                input_ids=self.ids, past_key_values=self.cache, use_cache=self.use_cache, logits_to_keep=1
+            )
+        mark("tpot")
+        self.seen = caching.name_of(answer.past_key_values)
+
+    def between(self) -> None:
+        """Take the new token out of the cache again."""
+        import torch
+
+        if self.cache is None:
+            return
+        with torch.inference_mode():
+            for layer in self.cache.layers:
+                if isinstance(getattr(layer, "cumulative_length", None), torch.Tensor):
+                    # A static layer: what lies past its length is masked, and the next token overwrites it.
+                    layer.cumulative_length.fill_(self.context_length)
+                else:
+                    layer.crop(self.context_length - layer.get_seq_length())
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"cache": self.seen, "tokens_computed": self.ids.shape[1]}

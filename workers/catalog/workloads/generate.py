@@ -1,0 +1,109 @@
+"""Generate: a prompt is read and new tokens are written, one after the other, the likeliest each time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from workers.catalog.metrics import LATENCY_TPOT, LATENCY_TTFT
+from workers.catalog.models import decoder
+from workers.catalog.technique import DECODERS
+from workers.catalog.workload import Bench, Mark, Part, Session, Workload
+from workers.catalog.workloads import caching
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Generate(Workload):
+    name: Literal["generate"] = "generate"
+    title = "Generate"
+    summary = (
+        "Reads a prompt and writes new tokens greedily; the first token's time and the time of each further one apart."
+    )
+    phase = "inference"
+    models = DECODERS
+    sweepable = ("batch_size", "prompt_length", "new_tokens")
+
+    batch_size: int = Field(1, ge=1, le=4_096, description="Prompts answered together.")
+    prompt_length: int = Field(32, ge=1, le=131_072, description="Tokens of each prompt.")
+    new_tokens: int = Field(
+        16, ge=2, le=16_384, description="Tokens written after each prompt, always exactly this many."
+    )
+
+    @property
+    def main_phase(self) -> str:
+        return "generate"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return Part("ttft", LATENCY_TTFT), Part("tpot", LATENCY_TPOT, self.new_tokens - 1)
+
+    @property
+    def tokens(self) -> int:
+        """New tokens; those of the prompt are read, not written."""
+        return self.batch_size * self.new_tokens
+
+    @property
+    def samples(self) -> int:
+        return self.batch_size
+
+    def prepare(self, bench: Bench) -> Session:
+        return _Session(self, bench)
+
+
+class _Session(Session):
+    def __init__(self, workload: Generate, bench: Bench) -> None:
+        import torch
+        from transformers import GenerationConfig
+
+        decoder.check_length(bench.model, workload.prompt_length + workload.new_tokens)
+        self.bench = bench
+        self.new_tokens = workload.new_tokens
+        self.batch = bench.declared.inputs(
+            bench.model, batch_size=workload.batch_size, length=workload.prompt_length, seed=bench.seed
+        )
+        self.batch["attention_mask"] = torch.ones_like(self.batch["input_ids"])
+        # A checkpoint's own settings may sample or stop early; without an end token the count is exact. generate would
+        # also compile a model with a static cache by itself on a GPU: compiling is a technique of its own.
+        self.model: Any = bench.model
+        self.model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call, assignment]
+            max_new_tokens=workload.new_tokens,
+            do_sample=False,
+            pad_token_id=0,
+            disable_compile=True,
+            return_dict_in_generate=True,
+            **bench.options("generation_options"),
+        )
+        self.written = 0
+        self.cache = "unknown"
+
+    def step(self, mark: Mark) -> None:
+        import torch
+
+        with torch.inference_mode(), self.bench.step_context():
+            answer = self.model.generate(**self.batch, stopping_criteria=[_FirstToken(mark)])
+        mark("tpot")
+        self.cache = caching.name_of(answer.past_key_values)
+        self.written = answer.sequences.shape[1] - self.batch["input_ids"].shape[1]
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"cache": self.cache, "new_tokens": self.written}
+
+
+class _FirstToken:
+    """Marks the first token; generate asks its stopping criteria after each one. Never stops."""
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+        self.seen = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        import torch
+
+        if not self.seen:
+            self.seen = True
+            self.mark("ttft")
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

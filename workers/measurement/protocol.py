@@ -1,0 +1,150 @@
+"""How often to repeat: warm-up, length of blocks, order of turns, when enough is enough. Pure decisions, no clock.
+
+Rules and where they come from: docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from workers.catalog.report import Arm
+from workers.catalog.spec import Effort
+from workers.measurement import statistics
+
+GOAL = 0.02
+"""Half-width of the ratio's interval inside one pair at which a pair is done."""
+MIN_TURNS = 10
+"""Blocks of each arm below which no spread can be judged (nvbench asks for as many samples)."""
+FEWEST_TURNS = 5
+"""With steps so slow that ten turns do not fit, fewer must do; the report says so."""
+OVERTIME = 6
+"""Times the budget after which slow steps stop at the fewest turns."""
+
+TIMER_SHARE = 0.001
+"""Share of a sample that reading the clock may take."""
+BLOCK_S = 0.1
+"""What a block lasts: long enough to outlast the wake-up of threads, short enough that drift meets both arms alike."""
+MIN_STEPS = 3
+MAX_SAMPLES = 300
+"""Samples of one block."""
+SLOW_STEP_S = 0.25
+"""Steps from here on stand alone in a block: what waking up costs (milliseconds) is lost in them."""
+
+SETTLED = 0.02
+"""The running median has settled when it moves by less than this from one window to the next."""
+MIN_WARM_UP = 6
+MIN_SLOW_WARM_UP = 2
+
+
+class Plan(NamedTuple):
+    """What one effort spends."""
+
+    pairs: int
+    measured_s: float
+    """Budget of measured time per pair, both arms together."""
+    warm_up_s: float
+    """Cap of the warm-up of one arm."""
+
+
+PLANS: dict[Effort, Plan] = {
+    "quick": Plan(pairs=1, measured_s=10.0, warm_up_s=3.0),
+    "standard": Plan(pairs=3, measured_s=20.0, warm_up_s=10.0),
+    "thorough": Plan(pairs=8, measured_s=30.0, warm_up_s=20.0),
+}
+
+
+class Block(NamedTuple):
+    """One arm's turn."""
+
+    samples: int
+    """How many are taken, those to discard included."""
+    inner: int
+    """Steps timed together as one sample; 1 unless a step is too short for the clock."""
+    discard: int
+    """Samples at the start that only warm up again what the other arm's turn has cooled."""
+
+
+def block(step_s: float, timer_s: float) -> Block:
+    """The block for steps of this length; both arms get their own.
+
+    Args:
+        step_s: Typical time of one step.
+        timer_s: Time one reading of the clock takes.
+    """
+    if step_s >= SLOW_STEP_S:
+        return Block(1, 1, 0)
+    inner = max(1, math.ceil(timer_s / TIMER_SHARE / max(step_s, 1e-9)))
+    kept = min(max(MIN_STEPS, math.ceil(BLOCK_S / (step_s * inner))), MAX_SAMPLES)
+    return Block(kept + 1, inner, 1)
+
+
+def settled(series: Sequence[float]) -> bool:
+    """Whether a warm-up's running median has stopped moving.
+
+    Compares the medians of the last two windows, each a third of the series. What the noise alone would move them by
+    counts as settled too: waiting longer would not help.
+    """
+    n = len(series)
+    if n < MIN_WARM_UP:
+        return False
+    window = max(3, n // 3)
+    last, before = np.asarray(series[-window:]), np.asarray(series[-2 * window : -window])
+    centre = float(np.median(last))
+    quarter, three_quarters = np.quantile(last, [0.25, 0.75])
+    # 0.93 IQR / sqrt(n) is the standard error of a normal sample's median.
+    noise = 0.93 * float(three_quarters - quarter) / math.sqrt(window) / centre
+    return abs(float(np.median(before)) / centre - 1) <= max(SETTLED, 2 * noise)
+
+
+def warm_enough(series: Sequence[float], spent_s: float, cap_s: float) -> bool:
+    """Whether the warm-up ends here: settled, or at its cap."""
+    if spent_s >= cap_s:
+        return len(series) >= MIN_SLOW_WARM_UP
+    return settled(series)
+
+
+def order(seed: int, pair: int, turn: int) -> tuple[Arm, Arm]:
+    """Which arm goes first in a turn: random, so that no rhythm of the machine favours one."""
+    first: bool = random.Random(f"{seed}/{pair}/{turn}").random() < 0.5
+    return ("baseline", "variant") if first else ("variant", "baseline")
+
+
+class Ending(NamedTuple):
+    """Why a pair stops taking turns."""
+
+    unmet: str | None
+    """The criterion that was not reached; None when the goal was."""
+
+
+def ending(turns: Sequence[float], spent_s: float, plan: Plan) -> Ending | None:
+    """Whether enough turns were taken; None means go on. Looks at precision, never at which arm is ahead.
+
+    Args:
+        turns: Per turn the logarithm of variant over baseline.
+        spent_s: Measured time so far, both arms together.
+        plan: What the effort allows.
+    """
+    n = len(turns)
+    if n < FEWEST_TURNS:
+        return None
+    half_width = half_width_of(turns)
+    if n >= MIN_TURNS and half_width <= GOAL:
+        return Ending(None)
+    if n < MIN_TURNS:
+        if spent_s < OVERTIME * plan.measured_s:
+            return None
+        return Ending(f"{n} turns in {spent_s:.0f} s, goal {MIN_TURNS}: steps are too slow for more.")
+    if spent_s < plan.measured_s:
+        return None
+    return Ending(f"interval ±{half_width:.1%} within the pair after {spent_s:.0f} s, goal ±{GOAL:.0%}")
+
+
+def half_width_of(turns: Sequence[float]) -> float:
+    """Half the interval of the typical turn's ratio."""
+    estimate = statistics.median(turns)
+    return (estimate.high - estimate.low) / 2

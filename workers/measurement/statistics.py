@@ -1,0 +1,193 @@
+"""What samples say: medians with intervals, ratios over pairs of processes, verdicts. Pure functions over arrays.
+
+Times are compared as logarithms, so that "twice as fast" and "half as fast" lie equally far from "same".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.catalog.metrics import Metric
+from workers.catalog.report import Verdict
+
+Array = NDArray[np.float64]
+
+Z = 1.959964
+"""Standard normal deviate of a two-sided 95 % interval."""
+T = {
+    3: 3.182446, 4: 2.776445, 5: 2.570582, 6: 2.446912, 7: 2.364624, 8: 2.306004, 9: 2.262157, 10: 2.228139,
+    11: 2.200985, 12: 2.178813, 13: 2.160369, 14: 2.144787, 15: 2.131450, 16: 2.119905, 17: 2.109816, 18: 2.100922,
+}  # fmt: skip
+"""Student's t, two-sided 95 %, by degrees of freedom."""
+MAX_RHO = 0.98
+RESAMPLES = 2_000
+FARTHEST = 50.0
+"""Logarithms beyond this are cut off: a ratio of e^50 says no more than "no idea"."""
+
+SAME_MARGIN = 0.03
+"""Times within 3 % of each other are called the same when the whole interval lies there."""
+COUNTER_MARGIN = 0.005
+"""The same for counters that hardly vary: bytes of weights, the allocator's peak."""
+AGREEMENT_MARGIN = 0.99
+"""Share of equal answers from which on quality is called the same."""
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    effective_n: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval as a share of the value."""
+        return (self.high - self.low) / 2 / self.value if self.value else 0.0
+
+
+class Spread(NamedTuple):
+    """How far fresh processes are known to lie apart, as the standard deviation of a logarithm.
+
+    It stands in for what one or a few pairs cannot show about themselves. ``weight`` says how many observed degrees of
+    freedom it counts for.
+    """
+
+    deviation: float
+    weight: int = 3
+
+
+PAIRED = Spread(0.025)
+"""Ratio of two arms that took turns. Repeated one-pair A/A runs of a 32 M decoder on two cores lay in 0.94-1.01 on a quiet
+machine and in 0.93-1.04 with one core busy, a deviation of 2 to 3 %."""
+APART = Spread(0.10)
+"""Ratio of two arms measured one after the other, so that whatever changes on the machine meanwhile is in it."""
+COLD = Spread(0.15)
+"""Times that a process can show only once: load, convert, compile, first call."""
+RESIDENT = Spread(0.005)
+"""Memory as the kernel or the driver sees it: page granularity, allocator's arenas, threads' stacks."""
+
+
+def effective_n(values: Array) -> float:
+    """How many independent samples a series in time is worth: n (1 - rho) / (1 + rho).
+
+    rho is the lag-1 autocorrelation of the ranks, so that a spike does not hide it, corrected for its bias in short
+    series (Kendall 1954: (1 + 4 rho) / n too low).
+    """
+    n = len(values)
+    if n < 3:
+        return float(n)
+    ranks = _ranks(values)
+    ranks -= ranks.mean()
+    variance = float(ranks @ ranks)
+    if variance == 0:
+        return float(n)
+    rho = float(ranks[1:] @ ranks[:-1]) / variance
+    rho += (1 + 4 * max(rho, 0.0)) / n
+    rho = min(max(rho, 0.0), MAX_RHO)
+    return n * (1 - rho) / (1 + rho)
+
+
+def median(values: Sequence[float] | Array) -> Estimate:
+    """Median of a series in time with an order-statistic interval for its effective n.
+
+    With few effective samples the interval is the whole range; that covers less than 95 % below six.
+    """
+    series = np.asarray(values, dtype=np.float64)
+    independent = max(effective_n(series), 1.0)
+    reach = Z * 0.5 / math.sqrt(independent)
+    low, value, high = np.quantile(series, [max(0.0, 0.5 - reach), 0.5, min(1.0, 0.5 + reach)])
+    return Estimate(float(value), float(low), float(high), len(series), independent)
+
+
+def error(estimate: Estimate) -> float:
+    """Standard error of a positive estimate's logarithm."""
+    if estimate.low <= 0:
+        return FARTHEST
+    return math.log(estimate.high / estimate.low) / (2 * Z)
+
+
+def over_processes(logarithms: Sequence[float], errors: Sequence[float], known: Spread) -> Estimate:
+    """The typical value over fresh processes and the interval for it; the process is the unit.
+
+    The variance between processes is the observed one, pulled towards ``known`` as if that were ``weight`` further
+    observations (a moderated t: Smyth 2004). With one process, all there is is what is known plus its own error.
+
+    Args:
+        logarithms: One per process or per pair.
+        errors: Standard error of each, from inside the process.
+        known: Variation between fresh processes.
+    """
+    k = len(logarithms)
+    centre = float(np.mean(logarithms))
+    within = float(np.mean(np.square(errors)))
+    freedom = known.weight + k - 1
+    observed = float(np.var(logarithms, ddof=1)) if k > 1 else 0.0
+    variance = (known.weight * (known.deviation**2 + within) + (k - 1) * observed) / freedom
+    reach = T[min(freedom, max(T))] * math.sqrt(variance / k)
+    return Estimate(_exp(centre), _exp(centre - reach), _exp(centre + reach), k, float(k))
+
+
+def wilson(hits: int, n: int) -> Estimate:
+    """Share of hits with Wilson's interval."""
+    share = hits / n
+    spread = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    middle = share + Z * Z / (2 * n)
+    scale = 1 + Z * Z / n
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return Estimate(share, max(0.0, min(low, share)), min(1.0, max(high, share)), n, float(n))
+
+
+def bootstrap_mean(values: Array, seed: int) -> Estimate:
+    """Mean over items with a percentile-bootstrap interval."""
+    generator = np.random.default_rng(seed)
+    n = len(values)
+    means = np.array([values[generator.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    value = float(values.mean())
+    return Estimate(value, min(float(low), value), max(float(high), value), n, float(n))
+
+
+def verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
+    """What an interval of variant over baseline says in the metric's own words; undecided until it says something.
+
+    "Same" needs the whole interval inside the margin; a difference needs all of it on one side of 1. An interval that
+    does both is "same": the difference is real but too small to matter.
+    """
+    if 1 / (1 + margin) <= low and high <= 1 + margin:
+        return "same"
+    if low <= 1 <= high:
+        return "undecided"
+    more = low > 1
+    if metric.aspect == "speed":
+        return "faster" if more == (metric.better == "higher") else "slower"
+    if metric.aspect in ("memory", "size"):
+        return "larger" if more else "smaller"
+    if metric.aspect == "quality":
+        return "better" if more == (metric.better == "higher") else "worse"
+    return "undecided"
+
+
+def agreement_verdict(low: float, high: float) -> Verdict:
+    """Whether enough answers are the baseline's own; more than all of them cannot be, so nothing is "better"."""
+    if low >= AGREEMENT_MARGIN:
+        return "same"
+    return "worse" if high < AGREEMENT_MARGIN else "undecided"
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks from 0; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    shared: Array = (last - (counts + 1) / 2)[inverse]
+    return shared
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(min(max(logarithm, -FARTHEST), FARTHEST))

@@ -1,0 +1,229 @@
+"""Measures a whole study in the terminal, with no server: a progress bar, a table, and the reports as JSON if wanted.
+
+``python -m workers.terminal study.json`` is what ``tradespace measure`` becomes.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import psutil
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from workers import device_lock, devices, isolation
+from workers.catalog import lease
+from workers.catalog.applicability import problems
+from workers.catalog.report import IMPROVES, WORSENS, Effect, Report
+from workers.catalog.spec import PlannedRun, StudySpec
+from workers.settings import SHARE_OF_MEMORY, Settings
+
+NOT_ALL_WELL = 1
+BAD_STUDY = 2
+INTERRUPTED = 130
+DEVICE_WAIT_S = 30.0
+
+
+class Wrong(Exception):
+    """The study cannot be measured; the message says why, one line for each reason."""
+
+
+class Ended(NamedTuple):
+    """A run and what it brought back."""
+
+    planned: PlannedRun
+    report: Report
+
+
+class Bar(isolation.Listener):
+    """Shows how far one run of several is."""
+
+    def __init__(self, bar: Progress, task: TaskID, before: int, title: str) -> None:
+        self._bar = bar
+        self._task = task
+        self._before = before
+        self._title = title
+        bar.update(task, completed=before, description=f"{escape(title)}: start")
+
+    def progress(self, progress: lease.Progress) -> None:
+        said = f"{self._title}: {progress.phase} {progress.message}".strip()
+        self._bar.update(self._task, completed=self._before + progress.fraction, description=escape(said))
+
+
+def read_study(text: str) -> StudySpec:
+    """The study that a JSON text describes.
+
+    Raises:
+        Wrong: It is no study, or one that cannot be measured; names each field and the valid choices.
+    """
+    try:
+        data = json.loads(text)
+        study = StudySpec.model_validate(data)
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            lines = (f"{_field(data, wrong['loc'])}: {wrong['msg']}" for wrong in error.errors())
+            raise Wrong("\n".join(lines)) from error
+        raise Wrong(f"not JSON: {error}") from error
+    wrong = [f"{each.field}: {each.message} {each.hint}".rstrip() for each in problems(study)]
+    if wrong:
+        raise Wrong("\n".join(wrong))
+    return study
+
+
+def _field(data: Any, loc: Sequence[int | str]) -> str:
+    """The dotted path into the JSON, without the words that pydantic adds for the chosen kind of thing."""
+    path: list[str] = []
+    for place, step in enumerate(loc):
+        inside = range(len(data)) if isinstance(data, list) else data if isinstance(data, dict) else ()
+        if step in inside:
+            data = data[step]
+        elif place < len(loc) - 1:
+            continue
+        path.append(str(step))
+    return ".".join(path) or "study"
+
+
+def measure(study: StudySpec, settings: Settings, console: Console, stop: isolation.Stop) -> list[Ended]:
+    """Measure every run of a study, one after the other, until asked to stop.
+
+    Raises:
+        Wrong: This machine has not the device, or another program holds it.
+    """
+    try:
+        device = devices.named(study.device)
+    except LookupError as error:
+        raise Wrong(f"device: {error.args[0]}") from error
+    runs = list(study.runs())
+    columns = (BarColumn(), TextColumn("{task.completed:.1f} of {task.total:.0f} runs"), TimeElapsedColumn())
+    ended: list[Ended] = []
+    with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+        task = bar.add_task("", total=len(runs))
+        for index, planned in enumerate(runs):
+            listener = Bar(bar, task, index, _title(planned))
+            report = _run(planned, f"terminal-{index}", settings, device, listener, stop)
+            if report is None:
+                break
+            ended.append(Ended(planned, report))
+    return ended
+
+
+def _run(
+    planned: PlannedRun,
+    name: str,
+    settings: Settings,
+    device: lease.Device,
+    listener: isolation.Listener,
+    stop: isolation.Stop,
+) -> Report | None:
+    try:
+        with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, lambda: stop.reason is not None) as lock:
+            within = isolation.Confinement(
+                program=settings.program,
+                limits=lease.Limits(),
+                memory_bytes=settings.memory_limit or int(SHARE_OF_MEMORY * psutil.virtual_memory().total),
+                environment=settings.for_program | devices.visible(device),
+                kept_open=(lock,),
+            )
+            return isolation.measure(planned.spec, name, within, listener, stop)
+    except device_lock.DeviceBusy as error:
+        if stop.reason:
+            return None
+        raise Wrong(f"{error}; a worker of this machine may be measuring on it") from error
+
+
+def table(ended: Sequence[Ended]) -> Table:
+    """What the runs brought: one line for each effect, or for the outcome where there is none."""
+    drawn = Table(title="Variant over baseline", caption="ratio below 1: less of it than the baseline has")
+    drawn.add_column("run", overflow="fold")
+    drawn.add_column("metric", overflow="fold")
+    drawn.add_column("ratio", justify="right")
+    drawn.add_column("95 % interval", justify="right", no_wrap=True)
+    drawn.add_column("verdict")
+    drawn.add_column("outcome", overflow="fold")
+    for planned, report in ended:
+        first = [escape(_title(planned)), _outcome(report)]
+        for effect in report.effects:
+            title, outcome = first
+            interval = f"{effect.low:.3f} to {effect.high:.3f}"
+            metric = f"{effect.metric}, {effect.phase}"
+            drawn.add_row(title, metric, f"{effect.ratio:.3f}", interval, _verdict(effect), outcome)
+            first = ["", ""]
+        if not report.effects:
+            drawn.add_row(first[0], "", "", "", "", first[1])
+        drawn.add_section()
+    return drawn
+
+
+def _title(planned: PlannedRun) -> str:
+    point = " ".join(f"{name}={value}" for name, value in planned.point.items())
+    against = " (against itself)" if planned.is_baseline else ""
+    return f"{planned.variant.name}{against} {point}".rstrip()
+
+
+def _verdict(effect: Effect) -> str:
+    if effect.verdict in IMPROVES:
+        return f"[green]{effect.verdict}[/green]"
+    return f"[red]{effect.verdict}[/red]" if effect.verdict in WORSENS else effect.verdict
+
+
+def _outcome(report: Report) -> str:
+    if report.outcome == "ok":
+        return "ok"
+    return f"[red]{report.outcome}[/red]" + (f": {escape(report.message)}" if report.message else "")
+
+
+def reports(study: StudySpec, ended: Sequence[Ended]) -> str:
+    """Study and reports as JSON."""
+    runs = [
+        {
+            "variant": each.planned.variant.name,
+            "point": each.planned.point,
+            "report": each.report.model_dump(mode="json"),
+        }
+        for each in ended
+    ]
+    return json.dumps({"study": study.model_dump(mode="json"), "runs": runs}, indent=1) + "\n"
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure the study in a file, and end with 1 when a run did not end ok."""
+    parser = argparse.ArgumentParser(prog="tradespace measure", description=str(__doc__).partition("\n")[0])
+    parser.add_argument("file", help="the study as JSON; - reads standard input")
+    parser.add_argument("--json", metavar="PATH", help="write the reports there; - writes them to standard output")
+    chosen = parser.parse_args(words)
+    console = Console(stderr=chosen.json == "-")
+    stop = isolation.Stop()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        stop.ask("cancelled")
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        text = sys.stdin.read() if chosen.file == "-" else Path(chosen.file).read_text(encoding="utf-8")
+        study = read_study(text)
+        ended = measure(study, Settings(), console, stop)
+        if chosen.json == "-":
+            sys.stdout.write(reports(study, ended))
+        elif chosen.json:
+            Path(chosen.json).write_text(reports(study, ended), encoding="utf-8")
+    except (Wrong, OSError, UnicodeDecodeError, ValidationError) as error:
+        parser.exit(BAD_STUDY, f"{error}\n")
+    if ended:
+        console.print(table(ended))
+    if stop.reason:
+        console.print(f"Stopped after {len(ended)} of {study.size} runs.")
+        sys.exit(INTERRUPTED)
+    sys.exit(0 if all(report.outcome == "ok" for _, report in ended) else NOT_ALL_WELL)
+
+
+if __name__ == "__main__":
+    main()
