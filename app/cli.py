@@ -49,13 +49,15 @@ def become(module: str, words: list[str]) -> NoReturn:
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[bool, typer.Option(help="Measure on this machine as well, one worker per device.")] = True,
+) -> None:
     """Start the server and one worker for each device; print the address and a one-time sign-in link."""
     from app.serving import serve as keep_serving
     from app.settings import CannotStart, read_settings
 
     try:
-        keep_serving(read_settings())
+        keep_serving(read_settings(), workers)
     except CannotStart as error:
         fail(str(error), error.exit_code)
 
@@ -202,10 +204,15 @@ def _line(happening: "Happening") -> str:
     if happening.kind == "state":
         return f"{data['variant']}: {data['outcome'] or data['state']}"
     if happening.kind == "progress":
-        return f"{data['variant']}: {data['phase']} {data['message']} {data['fraction']:.0%}"
+        said = (data["phase"], data["message"], f"{data['fraction']:.0%}")
+        return f"{data['variant']}: {' '.join(filter(None, said))}"
     return ""
 
 
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -268,9 +268,7 @@ def answer(request: Request, refused: Refused) -> Response:
         field=refused.field,
         hint=refused.hint,
         request_id=request_id,
-        errors=[
-            FieldError(field=p.field, code=p.code, message=p.message, hint=p.hint) for p in refused.problems
-        ],
+        errors=[FieldError(field=p.field, code=p.code, message=p.message, hint=p.hint) for p in refused.problems],
     )
     error_page: ErrorPage | None = getattr(request.app.state, "error_page", None)
     reply: Response

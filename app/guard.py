@@ -238,3 +238,6 @@ def _complete(scope: Scope, headers: MutableHeaders, request_id: str) -> None:
     elif b"v=" in scope["query_string"]:
         # The address holds a hash of the content, so the content behind it never changes.
         headers.setdefault("Cache-Control", "public, max-age=31536000, immutable")
+    else:
+        # A module that another one imports by its plain name: kept, but asked about each time.
+        headers.setdefault("Cache-Control", "no-cache")

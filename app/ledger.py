@@ -1,8 +1,6 @@
 """The life of a run as its worker drives it: announce, claim, start, beat, finish, release; and losing a worker.
 
-Every change is one compare-and-set on the run's state and token, in a short write transaction that the caller commits.
-The study's row is locked first, so that its state and the order of its events follow its runs. What people do to runs
-is in ``app/orders.py``; both change a run through ``change`` alone.
+What people do to runs is in ``app/orders.py``; both move a run by ``app/transitions.py`` alone.
 """
 
 from typing import Any
@@ -15,22 +13,19 @@ from sqlmodel import Session, col
 from app import events
 from app.db.session import clock, insert_once
 from app.db.tables import Attempt, DeviceRow, Run, Study, Worker, new_id
-from app.errors import DeviceBusy, NotClaimable, NotFound, StaleToken, UnknownWorker
+from app.errors import DeviceBusy, NotClaimable, StaleToken, UnknownWorker
 from app.events import TERMINAL
 from app.reports import store
+from app.transitions import HELD, QUEUE_S, change, compare_and_set, lock
 from workers.catalog.lease import LEASE_S, Announcement, Beat, Finish, Granted, Progress, Pulse, Release, Start
 from workers.catalog.spec import RunSpec
 
 log = structlog.get_logger()
 
-HELD = frozenset({"leased", "running", "cancelling"})
-"""States in which a worker holds the run and its device."""
 MAX_WORKERS_LOST = 3
 BACK_OFF_S = (30.0, 120.0, 600.0)
 """Waits after the first, second and third infrastructure error; the fourth gives the run up."""
 LOST_WAIT_S = 5.0
-QUEUE_S = 86_400.0
-"""How long a run waits for a worker before it expires."""
 
 
 def announce(session: Session, announcement: Announcement) -> str:
@@ -48,7 +43,8 @@ def announce(session: Session, announcement: Announcement) -> str:
     seen |= {"device_id": device.key, "last_seen_at": now}
     insert_once(session, Worker, {"id": new_id(), "name": announcement.name, "first_seen_at": now, **seen})
     session.execute(update(Worker).where(col(Worker.name) == announcement.name).values(**seen))
-    return session.execute(select(col(Worker.id)).where(col(Worker.name) == announcement.name)).scalar_one()
+    worker: Worker = session.execute(select(Worker).where(col(Worker.name) == announcement.name)).scalar_one()
+    return worker.id
 
 
 def claim(session: Session, run_id: str, worker_name: str) -> Granted:
@@ -131,7 +127,7 @@ def beat(session: Session, run_id: str, paper: Beat) -> Pulse:
         )
         values["progress"] = progress.model_dump()
     held = (col(Run.id) == run.id, col(Run.token) == paper.token, col(Run.state).in_(HELD), col(Run.lease_until) >= now)
-    if not _set(session, run, held, values):
+    if not compare_and_set(session, run, held, values):
         raise _fenced(run, paper.token, "beat")
     if paper.progress is not None:
         events.progressed(session, run, progress, _study_fraction(session, study), now)
@@ -169,9 +165,7 @@ def finish(session: Session, run_id: str, paper: Finish) -> str:
         raise _fenced(run, paper.token, "finish")
     values = store(session, run, paper.token, paper.report, now)
     attempt.outcome = paper.report.outcome
-    change(
-        session, run, study, "done", now, frm={run.state}, token=paper.token, values=values, ending="finished"
-    )
+    change(session, run, study, "done", now, frm={run.state}, token=paper.token, values=values, ending="finished")
     return run.state
 
 
@@ -223,9 +217,7 @@ def lose(session: Session, run_id: str) -> bool:
     if run.state not in HELD or run.lease_until >= now:
         return False
     if run.state == "cancelling":
-        return change(
-            session, run, study, "cancelled", now, frm={"cancelling"}, token=run.token, ending="worker_lost"
-        )
+        return change(session, run, study, "cancelled", now, frm={"cancelling"}, token=run.token, ending="worker_lost")
     lost = run.workers_lost + 1
     given_up = lost >= MAX_WORKERS_LOST
     message = f"The worker was lost {lost} times; the run may be what kills it." if given_up else None
@@ -252,98 +244,6 @@ def extend_leases(session: Session) -> int:
     now = clock(session)
     statement = update(Run).where(col(Run.state).in_(HELD)).values(lease_until=now + LEASE_S)
     return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
-
-
-def lock(session: Session, run_id: str) -> tuple[Run, Study]:
-    """The run and its study as they are now; nobody else changes either before this transaction ends.
-
-    Raises:
-        NotFound: there is no such run.
-    """
-    study_id = session.execute(select(col(Run.study_id)).where(col(Run.id) == run_id)).scalar_one_or_none()
-    if study_id is None:
-        raise NotFound("There is no such run.")
-    study = session.get_one(Study, study_id, with_for_update=True, populate_existing=True)
-    return session.get_one(Run, run_id, with_for_update=True, populate_existing=True), study
-
-
-def change(
-    session: Session,
-    run: Run,
-    study: Study,
-    to: str,
-    now: float,
-    *,
-    frm: set[str] | frozenset[str],
-    token: int,
-    values: dict[str, Any] | None = None,
-    ending: str | None = None,
-    message: str = "",
-) -> bool:
-    """Move a run to another state, with everything that follows from it: attempt, device, events, study.
-
-    Args:
-        session: writes; the study is locked.
-        run: as it was read; refreshed when it moves.
-        study: the run's study.
-        to: the new state.
-        now: the database's clock.
-        frm: states from which it may move.
-        token: the token it must have.
-        values: other columns to set.
-        ending: how the attempt of this token ends, when it does.
-        message: why, for the attempt's row.
-
-    Returns:
-        Whether it moved: a compare-and-set.
-    """
-    device_id = run.device_id
-    asked: dict[str, Any] = {"state": to, **(values or {})}
-    if to in TERMINAL:
-        asked["finished_at"] = now
-    if not _set(session, run, (col(Run.id) == run.id, col(Run.token) == token, col(Run.state).in_(frm)), asked):
-        return False
-    if ending is not None:
-        session.execute(
-            update(Attempt)
-            .where(col(Attempt.run_id) == run.id, col(Attempt.token) == token)
-            .values(ended_at=now, ending=ending, message=message or None)
-        )
-        session.execute(
-            update(DeviceRow)
-            .where(col(DeviceRow.id) == device_id, col(DeviceRow.run_id) == run.id, col(DeviceRow.token) == token)
-            .values(run_id=None)
-        )
-    events.run_changed(session, run, now)
-    settle(session, study, now)
-    return True
-
-
-def settle(session: Session, study: Study, now: float) -> None:
-    """Let a study's state follow its runs."""
-    states = session.execute(select(col(Run.state)).where(col(Run.study_id) == study.id)).scalars().all()
-    if all(state in TERMINAL for state in states):
-        asked = study.cancel_asked_at is not None and "cancelled" in states
-        state = "cancelled" if asked or set(states) == {"cancelled"} else "done"
-    else:
-        state = "queued" if set(states) == {"queued"} else "running"
-    if state == study.state:
-        return
-    study.state = state
-    study.finished_at = now if state in ("done", "cancelled") else None
-    session.add(study)
-    session.flush()
-    events.study_changed(session, study, now)
-
-
-def _set(session: Session, run: Run, where: tuple[Any, ...], values: dict[str, Any]) -> bool:
-    """The compare-and-set: the one statement by which a run's row changes."""
-    session.flush()
-    statement = update(Run).where(*where).values(**values).execution_options(synchronize_session=False)
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
-        return False
-    session.refresh(run)
-    return True
 
 
 def _held(session: Session, run_id: str, token: int) -> tuple[Run, Study]:

@@ -7,7 +7,7 @@ from app.db.session import clock
 from app.db.tables import Run, Study
 from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.events import TERMINAL
-from app.ledger import HELD, QUEUE_S, change, lock, settle
+from app.transitions import HELD, QUEUE_S, change, lock, settle
 
 
 def cancel_study(session: Session, study_id: str) -> Study:
@@ -31,7 +31,7 @@ def cancel_study(session: Session, study_id: str) -> Study:
         session.flush()
     unfinished = select(Run).where(col(Run.study_id) == study_id, col(Run.state).not_in(TERMINAL))
     for run in session.execute(unfinished.order_by(col(Run.position))).scalars().all():
-        _cancel(session, run, study, now)
+        _cancel(session, run, study, now, settled=False)
     settle(session, study, now)
     return study
 
@@ -93,8 +93,9 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
     return run
 
 
-def _cancel(session: Session, run: Run, study: Study, now: float) -> None:
+def _cancel(session: Session, run: Run, study: Study, now: float, *, settled: bool = True) -> None:
     if run.state == "queued":
-        change(session, run, study, "cancelled", now, frm={"queued"}, token=run.token)
+        change(session, run, study, "cancelled", now, frm={"queued"}, token=run.token, settled=settled)
     elif run.state in HELD:
-        change(session, run, study, "cancelling", now, frm={"leased", "running"}, token=run.token)
+        asked = {"leased", "running"}
+        change(session, run, study, "cancelling", now, frm=asked, token=run.token, settled=settled)

@@ -17,14 +17,12 @@ class Queue:
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery("tradespace", set_as_current=False)
         self._celery.conf.update(hint.celery_settings(broker_url))
-        self._folder = hint.folder(broker_url)
+        self._broker_url = broker_url
 
     def publish(self, run_id: str, device_kind: str) -> bool:
         """Tell the workers of a kind of device about a run. Whether the broker took it."""
-        if self._folder is not None:
-            for part in ("hints", "read", "control"):
-                (self._folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            hint.prepare(self._broker_url)
             self._celery.send_task(hint.TASK, args=[run_id], queue=device_kind, ignore_result=True, retry=False)
         except (OperationalError, OSError) as error:
             log.warning("broker unreachable", reason=str(error))
@@ -33,8 +31,9 @@ class Queue:
 
     def empty(self) -> None:
         """Drop every hint of the embedded broker, torn ones included; a broker that is a service is left alone."""
-        if self._folder is not None and self._folder.is_dir():
-            shutil.rmtree(self._folder)
+        place = hint.folder(self._broker_url)
+        if place is not None and place.is_dir():
+            shutil.rmtree(place)
 
     def close(self) -> None:
         """Close the connections to the broker."""

@@ -15,8 +15,9 @@ from app.db import queries
 from app.db.session import Database, clock
 from app.db.tables import Run
 from app.idempotency import forget_old
-from app.ledger import HELD, expire, lose
+from app.ledger import expire, lose
 from app.queue import Queue
+from app.transitions import HELD
 
 log = structlog.get_logger()
 

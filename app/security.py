@@ -107,9 +107,7 @@ def redeem_signin_link(session: Session, secret: str) -> str | None:
         return None
     link = session.get_one(SigninLink, _hash(secret))
     opened = _random()
-    session.add(
-        WebSession(secret_hash=_hash(opened), user_id=link.user_id, created_at=now, expires_at=now + SESSION_S)
-    )
+    session.add(WebSession(secret_hash=_hash(opened), user_id=link.user_id, created_at=now, expires_at=now + SESSION_S))
     session.flush()
     return opened
 
@@ -244,7 +242,7 @@ def _by_cookie(database: Database, secret: str) -> Principal | None:
 
 def _user(session: Session, name: str, scope: Scope) -> User:
     insert_once(session, User, {"id": new_id(), "name": name, "role": _ROLES[scope], "created_at": clock(session)})
-    user = session.execute(select(User).where(col(User.name) == name)).scalar_one()
+    user: User = session.execute(select(User).where(col(User.name) == name)).scalar_one()
     held = next(held for held in SCOPES if _ROLES[held] == user.role)
     if _RANK.get(scope, 0) > _RANK.get(held, 0):
         user.role = _ROLES[scope]

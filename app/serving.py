@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,10 +19,10 @@ import httpx
 
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.queue import Queue
 from app.security import create_signin_link, create_token, refuse_open_door
 from app.settings import CannotStart, Settings
 from app.tokens import revoke_tokens
-from workers.catalog import hint
 
 WORKER_TOKEN_NAME = "embedded worker"
 WORKER_TOKEN_DAYS = 3650.0
@@ -167,8 +166,12 @@ class Supervisor:
                 os.close(fd)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, measuring: bool = True) -> None:
     """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        settings: The server's settings.
+        measuring: Whether this machine measures as well, with one worker per device.
 
     Raises:
         CannotStart: A setting, the database, the port or the data folder cannot be used.
@@ -180,14 +183,16 @@ def serve(settings: Settings) -> None:
         with _alone(data):
             port = _free_port(settings)
             migrate(settings)
-            _empty_broker(settings)
-            _serve(settings, port, data, supervisor, asked)
+            Queue(settings.broker).empty()  # Hints may be lost, and a torn one would end the worker.
+            _serve(settings, port, data, supervisor, asked if measuring else None)
     finally:
         asked.kill()
         asked.communicate()
 
 
-def _serve(settings: Settings, port: int, data: Path, supervisor: Supervisor, asked: subprocess.Popen[str]) -> None:
+def _serve(
+    settings: Settings, port: int, data: Path, supervisor: Supervisor, asked: subprocess.Popen[str] | None
+) -> None:
     address = _address(settings, port)
     token, link = _credentials(settings)
     logs = data / "logs"
@@ -198,7 +203,7 @@ def _serve(settings: Settings, port: int, data: Path, supervisor: Supervisor, as
     try:
         web.start()
         _until_ready(web, address, supervisor)
-        found = _devices(asked)
+        found = _devices(asked) if asked else []
         own_to_worker = own | {"TRADESPACE_SERVER_URL": address, "TRADESPACE_WORKER_TOKEN": token}
         for device in found:
             words = [sys.executable, "-P", "-m", "workers.launcher", "--device", device.device]
@@ -208,7 +213,9 @@ def _serve(settings: Settings, port: int, data: Path, supervisor: Supervisor, as
         if not supervisor.stopping:
             print(f"Tradespace serves {address}")
             print(f"Sign in, once:    {address}{link}")
-            print(f"Measures on:      {', '.join(f'{each.device} ({each.name})' for each in found)}")
+            print(
+                f"Measures on:      {', '.join(f'{each.device} ({each.name})' for each in found) or 'other machines'}"
+            )
             print(f"Logs:             {logs}")
             print("Ctrl-C stops it.", flush=True)
         supervisor.keep(web, workers)
@@ -258,16 +265,6 @@ def _free_port(settings: Settings) -> int:
 def _address(settings: Settings, port: int) -> str:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _empty_broker(settings: Settings) -> None:
-    """Start the embedded broker anew: hints may be lost, and a torn one would end the worker."""
-    place = hint.folder(settings.broker)
-    if place is None:
-        return
-    shutil.rmtree(place, ignore_errors=True)
-    for name in ("hints", "read", "control"):
-        (place / name).mkdir(parents=True, mode=0o700, exist_ok=True)
 
 
 def _credentials(settings: Settings) -> tuple[str, str]:

@@ -85,9 +85,7 @@ def strict_json(body: bytes, *, nul: bool = False) -> JsonValue:
     if suspects or "\\u" in text or _depth_may_exceed(text):
         found = list(_wrongs(value, (), nul))
         if found:
-            raise Invalid(
-                f"{found[0].field or 'The body'} {found[0].message}", problems=found[:20]
-            )
+            raise Invalid(f"{found[0].field or 'The body'} {found[0].message}", problems=found[:20])
     return value  # type: ignore[no-any-return]
 
 

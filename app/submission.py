@@ -10,7 +10,7 @@ from app.db import queries
 from app.db.session import clock
 from app.db.tables import Audit, Run, Study
 from app.errors import Invalid
-from app.ledger import QUEUE_S
+from app.transitions import QUEUE_S
 from workers.catalog.applicability import Problem, problems
 from workers.catalog.spec import Effort, StudySpec
 

@@ -4,10 +4,13 @@ import random
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from app import ledger, submission
 from app.db import queries
 from app.db.session import Database
-from app.db.tables import EffectRow, MeasurementRow, Run, Study
+from app.db.tables import EffectRow, MeasurementRow, Run, Study, User
 from workers.catalog import metrics
 from workers.catalog.lease import Announcement, Beat, Device, Finish, Progress, Start
 from workers.catalog.metrics import Metric
@@ -250,6 +253,12 @@ def rows(
 
 DEVICE = Device(key="box-01:cpu", kind="cpu", name="AMD EPYC 9B45", memory_bytes=25_196_199_936)
 WORKER = "box-01 cpu 412"
+
+
+def owner(database: Database) -> str:
+    """Id of the first user."""
+    with database.reading() as session:
+        return session.execute(select(col(User.id)).order_by(col(User.id))).scalars().first() or ""
 
 
 def present(database: Database) -> None:

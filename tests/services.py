@@ -13,7 +13,10 @@ from sqlalchemy.exc import OperationalError
 POSTGRES = os.environ.get("TRADESPACE_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TRADESPACE_TEST_REDIS", "redis://127.0.0.1:6379/15")
 
-BOTH_DATABASES = [pytest.param("sqlite", id="sqlite"), pytest.param("postgres", id="postgres", marks=pytest.mark.postgres)]
+BOTH_DATABASES = [
+    pytest.param("sqlite", id="sqlite"),
+    pytest.param("postgres", id="postgres", marks=pytest.mark.postgres),
+]
 """For ``@pytest.mark.parametrize("database_kind", BOTH_DATABASES)``; without it tests run on SQLite."""
 
 

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from workers import confine, processes
+from workers import confine, processes, scratch
 from workers.catalog.lease import Limits, Progress
 from workers.catalog.report import Outcome, Report
 from workers.catalog.spec import RunSpec
@@ -111,12 +111,8 @@ def measure(spec: RunSpec, run: str, within: Confinement, listener: Listener, st
     if shutil.which(within.program[0]) is None:
         raise FileNotFoundError(f"the measuring program {within.program[0]!r} is not there")
     processes.adopt_orphans()
-    scratch = tempfile.mkdtemp(prefix="tradespace-run-")
-    try:
-        sitting = _Sitting(within, listener, stop)
-        return sitting.hold(spec, run, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch.folder() as folder:
+        return _Sitting(within, listener, stop).hold(spec, run, folder)
 
 
 class _Ending(NamedTuple):
@@ -140,13 +136,13 @@ class _Sitting:
         self.signals: deque[tuple[float, signal.Signals]] = deque()
         """When the program gets which signal, once it has to end."""
 
-    def hold(self, spec: RunSpec, run: str, scratch: str) -> Report | None:
+    def hold(self, spec: RunSpec, run: str, folder: str) -> Report | None:
         spared = set(processes.children(os.getpid()))
         kills = processes.oom_kills()
         self.began = self.heard = time.monotonic()
         self.measured_since: float | None = None
         self.watched = self.began
-        process = self._start(spec, run, scratch)
+        process = self._start(spec, run, folder)
         try:
             self.listener.started(process.pid)
             self._wait(process)
@@ -165,14 +161,14 @@ class _Sitting:
         report = self._judge(code, processes.oom_kills() > kills)
         return report.model_copy(update={"seconds": report.seconds or time.monotonic() - self.began})
 
-    def _start(self, spec: RunSpec, run: str, scratch: str) -> subprocess.Popen[bytes]:
+    def _start(self, spec: RunSpec, run: str, folder: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
         environment |= self.within.environment
         environment |= {processes.RUN: run, processes.SUPERVISOR: processes.identity(os.getpid()) or ""}
-        environment |= {"TMPDIR": scratch}
-        words = [*self.within.program, "--memory-limit", str(self.within.memory_bytes), "--scratch", scratch]
+        environment |= {"TMPDIR": folder}
+        words = [*self.within.program, "--memory-limit", str(self.within.memory_bytes), "--scratch", folder]
         command = confine.command(words, oom_score=1000, file_bytes=SCRATCH_FILE_BYTES)
-        with tempfile.TemporaryFile(dir=scratch) as order:
+        with tempfile.TemporaryFile(dir=folder) as order:
             order.write(spec.model_dump_json().encode())
             order.seek(0)
             process = subprocess.Popen(
@@ -180,7 +176,7 @@ class _Sitting:
                 stdin=order,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=scratch,
+                cwd=folder,
                 env=environment,
                 pass_fds=tuple(self.within.kept_open),
                 start_new_session=True,

@@ -16,12 +16,10 @@ from contextlib import suppress
 from importlib.metadata import version
 from types import FrameType
 
-from pydantic import ValidationError
-
-from workers import confine, device_lock, devices, processes
+from workers import confine, device_lock, devices, processes, scratch
 from workers.catalog.lease import Announcement, Device
 from workers.server import Refused, Server, Unreachable
-from workers.settings import Settings
+from workers.settings import BadSettings, Settings, read_settings
 from workers.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -29,7 +27,9 @@ log = logging.getLogger(__name__)
 PRESENCE_S = 5.0
 LONGEST_BACK_OFF_S = 30.0
 STEADY_S = 60.0
-"""After this long without an end the back-off starts anew."""
+"""After this long, or once it has taken a run, the back-off starts anew."""
+SETTLING_S = 0.3
+"""Between two looks for the pool process of a Celery that has just been started."""
 HUNG_S = 60.0
 """Runs wait and nothing is claimed: Celery has lost its broker without noticing."""
 LEAVE_S = 20.0
@@ -58,10 +58,13 @@ class Launcher:
         )
         self._worker: str | None = None
         self._celery: subprocess.Popen[bytes] | None = None
-        self._began = 0.0
+        self._pool: int | None = None
+        """The process under Celery that takes the hints."""
+        self._began = self._began_at = 0.0
+        """When Celery was started: by the monotonic clock, and by the machine's."""
         self._start_at = 0.0
         self._back_off_s = 1.0
-        self._idle_since = time.monotonic()
+        self._waiting_since = time.monotonic()
         self._leaving = False
         self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -96,39 +99,46 @@ class Launcher:
             self._watch(self._server.queued(worker))
         except Unreachable as error:
             log.warning("the server cannot be reached: %s", error)
-            self._idle_since = time.monotonic()
+            self._waiting_since = time.monotonic()
         except Refused as error:
             log.error("the server refuses this worker: %s", error)
-            self._idle_since = time.monotonic()
+            self._waiting_since = time.monotonic()
 
     def _watch(self, queued: int) -> None:
         """Start Celery again when runs wait, none is measured, and none was taken for long."""
         now = time.monotonic()
-        taken = device_lock.path(self._settings.locks, self._device.key)
-        age = time.time() - taken.stat().st_mtime if taken.exists() else HUNG_S
-        if not queued or age < HUNG_S or self._celery is None or self._measures(self._celery.pid):
-            self._idle_since = now
-        elif now - self._idle_since > HUNG_S:
+        if not queued or self._pool is None or processes.children(self._pool):
+            self._waiting_since = now
+        elif min(now - self._waiting_since, time.time() - self._taken()) > HUNG_S:
             log.error("%d runs wait and none was claimed for %g s: Celery is started again", queued, HUNG_S)
             self._end_celery()
-            self._idle_since = time.monotonic()
+            self._waiting_since = now
 
-    def _measures(self, celery: int) -> bool:
-        return any(processes.children(pool) for pool in processes.children(celery))
+    def _taken(self) -> float:
+        """When the device was taken last, by the machine's clock; zero when it never was."""
+        path = device_lock.path(self._settings.locks, self._device.key)
+        return path.stat().st_mtime if path.exists() else 0.0
 
     def _mind(self) -> None:
-        """Start Celery when it should run and does not; note when it has ended."""
+        """Start Celery when it should run and does not; start it anew when it or its pool process has ended."""
         now = time.monotonic()
-        if self._celery and self._celery.poll() is not None:
-            if now - self._began > STEADY_S:
-                self._back_off_s = 1.0
-            log.error("Celery ended with %d; it starts again in %g s", self._celery.returncode, self._back_off_s)
-            self._celery = None
-            self._sweep()
-            self._start_at = now + self._back_off_s
-            self._back_off_s = min(2 * self._back_off_s, LONGEST_BACK_OFF_S)
+        if self._celery:
+            code = self._celery.poll()
+            if self._pool is None:
+                self._pool = next(filter(processes.alive, processes.children(self._celery.pid)), None)
+            if code is not None or (self._pool and not processes.alive(self._pool)):
+                # Celery would replace its pool process, but the new one may wait for ever for a lock of the old one.
+                processes.send(processes.tree(self._celery.pid), signal.SIGKILL)
+                self._celery.wait()
+                self._celery = self._pool = None
+                self._sweep()
+                if now - self._began > STEADY_S or self._taken() > self._began_at:
+                    self._back_off_s = 1.0
+                log.error("Celery ended unasked (%s); it starts again in %g s", code, self._back_off_s)
+                self._start_at = now + self._back_off_s
+                self._back_off_s = min(2 * self._back_off_s, LONGEST_BACK_OFF_S)
         if self._celery is None and self._worker and now >= self._start_at:
-            self._began = self._idle_since = now
+            self._began, self._began_at = now, time.time()
             self._celery = self._start(self._worker)
 
     def _start(self, worker: str) -> subprocess.Popen[bytes]:
@@ -140,7 +150,7 @@ class Launcher:
         """Have the run in hand given back and Celery end; by force when it does not."""
         if self._celery is None:
             return
-        celery, self._celery = self._celery, None
+        celery, self._celery, self._pool = self._celery, None, None
         pool = processes.children(celery.pid)
         processes.send([celery.pid], signal.SIGTERM)
         processes.send(pool, processes.LEAVE)
@@ -151,25 +161,31 @@ class Launcher:
         self._start_at = time.monotonic()
 
     def _sweep(self) -> None:
-        """End measuring processes that nobody supervises any more."""
+        """End measuring processes that nobody supervises any more, and remove what they wrote."""
         for pid in processes.sweep():
             log.warning("the measuring process %d had outlived its worker and was killed", pid)
+        for path in scratch.sweep():
+            log.warning("the folder %s had outlived its run and was removed", path)
         for pid in processes.children(os.getpid()):
             if self._celery is None or pid != self._celery.pid:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
 
     def _sleep(self, due: float) -> None:
-        """Until something is due, Celery ends, or a signal asks to leave."""
+        """Until something is due, Celery or its pool process ends, or a signal asks to leave."""
         if self._celery is None and self._worker:
             due = min(due, self._start_at)
-        patience = max(0.0, due - time.monotonic())
-        over = os.pidfd_open(self._celery.pid) if self._celery else None
+        elif self._celery and self._pool is None:
+            due = min(due, time.monotonic() + SETTLING_S)
+        over: list[int] = []
+        for pid in (self._celery.pid if self._celery else None, self._pool):
+            with suppress(ProcessLookupError):
+                over += [os.pidfd_open(pid)] if pid else []
         try:
-            select.select([self._bell] + ([over] if over is not None else []), [], [], patience)
+            select.select([self._bell, *over], [], [], max(0.0, due - time.monotonic()))
         finally:
-            if over is not None:
-                os.close(over)
+            for fd in over:
+                os.close(fd)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -182,11 +198,10 @@ def main(words: list[str] | None = None) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = Settings()
+        settings = read_settings()
         device = devices.named(chosen.device) if chosen.device else devices.find()[0]
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        parser.exit(BAD_SETTINGS, f"TRADESPACE_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
+    except BadSettings as error:
+        parser.exit(BAD_SETTINGS, f"{error}\n")
     except LookupError as error:
         parser.exit(BAD_SETTINGS, f"--device: {error.args[0]}\n")
     if settings.worker_token is None:

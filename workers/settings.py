@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from workers.catalog import hint
@@ -15,6 +15,10 @@ from workers.catalog import hint
 PROGRAM = (sys.executable, "-I", "-m", "workers.measurement")
 SHARE_OF_MEMORY = 0.8
 """Of this machine's memory a sitting may hold before it counts as out of memory; the rest keeps the machine alive."""
+
+
+class BadSettings(Exception):
+    """A variable of the environment has a value that cannot be used; the message names it, in one line."""
 
 
 def _words(command: object) -> object:
@@ -67,3 +71,16 @@ class Settings(BaseSettings):
     def for_program(self) -> dict[str, str]:
         """The variables of ours that the measuring program is given."""
         return {"TRADESPACE_MODELS": str(self.local_models), "TRADESPACE_HUB_MODELS": self.hub_models}
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        BadSettings: A value cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise BadSettings(f"TRADESPACE_{str(first['loc'][0]).upper()}: {first['msg']}") from error

@@ -60,6 +60,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Start Celery's worker for the queue of one device."""
     settings = Settings()
+    hint.prepare(settings.broker)
     app.conf.update(hint.celery_settings(settings.broker), task_time_limit=LAST_RESORT_S)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     worker_process_init.connect(begin)

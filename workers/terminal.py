@@ -24,7 +24,7 @@ from workers.catalog import lease
 from workers.catalog.applicability import problems
 from workers.catalog.report import IMPROVES, WORSENS, Effect, Report
 from workers.catalog.spec import PlannedRun, StudySpec
-from workers.settings import SHARE_OF_MEMORY, Settings
+from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
 NOT_ALL_WELL = 1
 BAD_STUDY = 2
@@ -210,12 +210,12 @@ def main(words: list[str] | None = None) -> None:
     try:
         text = sys.stdin.read() if chosen.file == "-" else Path(chosen.file).read_text(encoding="utf-8")
         study = read_study(text)
-        ended = measure(study, Settings(), console, stop)
+        ended = measure(study, read_settings(), console, stop)
         if chosen.json == "-":
             sys.stdout.write(reports(study, ended))
         elif chosen.json:
             Path(chosen.json).write_text(reports(study, ended), encoding="utf-8")
-    except (Wrong, OSError, UnicodeDecodeError, ValidationError) as error:
+    except (Wrong, BadSettings, OSError, UnicodeDecodeError) as error:
         parser.exit(BAD_STUDY, f"{error}\n")
     if ended:
         console.print(table(ended))

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, JsonValue
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
 from app import security
 from app.db.session import Database
@@ -21,17 +22,23 @@ from app.strictjson import strict_json
 from app.validation import explain
 from workers.catalog.applicability import Problem
 
+_LARGE_BODY = 100_000
+"""Bytes; reading more would hold other requests up."""
 
-class _StrictRequest(Request):
-    """A request whose JSON is read strictly. What a worker sends may hold what a program wrote, NUL included."""
+
+class _ReadRequest(Request):
+    """A request whose JSON was already read."""
+
+    def __init__(self, request: Request, value: JsonValue) -> None:
+        super().__init__(request.scope, request.receive)
+        self._value = value
 
     async def json(self) -> Any:
-        principal: Principal | None = self.state.principal
-        return strict_json(await self.body(), nul=principal is not None and principal.scope == "worker")
+        return self._value
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read strictly and whose refusals name fields."""
+    """A route whose body is read strictly, before the framework sees it, and whose refusals name fields."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -39,11 +46,23 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             try:
-                return await handle(_StrictRequest(request.scope, request.receive))
+                return await handle(_ReadRequest(request, await _read(request)))
             except RequestValidationError as error:
                 return answer(request, invalid_request(error, model))
 
         return strict
+
+
+async def _read(request: Request) -> JsonValue:
+    body: bytes = request.state.body
+    if not body:
+        return None
+    # What a worker sends may hold what a program wrote, NUL included.
+    principal: Principal | None = request.state.principal
+    nul = principal is not None and principal.scope == "worker"
+    if len(body) > _LARGE_BODY:
+        return await run_in_threadpool(strict_json, body, nul=nul)
+    return strict_json(body, nul=nul)
 
 
 def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
@@ -56,8 +75,7 @@ def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
     inside = [{**one, "loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
     outside = [one for one in error.errors() if one["loc"][0] != "body"]
     found = [
-        Problem(str(one["loc"][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "")
-        for one in outside
+        Problem(str(one["loc"][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "") for one in outside
     ]
     found += explain(inside, error.body, model)  # type: ignore[arg-type]
     return invalid(found)

@@ -119,9 +119,7 @@ def techniques(caller: Reader) -> Menu[ShownTechnique]:
 @router.get("/models")
 def models(caller: Reader) -> Menu[ShownModel]:
     """On what."""
-    items = [
-        ShownModel(**_entry(model), kinds=sorted(model.kinds), attends=model.attends) for model in MODELS
-    ]
+    items = [ShownModel(**_entry(model), kinds=sorted(model.kinds), attends=model.attends) for model in MODELS]
     return Menu(items=items)
 
 
@@ -161,9 +159,7 @@ def metrics(caller: Reader) -> Menu[ShownMetric]:
 def _techniques() -> Menu[ShownTechnique]:
     conflicts = {
         technique.word: sorted(
-            other.word
-            for other in TECHNIQUES
-            if other.word in technique.conflicts or technique.word in other.conflicts
+            other.word for other in TECHNIQUES if other.word in technique.conflicts or technique.word in other.conflicts
         )
         for technique in TECHNIQUES
     }

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from app import orders, presentation, submission
-from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, invalid, reply_once
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, reply_once
 from app.db import queries
 from app.db.session import Database
 from app.db.tables import Event, Study
@@ -59,7 +60,7 @@ def submit(
 ) -> Response:
     """Store a study and queue its runs. 201 means that it is stored for good."""
 
-    def act(session: submission.Session) -> tuple[int, StudyDetail]:
+    def act(session: Session) -> tuple[int, StudyDetail]:
         study = submission.submit(session, spec, caller.user_id, caller.name)
         return 201, presentation.study_detail(session, study.id)
 
@@ -109,19 +110,17 @@ def read_study(study_id: str, caller: Reader, database: Ledger) -> StudyDetail:
         return presentation.study_detail(session, study_id)
 
 
-@router.post("/{study_id}/cancel")
-def cancel(
-    study_id: str, request: Request, caller: Submitter, database: Ledger, reaper: Waking, key: Key = None
-) -> StudyDetail:
+@router.post("/{study_id}/cancel", response_model=StudyDetail)
+def cancel(study_id: str, request: Request, caller: Submitter, database: Ledger, key: Key = None) -> Response:
     """Cancel what is left of a study. Asking again changes nothing."""
 
-    def act(session: submission.Session) -> tuple[int, StudyDetail]:
+    def act(session: Session) -> tuple[int, StudyDetail]:
         own(queries.study(session, study_id), caller)
         orders.cancel_study(session, study_id)
         submission.audit(session, caller.name, "cancel", study_id)
         return 200, presentation.study_detail(session, study_id)
 
-    return reply_once(request, database, caller, key, act)  # type: ignore[return-value]
+    return reply_once(request, database, caller, key, act)
 
 
 def own(study: Study, caller: Principal) -> None:

@@ -38,7 +38,10 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     x, y = _axes(comparison, choice)
     places = candidates(runs, x, y, choice.scale)
     if not places:
-        raise NotDrawn("No run has measured both of these yet.")
+        reason = "No run has measured both of these yet."
+        if choice.scale == "ratio":
+            reason = "No run has an effect over the baseline for both of these; the scale “as measured” may show them."
+        raise NotDrawn(reason)
     front = pareto(places, x.better, y.better)
     across = axis(x, [place.x for place in places], choice.scale)
     up = axis(y, [place.y for place in places], choice.scale)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from app.db.session import clock
@@ -163,13 +164,13 @@ def devices(session: Session, device_ids: Sequence[str]) -> dict[str, DeviceRow]
 def workers_of_runs(session: Session, run_ids: Sequence[str]) -> dict[str, str]:
     """Ids of the workers that took runs last, by run."""
     statement = select(col(Run.id), col(Run.worker_id)).where(col(Run.id).in_(run_ids))
-    return {run_id: worker_id for run_id, worker_id in session.execute(statement).all()}
+    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def user_names(session: Session, user_ids: Sequence[str]) -> dict[str, str]:
     """Names of users by id."""
     statement = select(col(User.id), col(User.name)).where(col(User.id).in_(set(user_ids)))
-    return {user_id: name for user_id, name in session.execute(statement).all()}
+    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def study_events(session: Session, study_id: str, after: int, limit: int = 500) -> Sequence[Event]:
@@ -265,9 +266,7 @@ def _reported(session: Session, table: type[Row], run_ids: Sequence[str]) -> Seq
     return session.execute(statement).scalars().all()
 
 
-def _page(
-    session: Session, wanted: Select[Any], key: ColumnElement[str], cursor: str | None, limit: int
-) -> Page:
+def _page(session: Session, wanted: Select[Any], key: Mapped[str], cursor: str | None, limit: int) -> Page:
     if cursor is not None:
         wanted = wanted.where(key < _read_cursor(cursor))
     items = session.execute(wanted.limit(limit + 1)).scalars().all()

@@ -94,8 +94,9 @@ def clock(session: Session) -> float:
 def insert_once(session: Session, table: type[SQLModel], values: Mapping[str, Any]) -> bool:
     """Insert a row unless one with its key is there; two writers at once do not fail. Whether it was inserted."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    source = SQLModel.metadata.tables[str(table.__tablename__)]
+    statement = dialect.insert(source).values(**values).on_conflict_do_nothing().returning(*source.primary_key)
+    return session.execute(statement).first() is not None
 
 
 def _sqlite_engine(url: str) -> Engine:

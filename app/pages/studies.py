@@ -85,7 +85,6 @@ def study(
         fraction=sum(1.0 if run.state in TERMINAL else _fraction(run.progress) for run in runs) / len(runs),
         progress_message=_message(runs),
         waiting_for=_waiting_for(session, found, runs),
-        all_failed=all(run.failed for run in compared.runs),
         remarks=formatting.remarks(compared),
         environments=_environments(session, runs),
         reproduce=reproduce.study(found.spec, str(request.base_url)),
@@ -131,4 +130,5 @@ def _waiting_for(session: Session, study: Study, runs: Sequence[Run]) -> str | N
         return None
     if study.device in devices_present(session):
         return None
-    return f"No worker with a {DEVICES[study.device]} is present. The study starts by itself as soon as one is."  # type: ignore[index]
+    wanted = {str(kind): title for kind, title in DEVICES.items()}[study.device]
+    return f"No worker for {wanted} is present. The study starts by itself as soon as one is."

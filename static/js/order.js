@@ -1,7 +1,6 @@
 // The order form: a study as plain data, drawn from the menus' schemas, checked by the server while it is filled in.
 import { call } from "./api.js";
 import { choice, defaults, el, field, radios } from "./fields.js";
-import { offerCopies } from "./page.js";
 
 const form = document.getElementById("order");
 const slot = (name) => form.querySelector(`[data-slot="${name}"]`);
@@ -286,7 +285,6 @@ try {
   drawPlace();
   changed();
   form.hidden = false;
-  offerCopies(form);
   document.getElementById("order-loading").remove();
 } catch (error) {
   document.getElementById("order-loading").textContent = `The form could not be filled: ${error.message}`;

@@ -15,15 +15,17 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
   document.dispatchEvent(new CustomEvent("themechange")),
 );
 
-export function offerCopies(root = document) {
-  if (!navigator.clipboard) return;
-  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
-}
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-  button.textContent = "Copied";
+  const code = button.parentElement.querySelector("code");
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  } else {
+    // Browsers give pages on plain HTTP from another machine no clipboard: mark the text instead.
+    getSelection().selectAllChildren(code);
+    button.textContent = "Marked";
+  }
   setTimeout(() => (button.textContent = "Copy"), 1600);
 });
-offerCopies();

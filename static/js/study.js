@@ -1,7 +1,6 @@
 // The study page while it is open: charts and their pickers (kept in the address), live progress, cancel and run again.
 import { call } from "./api.js";
 import { clear, draw } from "./charts.js";
-import { offerCopies } from "./page.js";
 
 const head = document.querySelector("[data-study]");
 const study = head.dataset.study;
@@ -56,13 +55,13 @@ function fill(select, keys, current) {
 async function offer() {
   const comparison = await call(`${api}/comparison`);
   quantities = comparison.quantities;
+  document.getElementById("charts").hidden = quantities.length === 0;
   const chosen = address();
   const [x, y] = comparison.axes ?? [];
   const named = (wanted) => quantities.find((q) => q.key === wanted || q.metric === wanted)?.key;
   const picks = { x: named(chosen.get("x")) ?? x, y: named(chosen.get("y")) ?? y, quantity: named(chosen.get("quantity")) ?? x };
   const effects = new Set(comparison.runs.flatMap((run) => Object.keys(run.effects)));
   for (const tools of document.querySelectorAll(".chart-tools")) {
-    tools.hidden = quantities.length === 0;
     for (const select of tools.querySelectorAll("select")) {
       if (select.name === "scale") select.value = chosen.get("scale") === "ratio" ? "ratio" : "measured";
       else fill(select, select.name === "quantity" ? quantities.filter((q) => effects.has(q.key)) : quantities, picks[select.name]);
@@ -72,7 +71,9 @@ async function offer() {
 
 const sections = [...document.querySelectorAll("[data-chart]")];
 async function showAll() {
-  await Promise.all([offer().catch(() => {}), ...sections.map(show)]);
+  // The pickers first: while nothing is measured there is nothing to draw, and a hidden chart has no width.
+  await offer().catch((error) => clear(sections[0].querySelector(".plot"), error.message));
+  if (quantities.length) await Promise.all(sections.map(show));
 }
 for (const section of sections)
   section.addEventListener("change", (event) => {
@@ -97,8 +98,6 @@ async function refresh() {
     part.replaceChildren(...next.childNodes);
     part.querySelectorAll("details").forEach((details, i) => (details.open = open[i] ?? details.open));
   }
-  offerActions();
-  offerCopies();
   await showAll();
 }
 function refreshSoon() {
@@ -133,9 +132,6 @@ function listen() {
   });
 }
 
-function offerActions() {
-  for (const button of document.querySelectorAll("[data-cancel], [data-retry]")) button.hidden = false;
-}
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-cancel], [data-retry]");
   if (!button) return;
@@ -148,5 +144,4 @@ document.addEventListener("click", async (event) => {
     button.textContent = error.message;
   }
 });
-offerActions();
 if (head.dataset.finished === "false") listen();

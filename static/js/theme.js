@@ -1,5 +1,6 @@
-// Sets the reader's chosen theme before anything is painted; without a choice the system's preference holds.
+// Before anything is painted: says that scripts run, and sets the reader's chosen theme; else the system's holds.
 (() => {
   const chosen = localStorage.getItem("theme");
+  document.documentElement.dataset.scripts = "on";
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 })();

@@ -1,44 +1,60 @@
-"""Databases and brokers for journeys: fresh ones on real servers, where the test asks for them."""
+"""What journeys travel with: fresh databases and brokers on real servers, and a browser."""
 
-import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
-from ulid import ULID
+from playwright.sync_api import Browser, Error, sync_playwright
 
-POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-REDIS = "redis://127.0.0.1:6379/9"
+from tests.services import missing, postgres_database, redis_url
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Address of an empty database: ``sqlite`` is None, the file in the data folder."""
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Address of an empty database; of ``sqlite`` it is None, the file in the data folder."""
     if request.param == "sqlite":
         yield None
         return
-    server = make_url(os.environ.get("TRADESPACE_TEST_POSTGRES", POSTGRES)).set(drivername="postgresql+psycopg")
-    name = f"tradespace_{ULID()}".lower()
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    with postgres_database() as url:
+        yield url
 
 
 @pytest.fixture
-def broker(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Address of an empty broker: ``filesystem`` is None, the folder in the data folder."""
+def broker_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Address of an empty broker; of ``filesystem`` it is None, the folder in the data folder."""
     if request.param == "filesystem":
         yield None
         return
     import redis
 
-    url = os.environ.get("TRADESPACE_TEST_REDIS", REDIS)
+    url = redis_url()
     client = redis.Redis.from_url(url)
     client.flushdb()
     yield url
     client.flushdb()
     client.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: the system's, else the one that Playwright fetched."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        except Error:
+            missing("no Chromium; `make browser` fetches one")
+            raise
+        yield opened
+        opened.close()

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from pydantic import SecretStr
 
 from tests.workers.server_double import TOKEN, ServerDouble, serving
-from workers import processes
+from workers import devices, launcher, processes
 from workers.catalog import hint
+from workers.settings import Settings
 
 DOUBLE = Path(__file__).parents[1] / "programs" / "double.py"
 
@@ -34,10 +36,7 @@ class Place:
         self.double = double
         self.folder = folder
         self.broker = hint.embedded(folder)
-        place = hint.folder(self.broker)
-        assert place is not None
-        for name in ("hints", "read", "control"):
-            (place / name).mkdir(parents=True)
+        hint.prepare(self.broker)
         self.publisher = Celery("test", set_as_current=False)
         self.publisher.conf.update(hint.celery_settings(self.broker))
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TRADESPACE_")} | {
@@ -163,3 +162,32 @@ def test_bad_settings_are_one_clear_line(
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_sigkill_of_the_pool_process_does_not_hang_celery(place: Place) -> None:
+    place.double.add("r1", "well")
+    place.double.add("r2", "well")
+    with place.worker() as worker:
+        place.hint("r1")
+        place.double.wait("r1", "finish")
+        (celery,) = processes.children(worker.pid)
+        (pool,) = processes.children(celery)
+        os.kill(pool, signal.SIGKILL)
+        until(lambda: not processes.alive(celery), "Celery is started anew")
+        place.hint("r2")
+        assert place.double.wait("r2", "finish")["report"]["outcome"] == "ok"
+
+
+def test_the_watchdog_ends_a_celery_that_takes_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        data=place.folder, locks=place.folder / "locks", server_url=place.double.url, worker_token=SecretStr(TOKEN)
+    )
+    keeper = launcher.Launcher(settings, devices.cpu())
+    deaf = keeper._celery = subprocess.Popen(["sleep", "600"])
+    keeper._pool = deaf.pid
+    monkeypatch.setattr(launcher, "HUNG_S", 0.0)
+    keeper._watch(queued=0)
+    assert deaf.poll() is None
+    keeper._watch(queued=1)
+    assert deaf.poll() is not None
+    keeper._server.close()

@@ -22,6 +22,14 @@ def folder(broker_url: str) -> Path | None:
     return Path(broker_url.removeprefix("filesystem://")) if broker_url.startswith("filesystem://") else None
 
 
+def prepare(broker_url: str) -> None:
+    """Make the folders of an embedded broker, for its owner's eyes only; a broker that is a service needs nothing."""
+    place = folder(broker_url)
+    if place is not None:
+        for name in ("hints", "read", "control"):
+            (place / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def celery_settings(broker_url: str) -> dict[str, Any]:
     """Celery's configuration for publisher and worker, the same on both sides."""
     settings: dict[str, Any] = {
@@ -46,7 +54,8 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
     }
     place = folder(broker_url)
     if place is not None:
-        settings["broker_url"] = "filesystem://"
+        # The host means nothing to this transport, but without one it complains at every connection.
+        settings["broker_url"] = "filesystem://localhost"
         settings["broker_transport_options"] = {
             "data_folder_in": str(place / "hints"),
             "data_folder_out": str(place / "hints"),

@@ -29,6 +29,8 @@ class Model(Declared):
     """The kinds the entry can be; most are one, a folder can hold either."""
     attends: ClassVar[bool] = False
     """Whether its layers have attention, so that the attention kernel can be measured in their shape."""
+    modules: ClassVar[tuple[str, ...]] = ("accelerate",)
+    """What ``build`` imports; imported beforehand, so that the time to load a model is not that of a library."""
 
     @property
     @abstractmethod

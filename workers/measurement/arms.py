@@ -1,145 +1,192 @@
-"""The coordinator's side of an arm: starts its process, asks, and turns whatever ends it into a failure."""
+"""The coordinator's side of an arm: starts its process, orders, waits without spinning, and types whatever ends it."""
 
-import json
+from __future__ import annotations
+
 import os
+import selectors
 import signal
 import subprocess
 import sys
-import tempfile
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from workers.catalog.report import Arm, Outcome
-from workers.catalog.spec import RunSpec
-from workers.measurement.messages import Failure, Order
+from workers.catalog.report import Arm
+from workers.catalog.spec import RunSpec, Variant
+from workers.measurement import environment, failures
+from workers.measurement.messages import Answer, Deed, Failed, Order
 
-TAIL_BYTES = 8_000
+TAIL_LINES = 60
+LINE_BYTES = 4_000
+CHUNK = 65_536
+PULSE_S = 30.0
+"""Between two looks at whether an arm that is busy with something long still computes."""
+LONG = frozenset({"load", "convert", "first_call"})
+"""Deeds that may rightly take minutes without a word; their own limit is the runner's time to start."""
+
+PHASES: dict[Deed, str] = {
+    "begin": "start", "load": "load", "convert": "convert", "first_call": "first_call", "steps": "measure",
+    "memory": "memory", "count": "memory", "observe": "memory", "outputs": "quality", "end": "report",
+}  # fmt: skip
 
 
 class ArmFailed(Exception):
-    """An arm cannot go on."""
+    """An arm cannot go on: what it is called, where it stood, and what it means."""
 
-    def __init__(self, arm: Arm, failure: Failure, number: int | None = None) -> None:
-        super().__init__(failure.message)
+    def __init__(self, arm: Arm, phase: str, failed: Failed, number: int | None = None) -> None:
+        super().__init__(failed.message)
         self.arm: Arm = arm
-        self.failure = failure
+        self.phase = phase
+        self.failed = failed
         self.signal = number
 
 
 class ArmProcess:
-    """One arm's process, as long as the block lasts.
+    """One arm's process; ends with the block.
 
     Args:
         spec: the run.
         arm: whose stack it applies.
-        pair: number of the pair of processes.
-        scratch: folder of the sitting.
-        memory_bytes: what the arm may hold, or None.
+        folder: an empty folder of its own.
     """
 
-    def __init__(self, spec: RunSpec, arm: Arm, pair: int, scratch: Path, memory_bytes: int | None) -> None:
+    def __init__(self, spec: RunSpec, arm: Arm, folder: Path) -> None:
         self.arm: Arm = arm
+        self.spec = spec
         self.phase = "start"
-        folder = scratch / f"{arm}-{pair}"
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._answer = bytearray()
+        self._line = bytearray()
+        self._busy = 0.0
+        self._deed: Deed = "begin"
+        self._kills = environment.oom_kills()
         folder.mkdir()
-        environment = dict(os.environ)
-        # Compiled code must be built by every process, or its time would be the cache's.
-        environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
-        for technique in getattr(spec, arm).stack:
-            environment |= technique.environment()
-        self._stderr: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+        variables = dict(os.environ)
+        variant: Variant = getattr(spec, arm)
+        for technique in sorted(variant.stack, key=lambda each: each.order):
+            variables |= technique.environment()
+        # Every process builds its own compiled code; the time of a cache's hit would not be compile time.
+        variables |= {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
+        variables.setdefault("KINETO_LOG_LEVEL", "99")
         self._process = subprocess.Popen(
-            [sys.executable, *_flags(), "-m", "workers.measurement.arm"],
+            [sys.executable, *_flags(), "-m", "workers.measurement.arm", "--parent", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=environment,
+            stderr=subprocess.PIPE,
+            env=variables,
+            process_group=0,
+            bufsize=0,
         )
-        order = Order(
-            spec=spec,
-            arm=arm,
-            seed=spec.seed + pair,
-            scratch=str(folder),
-            parent=os.getpid(),
-            memory_bytes=memory_bytes,
-        )
-        self._say(order.model_dump_json())
+        self._selector = selectors.DefaultSelector()
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            self._selector.register(pipe, selectors.EVENT_READ)
 
-    def __enter__(self) -> "ArmProcess":
+    def __enter__(self) -> ArmProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        """Kill it with what it has started: compilers work in processes of their own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+        self._selector.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                continue
+            pipe.close()
 
-    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+    @property
+    def held_bytes(self) -> int:
+        """Memory it has to itself at the moment."""
+        return environment.held(self._process.pid)
+
+    def begin(self) -> None:
+        """Have it import its libraries; several arms may do so at once. The answer is waited for by ``wait``."""
+        self.send(Order(deed="begin", spec=self.spec, arm=self.arm))
+
+    def do(self, order: Order) -> Answer:
+        """Send an order and wait for the answer.
 
         Raises:
             ArmFailed: the arm said that it failed, or ended.
         """
-        self.phase = {"steps": "measure", "work": "memory", "proofs": "memory", "score": "quality"}.get(do, do)
-        self._say(json.dumps({"do": do, **fields}))
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._ended()
-        answer: dict[str, Any] = json.loads(line)
-        if "failure" in answer:
-            raise ArmFailed(self.arm, Failure.model_validate(answer["failure"]))
-        return answer
+        self.send(order)
+        return self.wait()
 
-    def _say(self, line: str) -> None:
+    def send(self, order: Order) -> None:
+        """Write an order down the pipe.
+
+        Raises:
+            ArmFailed: nobody is there to read it.
+        """
+        self.phase = PHASES[order.deed]
+        self._deed = order.deed
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+            self._process.stdin.write(order.model_dump_json().encode() + b"\n")
         except BrokenPipeError:
             raise self._ended() from None
 
+    def wait(self) -> Answer:
+        """Sleep until the answer is there; what the arm writes meanwhile goes to standard error.
+
+        Raises:
+            ArmFailed: the arm said that it failed, or ended.
+        """
+        while b"\n" not in self._answer:
+            ready = self._selector.select(PULSE_S if self._deed in LONG else None)
+            if not ready:
+                self._pulse()
+            for key, _ in ready:
+                chunk = os.read(key.fd, CHUNK)
+                if key.fileobj is self._process.stdout:
+                    if not chunk:
+                        raise self._ended()
+                    self._answer += chunk
+                elif chunk:
+                    self._heard(chunk)
+                else:
+                    self._selector.unregister(key.fileobj)
+        line, _, rest = bytes(self._answer).partition(b"\n")
+        self._answer[:] = rest
+        answer = Answer.model_validate_json(line)
+        if answer.failed:
+            raise ArmFailed(self.arm, self.phase, answer.failed)
+        return answer
+
+    def _pulse(self) -> None:
+        """Say that it still computes, when it does: loading or compiling may rightly take long in silence."""
+        busy = environment.busy_seconds(self._process.pid)
+        if busy - self._busy > PULSE_S / 10:
+            sys.stderr.write(f"{self.arm}: still in {self.phase.replace('_', ' ')}, {busy:.0f} s of processor time\n")
+            sys.stderr.flush()
+        self._busy = busy
+
+    def _heard(self, chunk: bytes) -> None:
+        """Pass whole lines on and remember the last ones."""
+        *whole, rest = (bytes(self._line) + chunk).split(b"\n")
+        self._line[:] = rest[:LINE_BYTES]
+        for line in whole:
+            text = line[:LINE_BYTES].decode("utf-8", "replace")
+            self._tail.append(text)
+            # A line that opens like a progress line could be taken for one.
+            sys.stderr.write(f"{self.arm}: {text}\n")
+        sys.stderr.flush()
+
     def _ended(self) -> ArmFailed:
         """What it means that the process is gone."""
-        kills = oom_kills()
         code = self._process.wait()
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - TAIL_BYTES))
-        tail = self._stderr.read().decode("utf-8", "replace")
-        outcome: Outcome
-        if code == -signal.SIGKILL:
-            outcome = "oom_host" if kills > STARTED_WITH else "killed_unknown"
-            message = (
-                "The kernel killed the measuring process because memory had run out."
-                if outcome == "oom_host"
-                else "Something outside killed the measuring process; there is no sign that memory had run out."
-            )
-        elif code < 0:
-            outcome, message = "crashed", f"The measuring process crashed with {signal.Signals(-code).name}."
-        else:
-            outcome, message = "error", f"The measuring process ended with exit code {code} and without an answer."
-        failure = Failure(outcome=outcome, phase=self.phase, message=message, tail=tail or None)
-        return ArmFailed(self.arm, failure, -code if code < 0 else None)
+        stderr: IO[bytes] | None = self._process.stderr
+        assert stderr is not None
+        os.set_blocking(stderr.fileno(), False)
+        with suppress(BlockingIOError):
+            while chunk := os.read(stderr.fileno(), CHUNK):
+                self._heard(chunk)
+        failed, number = failures.ended(code, "\n".join(self._tail), environment.oom_kills() > self._kills)
+        return ArmFailed(self.arm, self.phase, failed, number)
 
 
 def _flags() -> list[str]:
     """The isolation this interpreter was started with, so that arms import from where the coordinator does."""
     return ["-I"] if sys.flags.isolated else []
-
-
-def oom_kills() -> int:
-    """How often the kernel has killed for lack of memory on this machine or in this container."""
-    count = 0
-    for path in (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events")):
-        if path.exists():
-            for line in path.read_text().splitlines():
-                name, _, value = line.partition(" ")
-                count += int(value) if name == "oom_kill" else 0
-    return count
-
-
-STARTED_WITH = oom_kills()

@@ -1,42 +1,101 @@
-"""What the measuring process sees of its device, and the work of waiting for it."""
+"""The device of a measuring process: what it is, how to wait for it, and what it tells about itself."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
+from pydantic import JsonValue
 
+from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import DeviceFacts
+from workers.measurement import environment
 
 
-def name(spec: RunSpec) -> str:
-    """The device as torch calls it: ``cpu``, ``cuda:0``."""
-    return "cpu" if spec.device == "cpu" else f"cuda:{spec.device_index}"
+def choose(spec: RunSpec) -> torch.device:
+    """The torch device the spec asks for, made current.
+
+    Raises:
+        Unsupported: it is not there.
+    """
+    if spec.device == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise Unsupported(f"torch {torch.__version__} sees no CUDA device here.")
+    if spec.device_index >= torch.cuda.device_count():
+        raise Unsupported(f"There is no CUDA device {spec.device_index}; there are {torch.cuda.device_count()}.")
+    torch.cuda.set_device(spec.device_index)
+    return torch.device("cuda", spec.device_index)
 
 
-def facts(spec: RunSpec) -> DeviceFacts:
-    """What a technique may want to know before it agrees to run."""
-    if spec.device == "cuda":
-        properties = torch.cuda.get_device_properties(spec.device_index)
-        return DeviceFacts("cuda", properties.name, (properties.major, properties.minor))
-    model, flags = processor()
-    return DeviceFacts("cpu", model, cpu_flags=flags)
+def facts(device: torch.device) -> DeviceFacts:
+    """What techniques ask about the device."""
+    if device.type == "cuda":
+        return DeviceFacts("cuda", torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device))
+    return DeviceFacts("cpu", environment.cpu_name(), cpu_flags=environment.cpu_flags())
 
 
-def processor() -> tuple[str, frozenset[str]]:
-    """Name and instruction-set flags of this machine's processor, as the kernel lists them."""
-    import platform
-
-    fields: dict[str, str] = {}
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        for line in listing.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines():
-            key, _, value = line.partition(":")
-            fields[key.strip().lower()] = value.strip()
-    flags = frozenset((fields.get("flags") or fields.get("features") or "").split())
-    return fields.get("model name") or platform.processor() or platform.machine(), flags
+def wait(device: torch.device) -> Callable[[], None]:
+    """A function that returns once the device has done everything it was told."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None
 
 
-def wait(device: str) -> None:
-    """Until the device has done all it was told to."""
-    if device != "cpu":
-        torch.cuda.synchronize(device)
+def gpu_fields(device: torch.device) -> dict[str, JsonValue]:
+    """Name, driver, clocks, power and temperature of the GPU, as far as NVML tells them."""
+    if device.type != "cuda":
+        return {}
+    properties = torch.cuda.get_device_properties(device)
+    fields: dict[str, JsonValue] = {
+        "gpu.name": properties.name,
+        "gpu.memory_bytes": properties.total_memory,
+        "gpu.capability": f"{properties.major}.{properties.minor}",
+        "gpu.multiprocessors": properties.multi_processor_count,
+        "gpu.count": torch.cuda.device_count(),
+    }
+    return fields | _nvml_fields(device)
+
+
+def nvml_handle(device: torch.device):  # type: ignore[no-untyped-def]  # pynvml has no types
+    """NVML's handle of the same GPU, found by its UUID because indices differ under CUDA_VISIBLE_DEVICES."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode())
+
+
+def _nvml_fields(device: torch.device) -> dict[str, JsonValue]:
+    try:
+        import pynvml
+
+        handle = nvml_handle(device)
+    except ImportError:
+        return {"gpu.nvml": "package nvidia-ml-py is missing"}
+    except pynvml.NVMLError as error:
+        return {"gpu.nvml": str(error)}
+    asked: dict[str, Callable[[], JsonValue]] = {
+        "gpu.driver": lambda: _text(pynvml.nvmlSystemGetDriverVersion()),
+        "gpu.uuid": lambda: _text(pynvml.nvmlDeviceGetUUID(handle)),
+        "state.gpu.sm_clock_hz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM) * 1_000_000,
+        "gpu.sm_clock_max_hz": lambda: pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM) * 1_000_000,
+        "state.gpu.memory_clock_hz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM) * 1_000_000,
+        "gpu.power_cap_w": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
+        "state.gpu.temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        "state.gpu.throttle_reasons": lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        "gpu.persistence": lambda: bool(pynvml.nvmlDeviceGetPersistenceMode(handle)),
+        "gpu.ecc": lambda: bool(pynvml.nvmlDeviceGetEccMode(handle)[0]),
+        "state.gpu.processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
+    }
+    fields: dict[str, JsonValue] = {}
+    for name, ask in asked.items():
+        try:
+            fields[name] = ask()
+        except pynvml.NVMLError:
+            fields[name] = None  # This GPU or driver does not tell.
+    return fields
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

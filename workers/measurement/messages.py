@@ -1,68 +1,68 @@
-"""What coordinator and arm say to each other: one JSON object a line, a request answered by one reply.
+"""What coordinator and arm say to each other: one order as a JSON line down the pipe, one answer as a JSON line back."""
 
-An arm's standard output belongs to this channel alone; whatever a library prints goes to standard error.
-"""
+from __future__ import annotations
 
-import json
-import os
-import sys
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Literal
 
-from pydantic import Field
+from pydantic import JsonValue
 
 from workers.catalog.declared import Paper
-from workers.catalog.report import Outcome
+from workers.catalog.report import Arm, Outcome, Proof
 from workers.catalog.spec import RunSpec
+
+Deed = Literal["begin", "load", "convert", "first_call", "steps", "memory", "observe", "count", "outputs", "end"]
 
 
 class Order(Paper):
-    """The first line an arm reads: what it is."""
+    """What an arm is to do next."""
 
-    spec: RunSpec
-    arm: str
-    """"baseline" or "variant": whose stack it applies."""
-    seed: int
-    scratch: str
-    """Folder for outputs that are too large for a line."""
-    parent: int
-    """Pid of the coordinator, to end with it."""
-    memory_bytes: int | None = None
-    """Bytes of private memory the arm may hold; None is no limit."""
+    deed: Deed
+    spec: RunSpec | None = None
+    """With ``begin``."""
+    arm: Arm = "baseline"
+    memory_limit: int | None = None
+    """With ``begin``: bytes of data this process may allocate on the host."""
+    samples: int = 1
+    """With ``steps``."""
+    inner: int = 1
+    """With ``steps``: how many steps are timed together."""
+    path: str = ""
+    """With ``outputs``: the file to write."""
 
 
-class Failure(Paper):
-    """Why an arm cannot go on."""
+class Reading(Paper):
+    """One value of one metric, in base units."""
+
+    metric: str
+    phase: str
+    value: float
+
+
+class Series(Paper):
+    """Times of one metric in one phase, one per sample, in seconds."""
+
+    metric: str
+    phase: str
+    values: tuple[float, ...]
+
+
+class Failed(Paper):
+    """Why an arm could not do what it was told."""
 
     outcome: Outcome
-    phase: str
     message: str
     tail: str | None = None
+    """The end of the traceback, for outcomes that need one."""
 
 
-class Times(Paper):
-    """Seconds of some steps: whole, and of each part by phase, one value a step."""
+class Answer(Paper):
+    """What came of one order; an arm that has failed answers nothing more."""
 
-    whole: tuple[float, ...]
-    parts: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-
-
-class Channel:
-    """An arm's end of the line."""
-
-    def __init__(self) -> None:
-        """Take standard output for replies alone; what is printed from here on goes to standard error."""
-        self._replies: IO[str] = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        os.dup2(2, 1)
-        sys.stdout = sys.stderr
-
-    def requests(self) -> Iterator[dict[str, Any]]:
-        """Each request in turn, until the coordinator closes the line."""
-        for line in sys.stdin:
-            yield json.loads(line)
-
-    def reply(self, **fields: Any) -> None:
-        """Answer the request."""
-        json.dump(fields, self._replies, allow_nan=True)
-        self._replies.write("\n")
-        self._replies.flush()
+    failed: Failed | None = None
+    readings: tuple[Reading, ...] = ()
+    series: tuple[Series, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    environment: dict[str, JsonValue] = {}
+    notes: tuple[str, ...] = ()
+    timer_s: float = 0.0
+    """Time one reading of the clock takes; with ``begin``."""

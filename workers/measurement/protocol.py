@@ -108,6 +108,11 @@ def warm_enough(series: Sequence[float], spent_s: float, cap_s: float) -> bool:
     return settled(series)
 
 
+def helping(series: Sequence[float]) -> int:
+    """How many steps of warm-up to take next: about a block's worth."""
+    return min(max(1, round(BLOCK_S / max(series[-1], 1e-9))), MAX_SAMPLES)
+
+
 def order(seed: int, pair: int, turn: int) -> tuple[Arm, Arm]:
     """Which arm goes first in a turn: random, so that no rhythm of the machine favours one."""
     first: bool = random.Random(f"{seed}/{pair}/{turn}").random() < 0.5
@@ -141,7 +146,7 @@ def ending(turns: Sequence[float], spent_s: float, plan: Plan) -> Ending | None:
         return Ending(f"{n} turns in {spent_s:.0f} s, goal {MIN_TURNS}: steps are too slow for more.")
     if spent_s < plan.measured_s:
         return None
-    return Ending(f"interval ±{half_width:.1%} within the pair after {spent_s:.0f} s, goal ±{GOAL:.0%}")
+    return Ending(f"the ratio's interval is ±{half_width:.1%} within the pair after {spent_s:.0f} s, goal ±{GOAL:.0%}")
 
 
 def half_width_of(turns: Sequence[float]) -> float:

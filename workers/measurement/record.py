@@ -1,19 +1,22 @@
-"""What a sitting has read so far: one place that takes every answer of an arm and keeps it as samples."""
+"""What a sitting has read so far: one place that takes every answer of an arm and keeps it by metric, phase and pair."""
+
+from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from pydantic import JsonValue
 
-from workers.catalog import metrics
-from workers.catalog.metrics import Metric
+from workers.catalog.metrics import LATENCY
 from workers.catalog.report import Arm, Proof, Samples
 from workers.catalog.spec import RunSpec
-from workers.measurement import protocol
+from workers.measurement.messages import Answer
 from workers.measurement.statistics import Array
 
-MOST_RAW = 2_000
-"""Raw values kept of one metric from one process; of more, every n-th."""
+MOST_RAW = 60_000
+"""Values of all series together that a report carries; 8 MB is the most it may weigh, a value has about 20 characters."""
 
 
 class Key(NamedTuple):
@@ -23,111 +26,107 @@ class Key(NamedTuple):
     phase: str
     arm: Arm
 
+    def of(self, arm: Arm) -> Key:
+        """The same of an arm."""
+        return self._replace(arm=arm)
+
+
+Values = dict[Key, dict[int, list[float]]]
+"""By key and pair."""
+
 
 class Record:
     """Everything one sitting reads.
 
-    ``series`` holds for each key and pair the counted samples; ``turns`` the median of every block in its order.
+    ``once`` holds what a process shows a single time (load, peaks, counts); ``steps`` the counted samples of blocks;
+    ``turns`` the median of every block in order; ``warm_ups`` the samples that do not count.
     """
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        self.series: dict[Key, dict[int, list[float]]] = {}
-        self.turns: dict[Key, dict[int, list[float]]] = {}
-        self.warm_ups: dict[Key, dict[int, list[float]]] = {}
-        self.flops: dict[Arm, int] = {}
+        self.once: Values = {}
+        self.steps: Values = {}
+        self.turns: Values = {}
+        self.warm_ups: Values = {}
+        self.scores: dict[str, Array] = {}
+        self.identical = False
+        """Whether both arms gave the evaluation bit for bit the same outputs."""
+        self.apart = False
+        """Whether the arms were measured one after the other, because both together did not fit."""
         self.proofs: list[Proof] = []
-        self.scores: dict[str, list[float]] = {}
-        self.environment: dict[str, Any] = {}
+        self.environment: dict[str, JsonValue] = {}
         self.notes: list[str] = []
         self.unmet: list[str] = []
 
-    def put(self, metric: Metric, phase: str, arm: Arm, pair: int, value: float) -> None:
-        """One more sample."""
-        self.series.setdefault(Key(metric.name, phase, arm), {}).setdefault(pair, []).append(float(value))
+    def take(self, arm: Arm, pair: int, answer: Answer) -> None:
+        """What is read once a process, and what is said besides."""
+        for reading in answer.readings:
+            _append(self.once, Key(reading.metric, reading.phase, arm), pair, reading.value)
+        self.proofs += answer.proofs
+        self.notes += [note for note in answer.notes if note not in self.notes]
+        self.environment |= answer.environment
 
-    def loaded(self, arm: Arm, pair: int, answer: dict[str, Any]) -> None:
-        """Times, sizes and peaks of loading and converting."""
-        self.put(metrics.COLD_LOAD, "load", arm, pair, answer["load_s"])
-        self.put(metrics.COLD_CONVERT, "convert", arm, pair, answer["convert_s"])
-        self.put(metrics.MODEL_PARAMETERS, "load", arm, pair, answer["parameters"])
-        self.put(metrics.MEMORY_WEIGHTS, "convert", arm, pair, answer["weights"])
-        self.put(metrics.MODEL_SIZE, "convert", arm, pair, answer["size"])
-        for phase, figures in answer["memory"].items():
-            self._figures(phase, arm, pair, figures)
+    def warmed(self, arm: Arm, pair: int, answer: Answer) -> None:
+        """Samples of the warm-up."""
+        for series in answer.series:
+            _append(self.warm_ups, Key(series.metric, series.phase, arm), pair, *series.values)
 
-    def first_called(self, arm: Arm, pair: int, answer: dict[str, Any]) -> None:
-        """Time of the first call, and what of it the compiler took."""
-        self.put(metrics.COLD_FIRST_CALL, "first_call", arm, pair, answer["seconds"])
-        self.put(metrics.COLD_COMPILE, "first_call", arm, pair, answer["compile_s"])
-        self._figures("first_call", arm, pair, answer["memory"])
+    def timed(self, arm: Arm, pair: int, answer: Answer, discard: int) -> None:
+        """One block; its first samples only warmed up again."""
+        for series in answer.series:
+            key = Key(series.metric, series.phase, arm)
+            counted = series.values[discard:]
+            if discard:
+                _append(self.warm_ups, key, pair, *series.values[:discard])
+            _append(self.steps, key, pair, *counted)
+            _append(self.turns, key, pair, float(np.median(counted)))
 
-    def warmed(self, arm: Arm, pair: int, answer: dict[str, Any]) -> None:
-        """The warm-up series."""
-        self.warm_ups.setdefault(self._latency(arm), {}).setdefault(pair, []).extend(answer["series"])
-        if not answer["settled"]:
-            self.unmet.append(f"The {arm}'s warm-up had not settled after {len(answer['series'])} steps.")
+    def forget(self, pair: int) -> None:
+        """Drop everything of a pair that has to be measured again in another way."""
+        for values in (self.once, self.steps, self.turns, self.warm_ups):
+            for pairs in values.values():
+                pairs.pop(pair, None)
+            for key in [key for key, pairs in values.items() if not pairs]:
+                del values[key]
 
-    def timed(self, arm: Arm, pair: int, taken: dict[str, Any], discarded: int) -> None:
-        """One block."""
-        keyed: dict[Key, tuple[list[float], int]] = {self._latency(arm): (list(taken["whole"]), 1)}
-        for part in self.spec.workload.parts:
-            keyed[Key(part.metric.name, part.phase, arm)] = (list(taken["parts"][part.phase]), part.divisor)
-        for key, (values, divisor) in keyed.items():
-            values = [value / divisor for value in values]
-            self.warm_ups.setdefault(key, {}).setdefault(pair, []).extend(values[:discarded])
-            counted = values[discarded:]
-            self.series.setdefault(key, {}).setdefault(pair, []).extend(counted)
-            self.turns.setdefault(key, {}).setdefault(pair, []).append(float(np.median(counted)))
+    def latency(self, arm: Arm) -> Key:
+        """The whole step's time."""
+        return Key(LATENCY.name, self.spec.workload.main_phase, arm)
 
-    def remembered(self, arm: Arm, pair: int, answer: dict[str, Any]) -> None:
-        """Peaks of one step, and of its parts."""
-        for phase, figures in answer["phases"].items():
-            self._figures(phase or self.spec.workload.main_phase, arm, pair, figures)
+    def warm_up(self, arm: Arm, pair: int) -> list[float]:
+        """Times of the steps of a warm-up so far."""
+        return self.warm_ups.get(self.latency(arm), {}).get(pair, [])
 
     def pace(self, arm: Arm, pair: int) -> float:
-        """Seconds one warm step takes: median of the second half of the warm-up."""
-        series = self.warm_ups[self._latency(arm)][pair]
+        """Seconds a warm step takes: the median of the second half of the warm-up."""
+        series = self.warm_up(arm, pair)
         return float(np.median(series[len(series) // 2 :]))
 
-    def turn_ratios(self, pair: int) -> Array:
-        """Log-ratio of latency, variant over baseline, of every turn of a pair [T]."""
-        baseline, variant = (np.array(self.turns[self._latency(arm)][pair]) for arm in ("baseline", "variant"))
-        ratios: Array = np.log(variant) - np.log(baseline)
-        return ratios
+    def ratios(self, pair: int, key: Key) -> list[float]:
+        """Logarithm of variant over baseline, turn by turn."""
+        baseline, variant = self.turns[key.of("baseline")][pair], self.turns[key.of("variant")][pair]
+        return [math.log(new / old) for old, new in zip(baseline, variant, strict=False)]
 
-    def precision(self, pair: int, half: float, turns: int) -> None:
-        """Note when a pair ended on its budget instead of its precision."""
-        goal = protocol.PRECISION_GOAL / 2
-        if half > goal:
-            self.unmet.append(
-                f"Pair {pair + 1} ended after {turns} turns with its latency ratio known to ±{math.expm1(half):.1%}; "
-                f"the goal inside a pair is ±{goal:.0%}."
-            )
+    def samples(self) -> tuple[Samples, ...]:
+        """The raw values; every n-th one when there are too many, which the caller says in a note."""
+        every = self.thinned
+        return tuple(
+            Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=pair, warm_up=warm_up, values=values[::every])
+            for key, pair, warm_up, values in self._raw()
+        )
 
     @property
-    def samples(self) -> list[Samples]:
-        """The raw values, thinned where there are very many."""
-        kept: list[Samples] = []
-        for warm_up, series in ((True, self.warm_ups), (False, self.series)):
-            for key, pairs in series.items():
-                for pair, values in pairs.items():
-                    every = -(-len(values) // MOST_RAW)
-                    kept.append(
-                        Samples(
-                            metric=key.metric,
-                            phase=key.phase,
-                            arm=key.arm,
-                            pair=pair,
-                            warm_up=warm_up,
-                            values=tuple(values[::every]),
-                        )
-                    )
-        return kept
+    def thinned(self) -> int:
+        """Every how many-th raw value a report carries."""
+        return max(1, math.ceil(sum(len(values) for *_, values in self._raw()) / MOST_RAW))
 
-    def _latency(self, arm: Arm) -> Key:
-        return Key(metrics.LATENCY.name, self.spec.workload.main_phase, arm)
+    def _raw(self) -> Iterator[tuple[Key, int, bool, tuple[float, ...]]]:
+        for values, warm_up in ((self.warm_ups, True), (self.steps, False), (self.once, False)):
+            for key, pairs in values.items():
+                for pair, series in pairs.items():
+                    # Nanoseconds are as fine as the clock.
+                    yield key, pair, warm_up, tuple(round(value, 9) for value in series)
 
-    def _figures(self, phase: str, arm: Arm, pair: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            self.put(metrics.BY_NAME[name], phase, arm, pair, value)
+
+def _append(values: Values, key: Key, pair: int, *new: float) -> None:
+    values.setdefault(key, {}).setdefault(pair, []).extend(new)

@@ -65,9 +65,7 @@ def test_a_newer_schema_is_refused(settings: Settings, database: Database) -> No
 
 
 def test_numbers_of_events_are_never_given_twice(database: Database) -> None:
-    insert = (
-        "INSERT INTO events (study_id, kind, data, size, at) VALUES ('01', 'progress', '{}', 0, 0) RETURNING id"
-    )
+    insert = "INSERT INTO events (study_id, kind, data, size, at) VALUES ('01', 'progress', '{}', 0, 0) RETURNING id"
     with database.writing() as session:
         session.execute(text("INSERT INTO users (id, name, role, created_at) VALUES ('1', 'ada', 'admin', 0)"))
         session.execute(

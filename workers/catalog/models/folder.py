@@ -22,6 +22,7 @@ class Folder(Model):
     summary = "A checkpoint in the worker's folder of models, as save_pretrained writes it; safetensors only."
     kinds = frozenset({"decoder", "image"})
     attends = True
+    modules = ("transformers.modeling_utils",)
 
     folder: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",

@@ -22,6 +22,7 @@ class Hub(Model):
     summary = "A repository of the Hugging Face hub at one commit; safetensors only, allowed by the worker's operator."
     kinds = frozenset({"decoder", "image"})
     attends = True
+    modules = ("transformers.modeling_utils",)
 
     repository: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}(\.[A-Za-z0-9_-]{1,95}){0,8}/[A-Za-z0-9_-]{1,95}(\.[A-Za-z0-9_-]{1,95}){0,8}$",

@@ -45,6 +45,7 @@ class Llama(Model):
     summary = "Decoder with grouped-query attention, rotary positions and gated MLPs; weights from a seed."
     kinds = frozenset({"decoder"})
     attends = True
+    modules = ("accelerate", "transformers.models.llama.modeling_llama")
 
     preset: Literal["tiny", "30m", "125m", "1b", "3b", "8b", "70b"] = Field(
         "tiny", description="Size; tiny has 5 million parameters, 1b to 70b have the shapes of Llama 3."

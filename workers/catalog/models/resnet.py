@@ -40,6 +40,7 @@ class Resnet(Model):
     title = "ResNet"
     summary = "Convolutions with residual connections and batch norm; weights from a seed."
     kinds = frozenset({"image"})
+    modules = ("accelerate", "transformers.models.resnet.modeling_resnet")
 
     preset: Literal["tiny", "18", "50"] = Field(
         "18", description="Size; 18 and 50 are the layers of the published networks, tiny has 0.4 million parameters."

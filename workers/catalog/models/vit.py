@@ -35,6 +35,7 @@ class Vit(Model):
     summary = "Vision transformer over patches of 16 x 16 pixels; weights from a seed."
     kinds = frozenset({"image"})
     attends = True
+    modules = ("accelerate", "transformers.models.vit.modeling_vit")
 
     preset: Literal["tiny", "small", "b16"] = Field(
         "tiny", description="Size; tiny, small and b16 have 6, 22 and 86 million parameters."

@@ -1,73 +1,94 @@
-"""Looks at one step and at the model it ran on, so that techniques can prove what ran."""
+"""Collects what actually ran: operators and kernels of a profiled step, formats, module classes, compiled graphs."""
 
+from __future__ import annotations
+
+import sys
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from torch._dynamo.utils import compile_times, counters
-from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
+import torch
+from torch import nn
 
-from workers.catalog.technique import DeviceFacts, Evidence
-from workers.catalog.workload import Bench, Session
-from workers.measurement.probes.memory import plain_tensors
+from workers.catalog.technique import DeviceFacts, Evidence, Technique
+from workers.measurement.probes import memory
 
-PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "linear", "_int_mm", "convolution"})
-SECOND_OPERAND = frozenset({"addmm", "baddbmm"})
-"""Products whose first argument is what is added."""
+COMPILING = ("entire_frame_compile", "entire_backward_compile")
+"""Phases of torch's compiler that do not overlap, as its own calculate_time_spent adds them up."""
 
 
-def observe(session: Session, bench: Bench, facts: DeviceFacts) -> Evidence:
-    """What one step shows. The session has made steps before, so nothing is compiled any more."""
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if bench.device == "cuda" else [])
-    with profile(activities=activities) as profiler:
-        session.step(lambda _: None)
-    session.between()
-    seen = profiler.key_averages()
-    compiled = counters["stats"].get("unique_graphs", 0)
+class Graphs(NamedTuple):
+    """What torch's compiler has done in this process so far."""
+
+    compiled: int
+    breaks: int
+    seconds: float
+
+
+def graphs() -> Graphs:
+    """Read the compiler's own counters; zeros as long as nobody has imported it."""
+    if "torch._dynamo.utils" not in sys.modules:
+        return Graphs(0, 0, 0.0)
+    from torch._dynamo import utils
+
+    spent = utils.cumulative_time_spent_ns
+    return Graphs(
+        compiled=int(utils.counters["stats"]["unique_graphs"]),
+        breaks=int(sum(utils.counters["graph_break"].values())),
+        seconds=sum(spent.get(phase, 0.0) for phase in COMPILING) * 1e-9,
+    )
+
+
+def collect(
+    facts: DeviceFacts,
+    recorded: Any,
+    model: nn.Module,
+    products: Mapping[str, int],
+    noticed: Mapping[str, Any],
+    stack: Sequence[Technique],
+) -> Evidence:
+    """Everything a technique's proof may judge by.
+
+    Args:
+        facts: The device.
+        recorded: One profiled step.
+        model: The model after conversion.
+        products: Matrix products of an eager step by input format; left out once graphs were compiled, because what
+            ran then was another step.
+        noticed: What the session says about itself.
+        stack: The arm's techniques.
+    """
+    built = graphs()
+    operators: Counter[str] = Counter()
+    kernels: Counter[str] = Counter()
+    for event in recorded.profiler.kineto_results.events():
+        name = event.name()
+        if name == memory.MEMORY_EVENT or name.startswith(memory.MARKED):
+            continue
+        (operators if event.device_type() == torch.autograd.DeviceType.CPU else kernels)[name] += 1
     return Evidence(
         device=facts,
-        operators={event.key: event.count for event in seen if event.device_type == DeviceType.CPU},
-        kernels={event.key: event.count for event in seen if event.device_type == DeviceType.CUDA},
-        matmul_dtypes={} if compiled else _products(session),
-        weight_dtypes=_stored(bench),
-        modules=Counter(type(module).__name__ for module in bench.model.modules()),
-        weight_classes=Counter(type(weight).__name__ for weight in bench.model.parameters()),
-        graphs=compiled,
-        graph_breaks=sum(counters["graph_break"].values()),
-        facts=session.facts(),
-        stack=tuple(bench.stack),
+        operators=dict(operators),
+        kernels=dict(kernels),
+        matmul_dtypes={} if built.compiled else dict(products),
+        weight_dtypes=_weight_dtypes(model),
+        modules=dict(Counter(type(module).__name__ for module in model.modules())),
+        weight_classes=dict(Counter(type(weight).__name__ for weight in model.parameters())),
+        graphs=built.compiled,
+        graph_breaks=built.breaks,
+        facts=dict(noticed),
+        stack=tuple(stack),
     )
 
 
-def compile_seconds() -> float:
-    """What torch's compiler has spent on whole frames in this process so far."""
-    names, columns = compile_times(repr="csv", aggregate=True)
-    return sum(
-        float(seconds) for name, seconds in zip(names, columns, strict=False) if name == "_compile.compile_inner"
-    )
-
-
-def _stored(bench: Bench) -> dict[str, int]:
-    stored: Counter[str] = Counter()
-    for tensor in [*bench.model.parameters(), *bench.model.buffers()]:
-        for plain in plain_tensors(tensor):
-            stored[str(plain.dtype).removeprefix("torch.")] += plain.nbytes
-    return dict(stored)
-
-
-def _products(session: Session) -> dict[str, int]:
+def _weight_dtypes(model: nn.Module) -> dict[str, int]:
+    """Bytes of parameters and buffers by the format they are stored in; shared ones once."""
     found: Counter[str] = Counter()
-
-    class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            name = func.overloadpacket.__name__
-            if name in PRODUCTS:
-                operand = args[1] if name in SECOND_OPERAND else args[0]
-                found[str(operand.dtype).removeprefix("torch.")] += 1
-            return func(*args, **(kwargs or {}))
-
-    with Products():  # type: ignore[no-untyped-call]
-        session.step(lambda _: None)
-    session.between()
+    known: set[int] = set()
+    for tensor in (*model.parameters(), *model.buffers()):
+        for plain in memory.flattened(tensor):
+            address = plain.data_ptr()
+            if address not in known:
+                known.add(address)
+                found[str(plain.dtype).removeprefix("torch.")] += plain.numel() * plain.element_size()
     return dict(found)

@@ -1,65 +1,141 @@
-"""Reads the clock around steps and at the marks inside them; on CUDA parts are timed by events on the stream."""
+"""Reads the clock: how long steps and their parts take. Waits for the device around each sample."""
 
-from time import perf_counter
-from typing import Any
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from time import perf_counter_ns
 
 import torch
 
-from workers.catalog.workload import Session, Workload
+from workers.catalog.metrics import LATENCY
+from workers.catalog.workload import Mark, Session, Workload
 from workers.measurement import device
-from workers.measurement.messages import Times
+from workers.measurement.messages import Series
+
+NS = 1e-9
 
 
-def steps(session: Session, workload: Workload, on: str, samples: int, inner: int = 1) -> Times:
-    """Time samples of ``inner`` steps each; every value is seconds per step.
+def timer_seconds() -> float:
+    """What two readings of the clock around nothing take; the least of several, which is undisturbed."""
+    least = 1 << 60
+    for _ in range(1000):
+        start = perf_counter_ns()
+        least = min(least, perf_counter_ns() - start)
+    return max(least, 1) * NS
 
-    The device is synchronised outside the timed region, so that a sample holds whole steps and nothing else.
+
+def once(on: torch.device, work: Callable[[], object]) -> float:
+    """Seconds one piece of work takes, the device's part included."""
+    wait = device.wait(on)
+    wait()
+    start = perf_counter_ns()
+    work()
+    wait()
+    return (perf_counter_ns() - start) * NS
+
+
+def steps(session: Session, workload: Workload, on: torch.device, samples: int, inner: int) -> tuple[Series, ...]:
+    """Time steps: wall time of the whole step, and of its parts as the step marks them.
+
+    Python's cyclic collector runs between samples, not inside them: where it strikes is an accident.
+
+    Args:
+        session: The work.
+        workload: Says what the parts are called.
+        on: The device.
+        samples: How many values are taken.
+        inner: Steps behind each value; what a step leaves behind is undone after each, outside the timed region.
     """
+    wait = device.wait(on)
+    clock: _Clock = _Events() if on.type == "cuda" else _Clock()
     whole: list[float] = []
-    names = [part.phase for part in workload.parts]
-    parts: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(samples):
-        marks = _Marks(on)
-        device.wait(on)
-        total = 0.0
-        for _ in range(inner):
-            began = perf_counter()
-            marks.begin()
-            session.step(marks.mark)
-            device.wait(on)
-            total += perf_counter() - began
-            session.between()
-        whole.append(total / inner)
-        seconds = marks.seconds()
-        for name in names:
-            parts[name].append(seconds.get(name, 0.0) / inner)
-    return Times(whole=tuple(whole), parts={name: tuple(values) for name, values in parts.items()})
+    parts: dict[str, list[float]] = {part.phase: [] for part in workload.parts}
+    undo = type(session).between is not Session.between
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(samples):
+            spent = 0
+            sums = dict.fromkeys(parts, 0.0)
+            if undo or parts:
+                for _ in range(inner):
+                    wait()
+                    clock.start()
+                    start = perf_counter_ns()
+                    session.step(clock.mark)
+                    wait()
+                    spent += perf_counter_ns() - start
+                    for phase, seconds in clock.read().items():
+                        sums[phase] = sums.get(phase, 0.0) + seconds
+                    session.between()
+            else:
+                wait()
+                start = perf_counter_ns()
+                for _ in range(inner):
+                    session.step(_unmarked)
+                wait()
+                spent = perf_counter_ns() - start
+            whole.append(spent * NS / inner)
+            for phase in parts:
+                parts[phase].append(sums[phase] / inner)
+    finally:
+        gc.enable()
+    timed = [Series(metric=LATENCY.name, phase=workload.main_phase, values=tuple(whole))]
+    for part in workload.parts:
+        values = tuple(seconds / part.divisor for seconds in parts[part.phase])
+        timed.append(Series(metric=part.metric.name, phase=part.phase, values=values))
+    return tuple(timed)
 
 
-class _Marks:
-    """Adds up the time between marks by the name of the part that ends there."""
+class _Clock:
+    """Times between marks on the host, which are the device's own on a CPU."""
 
-    def __init__(self, on: str) -> None:
-        self._cuda = on != "cpu"
-        self._taken: list[tuple[str | None, Any]] = []
+    def __init__(self) -> None:
+        self.marks: list[tuple[str, int]] = []
+        self.began = 0
+        self.mark: Mark = self._mark
 
-    def begin(self) -> None:
-        self._taken.append((None, self._now()))
+    def start(self) -> None:
+        """A step begins."""
+        self.marks = []
+        self.began = perf_counter_ns()
 
-    def mark(self, name: str) -> None:
-        self._taken.append((name, self._now()))
+    def _mark(self, phase: str) -> None:
+        self.marks.append((phase, perf_counter_ns()))
 
-    def _now(self) -> Any:
-        if not self._cuda:
-            return perf_counter()
+    def read(self) -> dict[str, float]:
+        """Seconds of each part of the step that has just ended; a part marked several times adds up."""
+        spent: dict[str, float] = {}
+        before = self.began
+        for phase, now in self.marks:
+            spent[phase] = spent.get(phase, 0.0) + (now - before) * NS
+            before = now
+        return spent
+
+
+class _Events(_Clock):
+    """Times between marks on the GPU's own clock: the host runs ahead of it, so its clock would time the queueing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, torch.cuda.Event]] = []
+
+    def start(self) -> None:
+        self.events = []
+        self._mark("")
+
+    def _mark(self, phase: str) -> None:
         event = torch.cuda.Event(enable_timing=True)
         event.record()
-        return event
+        self.events.append((phase, event))
 
-    def seconds(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for (_, before), (name, after) in zip(self._taken, self._taken[1:], strict=False):
-            if name is not None:
-                passed = before.elapsed_time(after) / 1e3 if self._cuda else after - before
-                found[name] = found.get(name, 0.0) + passed
-        return found
+    def read(self) -> dict[str, float]:
+        spent: dict[str, float] = {}
+        for (_, before), (phase, now) in zip(self.events, self.events[1:], strict=False):
+            spent[phase] = spent.get(phase, 0.0) + before.elapsed_time(now) * 1e-3
+        return spent
+
+
+def _unmarked(phase: str) -> None:
+    return

@@ -1,0 +1,189 @@
+"""Every page: renders empty and full, names its JSON twin, escapes hostile names, and says what to do when refused."""
+
+import json
+import re
+
+import pytest
+from pydantic import JsonValue
+
+from app.db import queries
+from app.security import create_signin_link
+from tests.app.pages.conftest import HOSTILE, House
+
+TWIN = re.compile(r'<link rel="alternate" type="application/json" href="([^"]+)">')
+LISTS = ["/", "/studies", "/studies?state=done", "/studies/new", "/workers"]
+
+
+def read(house: House, path: str, status: int = 200) -> str:
+    answer = house.browser.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    return answer.text
+
+
+def twin(house: House, page: str) -> JsonValue:
+    found = TWIN.search(page)
+    assert found is not None
+    answer = house.browser.get(found[1])
+    assert answer.status_code == 200, answer.text
+    body: JsonValue = answer.json()
+    return body
+
+
+def runs_of(house: House, study_id: str) -> list[str]:
+    with house.database.reading() as session:
+        return [run.id for run in queries.runs(session, study_id)]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_renders_empty(house: House, path: str) -> None:
+    page = read(house, path)
+    assert "<h1>" in page
+    assert twin(house, page)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_renders_full(full: House, path: str) -> None:
+    page = read(full, path)
+    assert twin(full, page)
+    assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize("word", ["done", "swept", "failed", "hostile", "going", "queued"])
+def test_study_renders_in_every_state(full: House, word: str) -> None:
+    page = read(full, f"/studies/{full.studies[word]}")
+    assert isinstance(twin(full, page), dict)
+    for run in runs_of(full, full.studies[word]):
+        assert f'href="/runs/{run}"' in page
+
+
+@pytest.mark.parametrize("word", ["done", "swept", "failed", "hostile", "going", "queued"])
+def test_run_renders_in_every_state(full: House, word: str) -> None:
+    for run in runs_of(full, full.studies[word]):
+        page = read(full, f"/runs/{run}")
+        shown = twin(full, page)
+        assert isinstance(shown, dict)
+        assert shown["id"] == run
+        assert "python -I -m workers.measurement" in page
+
+
+def test_no_page_has_inline_script_or_style(full: House) -> None:
+    pages = [
+        *LISTS,
+        *(f"/studies/{study}" for study in full.studies.values()),
+        f"/runs/{runs_of(full, full.studies['done'])[0]}",
+    ]
+    for path in pages:
+        page = read(full, path)
+        assert not re.search(r"<script(?![^>]*\ssrc=)", page), path
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|javascript:", page), path
+        assert all(place.startswith("/") for place in re.findall(r'(?:src|href)="([^"#]+)', page)), path
+
+
+def test_hostile_names_are_text(full: House) -> None:
+    escaped = HOSTILE.replace("<", "&lt;").replace(">", "&gt;")
+    for path in (
+        "/",
+        "/studies",
+        f"/studies/{full.studies['hostile']}",
+        f"/runs/{runs_of(full, full.studies['hostile'])[1]}",
+    ):
+        page = read(full, path)
+        assert escaped in page
+        assert "<img src=x" not in page
+
+
+def test_table_holds_value_interval_and_verdict(full: House) -> None:
+    page = read(full, f"/studies/{full.studies['done']}")
+    rows = re.findall(r'<tr[^>]*>\s*<th scope="row" class="name-cell"><svg.*?</tr>', page, re.DOTALL)
+    assert len(rows) == 8
+    assert "null test" in rows[0]
+    for row in rows[:6]:
+        assert re.search(r'class="value">[\d.,]+\u202fms', row)
+        assert re.search(r'×[\d.]+</span><span class="interval">[\d.]+–[\d.]+', row)
+        assert re.search(r"verdict-(improves|worsens|same|undecided)", row)
+    assert "not supported in convert" in rows[6]
+    assert "out of host memory in load" in rows[7]
+
+
+def test_what_was_not_as_asked_is_said(full: House) -> None:
+    page = read(full, f"/studies/{full.studies['done']}")
+    assert "1 not as asked" in page
+    assert ">emulated</a>" in page
+    assert "latency: interval ±2.6 %, goal ±2 %" in page
+
+
+def test_all_failed_says_so(full: House) -> None:
+    assert "No run of this study brought figures." in read(full, f"/studies/{full.studies['failed']}")
+
+
+def test_queued_study_says_what_it_waits_for(full: House) -> None:
+    assert "No worker for NVIDIA GPU is present." in read(full, f"/studies/{full.studies['queued']}")
+
+
+def test_without_a_worker_home_and_form_warn(house: House) -> None:
+    assert "No worker is present." in read(house, "/")
+    assert "No worker is present." in read(house, "/studies/new")
+
+
+def test_points_of_a_sweep_are_chosen_by_address(full: House) -> None:
+    page = read(full, f"/studies/{full.studies['swept']}?point=1")
+    assert '<option value="1" selected>sequence length 512</option>' in page
+    read(full, f"/studies/{full.studies['swept']}?point=2", 404)
+    read(full, f"/studies/{full.studies['swept']}?point=-1", 422)
+
+
+def test_lists_go_on_where_they_ended(full: House) -> None:
+    page = read(full, "/studies?state=done")
+    assert "waits for a GPU" not in page
+    assert 'rel="next"' not in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/studies/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/runs/x", "/studies/%2e%2e%2fetc"]
+)
+def test_what_is_not_there_gets_a_page(house: House, path: str) -> None:
+    page = read(house, path, 404)
+    assert "Nothing is here" in page
+    assert TWIN.search(page) is None
+
+
+def test_link_signs_in_once(house: House) -> None:
+    with house.database.writing() as session:
+        secret = create_signin_link(session)
+    house.browser.cookies.clear()
+    assert "Please sign in" in read(house, "/", 401)
+    first = house.browser.get(f"/sign-in/{secret}")
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    read(house, "/")
+    house.browser.cookies.clear()
+    assert "This link does not sign you in" in read(house, f"/sign-in/{secret}", 410)
+
+
+def test_signing_out_ends_the_session(house: House) -> None:
+    cookies = dict(house.browser.cookies)
+    answer = house.browser.post("/sign-out", headers={"Origin": "http://127.0.0.1:8000"})
+    assert answer.status_code == 303
+    assert "You are signed out" in read(house, answer.headers["location"])
+    house.browser.cookies.update(cookies)
+    read(house, "/", 401)
+
+
+def test_chart_and_comparison_are_json(full: House) -> None:
+    drawn = full.browser.get(
+        f"/api/v1/studies/{full.studies['done']}/charts/trade_off?x=latency&y=memory.weights"
+    ).json()
+    assert drawn["figure"]["data"]
+    assert full.browser.get(f"/api/v1/studies/{full.studies['done']}/comparison").json()["axes"][0] == "latency@prefill"
+    refused = full.browser.get(f"/api/v1/studies/{full.studies['done']}/charts/trade_off?x=nonsense")
+    assert (refused.status_code, refused.json()["field"]) == (422, "x")
+    assert full.browser.get(f"/api/v1/studies/{full.studies['done']}/charts/pie").status_code == 404
+
+
+def test_form_s_example_is_a_study(house: House) -> None:
+    page = read(house, "/studies/new")
+    found = re.search(r"-d &#39;(\{.*?\})&#39;", page)
+    assert found is not None
+    order = json.loads(found[1].replace("&#34;", '"'))
+    answer = house.browser.post("/api/v1/studies/check", json=order, headers={"Origin": "http://127.0.0.1:8000"})
+    assert answer.json()["ok"] is True

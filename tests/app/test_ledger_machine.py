@@ -1,0 +1,216 @@
+"""Any order of submit, claim, beat, finish, release, cancel, retry, lost leases and restarts keeps the ledger's promises."""
+
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from app import ledger, orders
+from app.db.session import Database
+from app.db.tables import Attempt, DeviceRow, MeasurementRow, Run, Study
+from app.errors import Refused
+from app.events import TERMINAL
+from app.queue import Queue
+from app.reaper import reap
+from app.transitions import HELD
+from tests.doubles import WorkerDouble, measured
+from tests.services import BOTH_DATABASES
+from tests.submitting import submitted
+from workers.catalog.lease import Granted
+
+WORKERS = 3
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Random histories of two studies and three workers, each with its own device."""
+
+    database: ClassVar[Database]
+    queue: ClassVar[Queue]
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.database.writing() as session:  # What the last history left behind must not get in the way.
+            session.execute(update(DeviceRow).values(run_id=None))
+            session.execute(
+                update(Run).where(col(Run.state).not_in(TERMINAL)).values(state="cancelled", result_token=0)
+            )
+        self.workers = [WorkerDouble(self.database, number) for number in range(1, WORKERS + 1)]
+        self.studies: list[str] = []
+        self.runs: list[str] = []
+        self.granted: list[tuple[int, Granted]] = []
+        self.tokens: dict[str, int] = {}
+        self.ended: dict[str, str] = {}
+
+    @precondition(lambda self: len(self.studies) < 2)
+    @rule()
+    def submit(self) -> None:
+        study, *runs = submitted(self.database)
+        self.studies.append(study)
+        self.runs += runs
+        self.tokens |= dict.fromkeys(runs, 0)
+
+    @precondition(lambda self: self.runs)
+    @rule(worker=st.integers(0, WORKERS - 1), data=st.data())
+    def claim(self, worker: int, data: Any) -> None:
+        run_id = data.draw(st.sampled_from(self.runs))
+        try:
+            granted = self.workers[worker].claim(run_id)
+        except Refused:
+            return
+        assert granted.token > self.tokens[run_id], "tokens rise with every claim"
+        self.tokens[run_id] = granted.token
+        self.granted.append((worker, granted))
+
+    @precondition(lambda self: self.granted)
+    @rule(
+        what=st.sampled_from(["start", "beat", "finish", "finish", "released", "infra_error", "cancelled"]),
+        data=st.data(),
+    )
+    def speak(self, what: str, data: Any) -> None:
+        number, granted = data.draw(st.sampled_from(self.granted))
+        worker = self.workers[number]
+        before = self._run(granted.run)
+        try:
+            if what == "start":
+                worker.start(granted)
+            elif what == "beat":
+                worker.beat(granted, 0.5)
+            elif what == "finish":
+                worker.finish(granted, measured(samples=()))
+            else:
+                worker.release(granted, what)
+        except Refused:
+            after = self._run(granted.run)
+            assert (after.state, after.token, after.lease_until) == (before.state, before.token, before.lease_until)
+            return
+        assert granted.token == self.tokens[granted.run], "only the last attempt is heard"
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data())
+    def lease_runs_out(self, data: Any) -> None:
+        run_id = data.draw(st.sampled_from(self.runs))
+        with self.database.writing() as session:
+            held = (col(Run.id) == run_id, col(Run.state).in_(HELD))
+            session.execute(update(Run).where(*held).values(lease_until=1.0))
+
+    @rule()
+    def reaper_comes_by(self) -> None:
+        reap(self.database, self.queue)
+
+    @precondition(lambda self: self.runs)
+    @rule()
+    def waits_pass(self) -> None:
+        with self.database.writing() as session:
+            session.execute(update(Run).where(col(Run.id).in_(self.runs)).values(not_before=0.0))
+
+    @rule()
+    def server_restarts(self) -> None:
+        with self.database.writing() as session:
+            ledger.extend_leases(session)
+
+    @precondition(lambda self: self.studies)
+    @rule(whole=st.booleans(), data=st.data())
+    def cancel(self, whole: bool, data: Any) -> None:
+        chosen = data.draw(st.sampled_from(self.studies if whole else self.runs))
+        try:
+            with self.database.writing() as session:
+                if whole:
+                    orders.cancel_study(session, chosen)
+                else:
+                    orders.cancel_run(session, chosen)
+        except Refused:
+            return
+
+    @precondition(lambda self: self.runs)
+    @rule(admin=st.booleans(), data=st.data())
+    def retry(self, admin: bool, data: Any) -> None:
+        run_id = data.draw(st.sampled_from(self.runs))
+        assume(run_id in self.ended)
+        try:
+            with self.database.writing() as session:
+                orders.retry(session, run_id, as_admin=admin)
+        except Refused:
+            return
+        self.ended.pop(run_id)
+
+    @invariant()
+    def promises_hold(self) -> None:
+        with self.database.reading() as session:
+            runs = list(session.execute(select(Run).where(col(Run.id).in_(self.runs))).scalars())
+            devices = list(session.execute(select(DeviceRow)).scalars())
+            studies = list(session.execute(select(Study).where(col(Study.id).in_(self.studies))).scalars())
+            attempts = list(session.execute(select(Attempt).where(col(Attempt.run_id).in_(self.runs))).scalars())
+            results = session.execute(
+                select(col(MeasurementRow.run_id), col(MeasurementRow.token), func.count())
+                .where(col(MeasurementRow.run_id).in_(self.runs))
+                .group_by(col(MeasurementRow.run_id), col(MeasurementRow.token))
+            ).all()
+        assert len(runs) == len(self.runs), "no run is lost"
+        on = {device.run_id: device for device in devices if device.run_id is not None}
+        assert len(on) == sum(device.run_id is not None for device in devices), "a run holds one device"
+        size = len(measured().measurements)
+        by_token = {(run_id, token): count for run_id, token, count in results}
+        assert all(count == size for count in by_token.values()), "a report is stored whole, once"
+        for run in runs:
+            assert run.token == self.tokens[run.id]
+            assert (run.id in on) == (run.state in HELD), "a device is held exactly while its run is"
+            assert run.id not in on or on[run.id].token == run.token
+            open_attempts = [a for a in attempts if a.run_id == run.id and a.ending is None]
+            assert len(open_attempts) == (1 if run.state in HELD else 0)
+            assert run.workers_lost <= 3
+            assert run.infra_errors <= 4
+            if run.state == "done":
+                assert run.result_token == run.token
+                assert (run.id, run.token) in by_token
+                assert run.outcome is not None
+            else:
+                assert (run.result_token, run.outcome) == (0, None), "only a run that is done has a result"
+            if run.id in self.ended:
+                assert run.state == self.ended[run.id], "nothing happens to a run after its end"
+            if run.state in TERMINAL:
+                self.ended[run.id] = run.state
+        for study in studies:
+            states = {run.state for run in runs if run.study_id == study.id}
+            assert (study.state in ("done", "cancelled")) == (states <= TERMINAL)
+            assert (study.finished_at is not None) == (states <= TERMINAL)
+            assert study.state != "queued" or states == {"queued"}
+
+    def _run(self, run_id: str) -> Run:
+        with self.database.reading() as session:
+            return session.get_one(Run, run_id)
+
+
+def search(database: Database, queue: Queue, examples: int, steps: int) -> None:
+    LedgerMachine.database, LedgerMachine.queue = database, queue
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
+
+
+@pytest.fixture
+def queue(tmp_path: Any) -> Queue:
+    from workers.catalog import hint
+
+    return Queue(hint.embedded(tmp_path))
+
+
+@pytest.mark.parametrize("database_kind", BOTH_DATABASES)
+def test_any_history_keeps_the_promises(database: Database, queue: Queue) -> None:
+    search(database, queue, examples=25, steps=30)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("database_kind", BOTH_DATABASES)
+def test_many_long_histories_keep_the_promises(database: Database, queue: Queue) -> None:
+    search(database, queue, examples=2_500, steps=50)

@@ -1,0 +1,90 @@
+"""Deny by default: every route and method refuses a request without credentials, except a short list."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.testclient import TestClient
+from starlette.routing import Mount
+
+from app.db.session import Database
+from tests.conftest import signed_in
+
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/sign-in"),
+    ("GET", "/sign-in/{secret}"),
+    ("GET", "/static/{path}"),
+}
+"""What anybody may ask for. At most eight."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+WORKERS_OWN = re.compile(r"/api/v1/(workers(/\{worker_id\}/work)?|runs/\{run_id\}/(claim|start|beat|finish|release))")
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every method and path that the application answers."""
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, Mount):
+            yield "GET", f"{context.original_route.path}/{{path}}"
+            continue
+        assert context.path is not None
+        for method in context.methods or {"GET"}:
+            yield method, context.path
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "0" * 26, path)
+
+
+def test_the_list_is_short_and_no_more_than_true(app: FastAPI) -> None:
+    known = set(routes(app))
+    assert len(OPEN) <= 8
+    assert known >= OPEN
+    assert len(known) > 25, "the walk finds the routes"
+
+
+def test_without_credentials_everything_else_is_refused(app: FastAPI, anonymous: TestClient) -> None:
+    paths = {path for _, path in routes(app)}
+    for path in paths:
+        for method in METHODS:
+            answer = anonymous.request(method, filled(path), follow_redirects=False)
+            if (method, path) in OPEN or (method in ("HEAD",) and ("GET", path) in OPEN):
+                assert answer.status_code not in (401, 403), (method, path)
+            elif path in ("/static/{path}", "/sign-in/{secret}"):
+                assert answer.status_code in (401, 403, 404, 405), (method, path)
+            else:
+                assert answer.status_code in (401, 403), (method, path, answer.status_code)
+
+
+@pytest.mark.parametrize("scope", ["read", "worker"])
+def test_a_narrow_token_changes_nothing_outside_its_scope(
+    app: FastAPI, database: Database, anonymous: TestClient, scope: str
+) -> None:
+    client = signed_in(app, database, scope, scope)  # type: ignore[arg-type]
+    for method, path in routes(app):
+        if (method, path) in OPEN or path in ("/sign-out", "/sign-in/{secret}"):
+            continue
+        answer = client.request(method, filled(path), json={} if method == "POST" else None)
+        workers_own = WORKERS_OWN.fullmatch(path) and not (method == "GET" and path.endswith("workers"))
+        if scope == "worker":
+            allowed = bool(workers_own) or path == "/api/v1/openapi.json"
+        else:
+            allowed = (method in ("GET", "HEAD") and not workers_own) or path == "/api/v1/studies/check"
+        assert (answer.status_code != 403) == allowed, (method, path, answer.status_code)
+
+
+def test_every_call_of_the_api_says_whom_it_is_for(app: FastAPI) -> None:
+    for context in iter_route_contexts(app.routes):
+        if not isinstance(context.original_route, APIRoute) or not str(context.path).startswith("/api/"):
+            continue
+        asks = {getattr(part.call, "__name__", "") for part in _all(context.dependant)}
+        assert asks & {"needs_read", "needs_submit", "needs_worker", "needs_admin"}, context.path
+
+
+def _all(dependant: Any) -> Iterator[Any]:
+    for part in dependant.dependencies:
+        yield part
+        yield from _all(part)
