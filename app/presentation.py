@@ -79,6 +79,8 @@ class ShownRun(BaseModel):
     proofs: JsonValue
     notes: list[str]
     unmet: list[str]
+    machine_state: JsonValue
+    """Load, clocks and the like when the sitting began and ended; what lasts is the environment."""
 
 
 class ShownSamples(BaseModel):
@@ -308,6 +310,7 @@ def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffe
         proofs=run.proofs or [],
         notes=_texts(remarks.get("notes")),
         unmet=_texts(remarks.get("unmet")),
+        machine_state=remarks.get("machine_state") or {},
     )
 
 

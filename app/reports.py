@@ -13,7 +13,7 @@ from app.db.tables import EffectRow, Environment, MeasurementRow, Run, SampleRow
 from app.errors import Invalid
 from app.events import visible
 from workers.catalog.applicability import Problem
-from workers.catalog.report import Report, digest
+from workers.catalog.report import STATE, Report, digest
 
 
 def store(session: Session, run: Run, token: int, report: Report, now: float) -> dict[str, Any]:
@@ -45,16 +45,18 @@ def store(session: Session, run: Run, token: int, report: Report, now: float) ->
                 data=struct.pack(f"<{len(samples.values)}d", *samples.values),
             )
         )
+    state = {name: value for name, value in report.environment.items() if name.startswith(STATE)}
+    lasting = {name: value for name, value in report.environment.items() if name not in state}
     return {
         "outcome": report.outcome,
         "outcome_phase": visible(report.phase) if report.phase else None,
         "message": visible(report.message) if report.message else None,
         "tail": visible(report.tail) if report.tail else None,
         "signal": report.signal,
-        "notes": _cleaned({"notes": list(report.notes), "unmet": list(report.unmet)}),
+        "notes": _cleaned({"notes": list(report.notes), "unmet": list(report.unmet), "machine_state": dict(state)}),
         "proofs": _cleaned([proof.model_dump(mode="json") for proof in report.proofs]),
         "seconds": report.seconds,
-        "environment_id": _environment(session, report.environment, now),
+        "environment_id": _environment(session, lasting, now),
         "result_token": token,
     }
 

@@ -10,8 +10,10 @@ from app.comparison import ComparedRun, Comparison, Quantity, Ratio, axes
 
 ROW = 46
 """Pixels of one variant: a line of words above its interval."""
-MARGIN = 0.02
-"""Half-width of the band around 1 inside which an effect counts as the same (measurement rules, verdicts)."""
+TIMES_MARGIN = 0.03
+"""How far from 1 a measured effect still counts as the same, as the measuring program's verdicts have it."""
+COUNTS_MARGIN = 0.005
+"""The same for quantities that are counted, whose interval is a point."""
 LARGEST = 1e6
 """Ratios beyond this, and below its inverse, are drawn at the edge."""
 
@@ -34,6 +36,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         raise NotDrawn(f"No run has an effect for {quantity.title} with an interval.")
     low = max(min(min(effect.low for _, effect in rows) / 1.15, 0.8), 1 / LARGEST)
     high = min(max(max(effect.high for _, effect in rows) * 1.15, 1.25), LARGEST)
+    margin = COUNTS_MARGIN if all(effect.low == effect.high for _, effect in rows) else TIMES_MARGIN
     heights = {run.run: len(rows) - 1 - index for index, (run, _) in enumerate(rows)}
     values = (
         ticks(low, high)
@@ -66,12 +69,12 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
                 "fixedrange": True,
             },
             "yaxis": {"range": [-0.55, len(rows) - 0.25], "visible": False, "fixedrange": True},
-            "shapes": [_band(), _line()],
+            "shapes": [_band(margin), _line()],
             "annotations": [words for run, effect in rows for words in _words(run, effect, heights[run.run])],
             "meta": {
                 "families": list(dict.fromkeys(run.family for run, _ in rows)),
                 "caption": f"{quantity.title}, variant over {comparison.baseline}, with 95 % intervals. "
-                + f"Shaded: within {MARGIN:.0%} of the baseline, which counts as the same.",
+                + f"Shaded: within {margin * 100:g} % of the baseline, which counts as the same.",
             },
         },
     }
@@ -132,13 +135,13 @@ def _words(run: ComparedRun, effect: Ratio, height: int) -> list[dict[str, Any]]
     ]
 
 
-def _band() -> dict[str, Any]:
+def _band(margin: float) -> dict[str, Any]:
     return {
         "type": "rect",
         "xref": "x",
         "yref": "paper",
-        "x0": 1 / (1 + MARGIN),
-        "x1": 1 + MARGIN,
+        "x0": 1 / (1 + margin),
+        "x1": 1 + margin,
         "y0": 0,
         "y1": 1,
         "line": {"width": 0},

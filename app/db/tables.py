@@ -160,7 +160,7 @@ class Run(SQLModel, table=True):
     environment_id: str | None = Field(default=None, foreign_key="environments.id")
     progress: JsonValue = _json(nullable=True, default=None)
     notes: JsonValue = _json(nullable=True, default=None)
-    """Notes and unmet criteria of the report: {"notes": [...], "unmet": [...]}."""
+    """Of the report {"notes": [...], "unmet": [...], "machine_state": {...}}: the environment's fields that change."""
     proofs: JsonValue = _json(nullable=True, default=None)
     seconds: float | None = None
     created_at: float

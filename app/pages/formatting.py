@@ -25,8 +25,9 @@ STATES = {
     "expired": "expired",
 }
 RAN = {"as_asked": "as asked", "emulated": "emulated", "fell_back": "fell back"}
-HEADLINE = ("cpu", "gpu", "device", "torch", "python", "os")
-"""Fields of an environment that are worth seeing before it is opened; the first whose name holds the word."""
+HEADLINE = ("gpu.name", "device.name", "cpu.model", "torch", "python", "os.release", "os")
+"""Fields of an environment that are worth seeing before it is opened; the first whose name holds the words."""
+HEADLINE_FIELDS = 4
 STRIP_ENDS = 4.0
 """An interval strip reaches from one over this to this."""
 
@@ -121,7 +122,7 @@ def headline(fields: Mapping[str, JsonValue]) -> str:
     """A few telling fields of an environment in one line."""
     known = [(name.lower(), value) for name, value in flat(fields)]
     found = [next((value for name, value in known if word in name and value != "–"), None) for word in HEADLINE]
-    return " · ".join(dict.fromkeys(text for text in _short(found)))
+    return " · ".join(list(dict.fromkeys(_short(found)))[:HEADLINE_FIELDS])
 
 
 def _short(values: Iterable[str | None]) -> Iterator[str]:

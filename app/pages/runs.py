@@ -52,6 +52,7 @@ def run(session: Reading, run_id: str) -> HTMLResponse:
         samples=list(_sampled(queries.samples(session, run_id))),
         attempts=queries.attempts(session, run_id),
         environment=environment,
+        machine_state=found.notes.get("machine_state") if isinstance(found.notes, dict) else None,
         reproduce=reproduce.run(found.spec),
         log=queries.log_lines(run_id=run_id, session=session),
     )

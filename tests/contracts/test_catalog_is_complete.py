@@ -7,6 +7,7 @@ import pytest
 
 from workers.catalog import evaluations, metrics, models, techniques, workloads
 from workers.catalog.declared import Declared
+from workers.catalog.technique import Technique
 
 ROOT = Path(__file__).parents[2]
 MENUS: dict[str, tuple[type[Declared], ...]] = {
@@ -47,11 +48,11 @@ def test_every_file_that_declares_is_on_the_menu(menu: str) -> None:
 
 
 @pytest.mark.parametrize("technique", techniques.TECHNIQUES, ids=lambda technique: technique.word)
-def test_a_technique_names_only_what_exists(technique: type[techniques.Technique]) -> None:
+def test_a_technique_names_only_what_exists(technique: type[Technique]) -> None:
     assert technique.conflicts <= set(techniques.BY_WORD)
     if technique.requires.workloads is not None:
         assert technique.requires.workloads <= set(workloads.BY_WORD)
-    assert technique.proof is not techniques.Technique.proof, "a technique must prove that it ran"
+    assert technique.proof is not Technique.proof, "a technique must prove that it ran"
     for expectation in technique.expected:
         assert expectation.metric in metrics.METRICS
         assert 0 < expectation.low <= expectation.high

@@ -38,12 +38,3 @@ def test_every_make_target_that_is_named_exists() -> None:
     for document in DOCUMENTS:
         for named in re.findall(r"`make ([a-z]+)", document.read_text()):
             assert named in targets, f"{document.name} names make {named}"
-
-
-def test_every_page_has_a_template_and_a_twin() -> None:
-    from app.main import create_app
-
-    paths = {getattr(route, "path", "") for route in create_app(ServerSettings()).routes}
-    assert {"/", "/studies", "/studies/new", "/studies/{study_id}", "/runs/{run_id}", "/workers"} <= {
-        re.sub(r"\{(\w+)(?:_id)?\}", lambda m: "{" + m.group(1).removesuffix("_id") + "_id}", path) for path in paths
-    }

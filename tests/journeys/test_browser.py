@@ -47,6 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     migrate(settings)
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    app.state.is_stopping = lambda: server.should_exit
     serving = threading.Thread(target=server.run)
     serving.start()
     until(lambda: server.started, "the server listens")
@@ -54,7 +55,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     database: Database = app.state.database
     demo.present(database)
     yield Site(f"http://127.0.0.1:{port}", database)
-    app.state.stopping.set()
     server.should_exit = True
     serving.join()
 
@@ -220,8 +220,7 @@ def test_without_scripts_the_tables_are_there(measured: dict[str, str], site: Si
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("scheme", "viewport"), [("light", WIDE), ("dark", NARROW)], ids=["light wide", "dark narrow"])
 def test_every_page_is_accessible_and_fits(
     measured: dict[str, str], site: Site, browser: Browser, scheme: Any, viewport: Any
 ) -> None:

@@ -50,21 +50,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
         "TRADESPACE_PORT": str(port),
         "TRADESPACE_LOCKS": str(tmp_path / "locks"),
     }
-    process = subprocess.Popen([str(TRADESPACE), "serve"], env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            link = re.search(r"http://\S+/sign-in/\S+", line)
-            if link:
-                yield Served(f"http://127.0.0.1:{port}", link.group(), environment)
-                break
-        else:
-            pytest.fail(f"no sign-in link was printed: {printed}")
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+    with subprocess.Popen([str(TRADESPACE), "serve"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            link = next(
+                (found for line in process.stdout if (found := re.search(r"http://\S+/sign-in/\S+", line))), None
+            )
+            assert link, "no sign-in link was printed"
+            yield Served(f"http://127.0.0.1:{port}", link.group(), environment)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
 
 
 @pytest.mark.browser

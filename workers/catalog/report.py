@@ -108,7 +108,12 @@ class Report(Paper):
     """Wall time of the whole sitting."""
 
 
+STATE = "state."
+"""Fields of an environment whose names begin so change while a machine runs; all others say what it is."""
+
+
 def digest(environment: dict[str, JsonValue]) -> str:
-    """A short fingerprint of an environment, equal for equal fields."""
-    text = json.dumps(environment, sort_keys=True, separators=(",", ":"))
+    """A short fingerprint of a machine and its software, equal for equal fields whatever their state."""
+    lasting = {name: value for name, value in environment.items() if not name.startswith(STATE)}
+    text = json.dumps(lasting, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

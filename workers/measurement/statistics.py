@@ -68,9 +68,9 @@ PAIRED = Spread(0.025)
 machine and in 0.93-1.04 with one core busy, a deviation of 2 to 3 %."""
 APART = Spread(0.10)
 """Ratio of two arms measured one after the other, so that whatever changes on the machine meanwhile is in it."""
-COLD = Spread(0.15)
-"""Times that a process can show only once: load, convert, compile, first call."""
-RESIDENT = Spread(0.005)
+COLD = Spread(0.25)
+"""Times that a process can show only once: load, convert, compile, first call. One pair tells a factor of 2.2 or more."""
+RESIDENT = Spread(0.007)
 """Memory as the kernel or the driver sees it: page granularity, allocator's arenas, threads' stacks."""
 
 

@@ -188,18 +188,19 @@ class Subject:
 
 def _software() -> dict[str, Any]:
     """How torch is built and set in this process."""
+    backends: Any = torch.backends
     return {
         "torch.version": torch.__version__,
         "torch.git": torch.version.git_version,
         "torch.cuda": torch.version.cuda,
-        "torch.cudnn": torch.backends.cudnn.version(),
-        "torch.cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "torch.cudnn": backends.cudnn.version(),
+        "torch.cpu_capability": backends.cpu.get_cpu_capability(),
         "torch.threads": torch.get_num_threads(),
         "torch.interop_threads": torch.get_num_interop_threads(),
-        "torch.mkl": torch.backends.mkl.is_available(),
-        "torch.mkldnn": torch.backends.mkldnn.is_available(),
-        "torch.openmp": torch.backends.openmp.is_available(),
-        "torch.fp32_precision": torch.backends.fp32_precision,
+        "torch.mkl": backends.mkl.is_available(),
+        "torch.mkldnn": backends.mkldnn.is_available(),
+        "torch.openmp": backends.openmp.is_available(),
+        "torch.fp32_precision": backends.fp32_precision,
         "torch.deterministic": torch.are_deterministic_algorithms_enabled(),
     }
 

@@ -38,15 +38,21 @@ def steps(session: Session, count: int = 1) -> list[str]:
 
 
 def evidence(workload: Workload, ready: Bench) -> Evidence:
-    """What one step shows, after a first one that set everything up."""
+    """What one step shows, after a first one that set everything up; read as the measuring program reads it."""
+    import torch
     from torch._dynamo.utils import counters
 
-    from workers.measurement.probes.evidence import observe
+    from workers.measurement.probes import evidence as collected
+    from workers.measurement.probes import memory, work
 
     counters.clear()
     session = workload.prepare(ready)
     steps(session)
-    return observe(session, ready, CPU)
+    recorded = memory.profiled(torch.device("cpu"), session.step)
+    session.between()
+    products = work.count(lambda: session.step(lambda _: None)).dtypes
+    session.between()
+    return collected.collect(CPU, recorded, ready.model, products, session.facts(), ready.stack)
 
 
 def proven(technique: Technique, workload: Workload, model: Model, *others: Technique) -> Verified:

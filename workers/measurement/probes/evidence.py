@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 
 from workers.catalog.technique import DeviceFacts, Evidence, Technique
 from workers.measurement.probes import memory
@@ -65,7 +65,7 @@ def collect(
         name = event.name()
         if name == memory.MEMORY_EVENT or name.startswith(memory.MARKED):
             continue
-        (operators if event.device_type() == torch.autograd.DeviceType.CPU else kernels)[name] += 1
+        (operators if event.device_type() == DeviceType.CPU else kernels)[name] += 1
     return Evidence(
         device=facts,
         operators=dict(operators),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from workers.catalog.metrics import (
@@ -138,7 +139,7 @@ def changes(recorded: Any) -> list[Change]:
     found: list[Change] = []
     for event in recorded.profiler.kineto_results.events():
         name = event.name()
-        if name == MEMORY_EVENT and event.device_type() == torch.autograd.DeviceType.CPU:
+        if name == MEMORY_EVENT and event.device_type() == DeviceType.CPU:
             found.append(Change(event.start_ns(), event.nbytes()))
         elif name.startswith(MARKED):
             found.append(Change(event.start_ns(), 0, name.removeprefix(MARKED)))

@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry, mm_flop, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 aten: Any = torch.ops.aten
+formulas: Any = flop_counter
 
 OPAQUE = ("bitsandbytes", "torchao", "quantized", "onednn", "mkldnn")
 """Namespaces whose products torch's counter does not see into."""
@@ -48,14 +50,14 @@ def _cpu_attention() -> dict[Any, Any]:
     """Formulas torch's counter has for GPUs only: fused attention and integer products."""
 
     def forward(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-        return int(sdpa_flop_count(query, key, value))
+        return int(formulas.sdpa_flop_count(query, key, value))
 
     def backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
         # Five products where the forward pass has two: the scores again, and one for each gradient (Dao 2022).
-        return int(sdpa_flop_count(query, key, value) * 5 // 2)
+        return int(formulas.sdpa_flop_count(query, key, value) * 5 // 2)
 
     def integer(a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-        return int(mm_flop(a, b, out_shape=out_shape))
+        return int(formulas.mm_flop(a, b, out_shape=out_shape))
 
     return {
         aten._scaled_dot_product_flash_attention_for_cpu: forward,
@@ -68,7 +70,7 @@ class _Products(TorchDispatchMode):
     """Notes the format of every matrix product; takes composite operators apart as torch's counter does."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.dtypes: Counter[str] = Counter()
         self.opaque: set[str] = set()
 
