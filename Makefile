@@ -49,7 +49,7 @@ soak: .venv/.dev browser  ## the long suite: kill loops on every database and br
 bench: .venv/.dev  ## speed goals: the harness against itself and against other timers
 	$(BIN)/python -m benchmarks
 
-browser:  ## find or fetch the Chromium that the browser tests drive
+browser: .venv/.dev  ## find or fetch the Chromium that the browser tests drive
 	@scripts/get-browser
 
 lock: .venv/.dev  ## write constraints.txt from what is installed

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
@@ -50,11 +51,11 @@ class Client:
 
     def study(self, study: str) -> dict[str, Any]:
         """A study with its runs."""
-        return self._ask("GET", f"/studies/{study}")
+        return self._ask("GET", f"/studies/{quote(study, safe='')}")
 
     def cancel(self, study: str) -> str:
         """Cancel what is left of a study; returns its state."""
-        return str(self._ask("POST", f"/studies/{study}/cancel")["state"])
+        return str(self._ask("POST", f"/studies/{quote(study, safe='')}/cancel")["state"])
 
     def page(self, study: dict[str, Any]) -> str:
         """Address of a study's page."""
@@ -87,7 +88,7 @@ class Client:
     def _listen(self, study: str, last: str) -> Iterator[tuple[str, Happening]]:
         """Events of a study after one that is known, until the connection ends."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-        with self._client.stream("GET", f"/studies/{study}/events", headers=headers) as answer:
+        with self._client.stream("GET", f"/studies/{quote(study, safe='')}/events", headers=headers) as answer:
             if not answer.is_success:
                 answer.read()
                 raise ClientError(_reason(answer))

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 
 log = structlog.get_logger()
 

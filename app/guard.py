@@ -25,7 +25,6 @@ log = structlog.get_logger()
 OPEN = frozenset({("GET", "/healthz"), ("GET", "/sign-in")})
 """Method and path of what anybody may ask for."""
 OPEN_BELOW = (("GET", "/static/"), ("GET", "/sign-in/"), ("POST", "/sign-in/"))
-UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_BYTES = 1_000_000
 REPORT_BYTES = 8_000_000

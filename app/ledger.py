@@ -48,7 +48,7 @@ def announce(session: Session, announcement: Announcement) -> str:
 
 
 def claim(session: Session, run_id: str, worker_name: str) -> Granted:
-    """Give a queued run to a worker.
+    """Give a queued run to a worker. Asking again before the run was started gets the same answer.
 
     Args:
         session: writes.
@@ -67,6 +67,8 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
     ).scalar_one_or_none()
     if worker is None:
         raise UnknownWorker()
+    if run.state == "leased" and run.worker_id == worker.id and run.started_at is None:
+        return _granted(run)  # The answer to its first claim was lost on the way.
     device = session.get_one(DeviceRow, worker.device_id, with_for_update=True, populate_existing=True)
     if device.run_id is not None:
         raise DeviceBusy(hint="It is free when the attempt that holds it has ended.")
@@ -86,7 +88,7 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
         raise NotClaimable()
     session.add(Attempt(run_id=run.id, token=run.token, worker_id=worker.id, claimed_at=now))
     session.execute(update(DeviceRow).where(col(DeviceRow.id) == device.id).values(run_id=run.id, token=run.token))
-    return Granted(run=run.id, token=run.token, attempt=run.attempts, spec=RunSpec.model_validate(run.spec))
+    return _granted(run)
 
 
 def start(session: Session, run_id: str, paper: Start) -> Pulse:
@@ -114,7 +116,7 @@ def beat(session: Session, run_id: str, paper: Beat) -> Pulse:
 
     Raises:
         NotFound: there is no such run.
-        StaleToken: the attempt no longer holds the run, or its lease has run out.
+        StaleToken: the attempt no longer holds the run.
     """
     run, study = _held(session, run_id, paper.token)
     now = clock(session)
@@ -126,7 +128,7 @@ def beat(session: Session, run_id: str, paper: Beat) -> Pulse:
             fraction=paper.progress.fraction,
         )
         values["progress"] = progress.model_dump()
-    held = (col(Run.id) == run.id, col(Run.token) == paper.token, col(Run.state).in_(HELD), col(Run.lease_until) >= now)
+    held = (col(Run.id) == run.id, col(Run.token) == paper.token, col(Run.state).in_(HELD))
     if not compare_and_set(session, run, held, values):
         raise _fenced(run, paper.token, "beat")
     if paper.progress is not None:
@@ -247,11 +249,19 @@ def extend_leases(session: Session) -> int:
 
 
 def _held(session: Session, run_id: str, token: int) -> tuple[Run, Study]:
-    """The run and its study, if the attempt of this token holds the run and its lease."""
+    """The run and its study, if the attempt of this token holds the run.
+
+    A lease that has run out without anybody noticing is no reason to refuse: the token is the fence, and whoever was
+    away (the database, a machine that slept) comes back to a run that nobody else has.
+    """
     run, study = lock(session, run_id)
-    if run.state not in HELD or run.token != token or run.lease_until < clock(session):
+    if run.state not in HELD or run.token != token:
         raise _fenced(run, token, "beat")
     return run, study
+
+
+def _granted(run: Run) -> Granted:
+    return Granted(run=run.id, token=run.token, attempt=run.attempts, spec=RunSpec.model_validate(run.spec))
 
 
 def _attempt(session: Session, run_id: str, token: int) -> Attempt | None:

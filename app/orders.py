@@ -68,6 +68,11 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
         raise NotFinished(f"The run is {run.state}.", hint="Wait until it has ended, or cancel it first.")
     if run.state == "quarantined" and not as_admin:
         raise NotAllowed("The run was given up after lost workers; an administrator may run it again.")
+    if run.outcome == "ok":
+        raise NotFinished(
+            "The run ended well, and its figures would be lost from view.",
+            hint="Submit the study again to measure it anew; its page has a button for that.",
+        )
     now = clock(session)
     values = {
         "result_token": 0,

@@ -1,6 +1,7 @@
 """The only place on the web side that speaks to the broker: it publishes the hint "run N may be claimed"."""
 
 import shutil
+import time
 
 import structlog
 from celery import Celery
@@ -9,6 +10,9 @@ from kombu.exceptions import OperationalError
 from workers.catalog import hint
 
 log = structlog.get_logger()
+
+READ_S = 3_600.0
+"""How long the embedded broker's files of hints that were read are left alone."""
 
 
 class Queue:
@@ -34,6 +38,23 @@ class Queue:
         place = hint.folder(self._broker_url)
         if place is not None and place.is_dir():
             shutil.rmtree(place)
+
+    def answers(self) -> bool:
+        """Whether the broker can be reached now."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=1, timeout=3)
+        except (OperationalError, OSError):
+            return False
+        return True
+
+    def forget_read(self) -> None:
+        """Remove the embedded broker's files of hints that were read long ago."""
+        place = hint.read_folder(self._broker_url)
+        if place is not None and place.is_dir():
+            for file in place.iterdir():
+                if file.stat().st_mtime < time.time() - READ_S:
+                    file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the connections to the broker."""

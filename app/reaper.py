@@ -15,9 +15,10 @@ from app.db import queries
 from app.db.session import Database, clock
 from app.db.tables import Run
 from app.idempotency import forget_old
-from app.ledger import expire, lose
+from app.ledger import expire, extend_leases, lose
 from app.queue import Queue
 from app.transitions import HELD
+from workers.catalog.lease import LEASE_S
 
 log = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class Reaper:
         self._died = died
         self._wake = threading.Event()
         self._stop = False
+        self._looked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     @property
@@ -112,10 +114,21 @@ class Reaper:
 
     def _round(self, number: int) -> None:
         try:
+            self._forgive_absence()
             reap(self._database, self._queue)
             if number % _FORGET_EVERY == 0:
                 with self._database.writing() as session:
                     forget_old(session)
+                self._queue.forget_read()
         except (SQLAlchemyError, TimeoutError) as error:
             # The database is away or busy; the next round tries again.
             log.error("reaper's round failed", reason=str(getattr(error, "orig", None) or error).strip())
+
+    def _forgive_absence(self) -> None:
+        """After a database or a machine that was away for long, give every lease a period: no worker could beat."""
+        with self._database.reading() as session:
+            now = clock(session)
+        if self._looked_at is not None and now - self._looked_at > LEASE_S:
+            with self._database.writing() as session:
+                log.warning("leases extended", runs=extend_leases(session), away_s=round(now - self._looked_at))
+        self._looked_at = now

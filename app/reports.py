@@ -12,7 +12,7 @@ from app.db.session import insert_once
 from app.db.tables import EffectRow, Environment, MeasurementRow, Run, SampleRow
 from app.errors import Invalid
 from app.events import visible
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 from workers.catalog.report import STATE, Report, digest
 
 

@@ -125,13 +125,28 @@ def set_session_cookie(request: Request, response: Response, secret: str) -> Non
     Raises:
         NotEncrypted: it came over plain HTTP from another machine, and nobody has allowed that.
     """
-    settings: Settings = request.app.state.settings
-    encrypted = request.url.scheme == "https"
-    if not encrypted and not settings.insecure_http and not is_loopback(request.url.hostname or ""):
-        raise NotEncrypted()
+    refuse_plain_http(request)
     response.set_cookie(
-        cookie_name(request), secret, max_age=int(SESSION_S), httponly=True, samesite="lax", secure=encrypted, path="/"
+        cookie_name(request),
+        secret,
+        max_age=int(SESSION_S),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path="/",
     )
+
+
+def refuse_plain_http(request: Request) -> None:
+    """Let nobody sign in where others can read along.
+
+    Raises:
+        NotEncrypted: it came over plain HTTP from another machine, and nobody has allowed that.
+    """
+    settings: Settings = request.app.state.settings
+    loopback = is_loopback(request.url.hostname or "")
+    if request.url.scheme != "https" and not settings.insecure_http and not loopback:
+        raise NotEncrypted()
 
 
 def clear_session_cookie(request: Request, response: Response) -> None:

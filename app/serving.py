@@ -24,7 +24,6 @@ from app.security import create_signin_link, create_token, refuse_open_door
 from app.settings import CannotStart, Settings
 from app.tokens import revoke_tokens
 
-WORKER_TOKEN_NAME = "embedded worker"
 WORKER_TOKEN_DAYS = 3650.0
 """It is revoked at the next start; until then it must not run out."""
 READY_S = 30.0
@@ -177,13 +176,19 @@ def serve(settings: Settings, measuring: bool = True) -> None:
         CannotStart: A setting, the database, the port or the data folder cannot be used.
     """
     supervisor = Supervisor()
-    asked = subprocess.Popen([sys.executable, "-P", "-m", "workers.devices"], stdout=subprocess.PIPE, text=True)
+    asked = subprocess.Popen(
+        [sys.executable, "-P", "-m", "workers.devices"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         data = _folder(settings)
         with _alone(data):
             port = _free_port(settings)
             migrate(settings)
-            Queue(settings.broker).empty()  # Hints may be lost, and a torn one would end the worker.
+            queue = Queue(settings.broker)
+            queue.empty()  # Hints may be lost, and a torn one would end the worker.
+            if settings.broker_url and not queue.answers():
+                raise CannotStart("TRADESPACE_BROKER_URL: there is no broker at this address, or it refuses")
+            queue.close()
             _serve(settings, port, data, supervisor, asked if measuring else None)
     finally:
         asked.kill()
@@ -194,7 +199,7 @@ def _serve(
     settings: Settings, port: int, data: Path, supervisor: Supervisor, asked: subprocess.Popen[str] | None
 ) -> None:
     address = _address(settings, port)
-    token, link = _credentials(settings)
+    token, link = _credentials(settings, data, measuring=asked is not None)
     logs = data / "logs"
     logs.mkdir(exist_ok=True, mode=0o700)
     own = {"TRADESPACE_DATA": str(data), "TRADESPACE_PORT": str(port)}
@@ -267,14 +272,18 @@ def _address(settings: Settings, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _credentials(settings: Settings) -> tuple[str, str]:
-    """A token for the workers started here, which ends the one of the last start, and the path of a sign-in link."""
+def _credentials(settings: Settings, data: Path, measuring: bool) -> tuple[str | None, str]:
+    """A token for the workers started here, which ends the one of the last start, and the path of a sign-in link.
+
+    The token is named after this machine and folder: another server on the same database has workers of its own.
+    """
+    name = f"workers of {socket.gethostname()}:{data}"[:200]
     database = Database(settings.database)
     try:
         refuse_open_door(settings, database)
         with database.writing() as session:
-            revoke_tokens(session, WORKER_TOKEN_NAME)
-            token = create_token(session, name=WORKER_TOKEN_NAME, scope="worker", days=WORKER_TOKEN_DAYS)
+            revoke_tokens(session, name)
+            token = create_token(session, name=name, scope="worker", days=WORKER_TOKEN_DAYS) if measuring else None
             return token, f"/sign-in/{create_signin_link(session)}"
     finally:
         database.close()
@@ -299,7 +308,7 @@ def _until_ready(web: Child, address: str, supervisor: Supervisor) -> None:
 
 
 def _devices(asked: subprocess.Popen[str]) -> list[Found]:
-    listed, _ = asked.communicate(timeout=READY_S)
+    listed, complaint = asked.communicate(timeout=READY_S)
     if asked.returncode != 0:
-        raise CannotStart("the devices of this machine cannot be listed: python -m workers.devices fails")
+        raise CannotStart(complaint.strip().splitlines()[-1] if complaint.strip() else "the devices cannot be listed")
     return [Found(each["device"], each["name"]) for each in json.loads(listed)]

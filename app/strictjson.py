@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from app.errors import Invalid, MalformedJson
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 
 MAX_DEPTH = 32
 _LARGEST = 2**63

@@ -11,7 +11,8 @@ from app.db.session import clock
 from app.db.tables import Audit, Run, Study
 from app.errors import Invalid
 from app.transitions import QUEUE_S
-from workers.catalog.applicability import Problem, problems
+from workers.catalog.applicability import problems
+from workers.catalog.declared import Problem
 from workers.catalog.spec import Effort, StudySpec
 
 

@@ -6,6 +6,7 @@
 import json
 import platform
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pynvml
 
 from workers.catalog.lease import Device
 from workers.catalog.technique import DeviceKind
+from workers.settings import BadSettings, read_settings
 
 
 def find() -> list[Device]:
@@ -89,7 +91,11 @@ def _cpu_name() -> str:
 
 
 def main() -> None:
-    """Print the devices of this machine."""
+    """Print the devices of this machine, for who is about to start a worker for each; settings no worker could use end it."""
+    try:
+        read_settings()
+    except BadSettings as error:
+        sys.exit(str(error))
     print(json.dumps([{"device": label(device), **device.model_dump()} for device in find()]))
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 import psutil
 
@@ -19,6 +20,8 @@ BEATS_PER_LEASE = 6
 DEVICE_WAIT_S = 30.0
 LOG_LINES = 500
 """Lines one beat carries; of a flood the newest."""
+LOG_CHARACTERS = 200_000
+"""Of them together: even as six-byte escapes they stay below what the server accepts."""
 
 
 class Runner:
@@ -96,7 +99,8 @@ class Runner:
             if stop.reason:
                 self._give_back(granted, stop)
             else:
-                self._fail(granted, str(error))
+                # Somebody measures by hand: the run waits for its turn, and it is nobody's error.
+                self._release(granted, Release(token=granted.token, ending="released", message=str(error)))
         except OSError as error:
             heart.close()
             self._fail(granted, f"{type(error).__name__}: {error}")
@@ -175,7 +179,7 @@ class Heart(Listener):
     def _tell(self) -> None:
         run, token = self._granted.run, self._granted.token
         pid, progress = self._pid, self._progress
-        lines = tuple(self._lines.popleft() for _ in range(len(self._lines)))
+        lines = _newest(self._lines.popleft() for _ in range(len(self._lines)))
         try:
             if pid is not None:
                 self._server.start(run, Start(token=token, pid=pid))
@@ -196,3 +200,15 @@ class Heart(Listener):
         self._lease_s = pulse.lease_s
         if pulse.cancel:
             self._stop.ask("cancelled")
+
+
+def _newest(lines: Iterable[str]) -> tuple[str, ...]:
+    """Of the lines as many as a beat may carry, from the last one back."""
+    kept: list[str] = []
+    room = LOG_CHARACTERS
+    for line in reversed(list(lines)):
+        room -= len(line)
+        if room < 0:
+            break
+        kept.append(line)
+    return tuple(reversed(kept))

@@ -13,7 +13,14 @@ CONFLICT = 409
 
 
 class Unreachable(Exception):
-    """The server did not answer, or could not; the same request may succeed later."""
+    """The server did not answer, or could not; the same request may succeed later.
+
+    ``answered`` tells a server that failed from one that is not there.
+    """
+
+    def __init__(self, message: str, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class Refused(Exception):
@@ -94,7 +101,8 @@ class Server:
             return body
         problem = body if isinstance(body, dict) else {}
         if answer.is_server_error or answer.status_code in (408, 425, 429):
-            raise Unreachable(f"{method} {path}: answered {answer.status_code} {problem.get('code', '')}".strip())
+            said = f"{method} {path}: answered {answer.status_code} {problem.get('code', '')}".strip()
+            raise Unreachable(said, answered=True)
         raise Refused(answer.status_code, str(problem.get("code", "")), str(problem.get("detail", "")))
 
     def _read(self, kind: type[PaperType], body: Any) -> PaperType:

@@ -28,7 +28,7 @@ def _words(command: object) -> object:
 class Settings(BaseSettings):
     """Settings of a worker; each is read from ``TRADESPACE_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="TRADESPACE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TRADESPACE_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     data: Path = Path("data")
     """Folder for the spool."""

@@ -29,17 +29,29 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._answered = True
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def hand_in(self, server: Server, run: str, finish: Finish) -> bool:
-        """Keep a report, then deliver it.
+        """Keep a report, then deliver it; where it cannot be kept, deliver it all the same.
 
         Returns:
             Whether the server has answered for it; if not, it waits here.
 
         Raises:
-            OSError: It cannot be kept: the disk is full.
+            OSError: It can neither be kept (the disk is full) nor delivered.
         """
+        try:
+            return self._keep_and_send(server, run, finish)
+        except OSError as error:
+            log.error("the report of run %s cannot be kept in the spool: %s", run, error)
+            try:
+                server.finish(run, finish)
+            except Unreachable:
+                raise error from None
+            return True
+
+    def _keep_and_send(self, server: Server, run: str, finish: Finish) -> bool:
         path = self.folder / f"{run}-{finish.token}.json"
         new = path.with_suffix(".new")
         with new.open("w+b") as file:
@@ -52,7 +64,10 @@ class Spool:
             return self._send(server, path, finish)
 
     def deliver(self, server: Server) -> int:
-        """Deliver what waits, oldest first, until the server cannot be reached; returns how many are gone."""
+        """Deliver what waits, oldest first, until nobody answers; returns how many are gone.
+
+        A report that makes the server fail waits here, and those behind it are tried all the same.
+        """
         gone = 0
         for path in sorted(self.folder.glob("*.json"), key=lambda path: path.name):
             with _locked(path) as content:
@@ -64,9 +79,10 @@ class Spool:
                     log.error("the spooled report %s is damaged; it is set aside as .damaged", path.name)
                     path.rename(path.with_suffix(".damaged"))
                     continue
-                if not self._send(server, path, finish):
+                if self._send(server, path, finish):
+                    gone += 1
+                elif not self._answered:
                     break
-                gone += 1
         return gone
 
     def _send(self, server: Server, path: Path, finish: Finish) -> bool:
@@ -74,6 +90,7 @@ class Spool:
         try:
             server.finish(run, finish)
         except Unreachable as error:
+            self._answered = error.answered
             log.warning("the report of run %s waits in the spool: %s", run, error)
             return False
         except Refused as error:

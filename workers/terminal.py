@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 from pydantic import ValidationError
@@ -24,6 +24,7 @@ from workers.catalog import lease
 from workers.catalog.applicability import problems
 from workers.catalog.report import IMPROVES, WORSENS, Effect, Report
 from workers.catalog.spec import PlannedRun, StudySpec
+from workers.catalog.validation import explain
 from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
 NOT_ALL_WELL = 1
@@ -51,11 +52,21 @@ class Bar(isolation.Listener):
         self._task = task
         self._before = before
         self._title = title
-        bar.update(task, completed=before, description=f"{escape(title)}: start")
+        self._phase = ""
+        self.say("waiting for the device, which another program holds", 0.0)
 
     def progress(self, progress: lease.Progress) -> None:
-        said = f"{self._title}: {progress.phase} {progress.message}".strip()
-        self._bar.update(self._task, completed=self._before + progress.fraction, description=escape(said))
+        said = f"{progress.phase} {progress.message}".strip()
+        if progress.phase != self._phase or self._bar.console.is_terminal:
+            self.say(said, progress.fraction)
+        self._phase = progress.phase
+
+    def say(self, what: str, fraction: float) -> None:
+        """Show it on the bar; where there is no terminal to draw one in, as a line of its own."""
+        said = escape(f"{self._title}: {what}")
+        self._bar.update(self._task, completed=self._before + fraction, description=said)
+        if not self._bar.console.is_terminal:
+            self._bar.console.print(said, highlight=False)
 
 
 def read_study(text: str) -> StudySpec:
@@ -66,29 +77,16 @@ def read_study(text: str) -> StudySpec:
     """
     try:
         data = json.loads(text)
-        study = StudySpec.model_validate(data)
     except ValueError as error:
-        if isinstance(error, ValidationError):
-            lines = (f"{_field(data, wrong['loc'])}: {wrong['msg']}" for wrong in error.errors())
-            raise Wrong("\n".join(lines)) from error
         raise Wrong(f"not JSON: {error}") from error
-    wrong = [f"{each.field}: {each.message} {each.hint}".rstrip() for each in problems(study)]
+    try:
+        study = StudySpec.model_validate(data)
+        wrong = problems(study)
+    except ValidationError as error:
+        wrong = explain(error.errors(), data, StudySpec)
     if wrong:
-        raise Wrong("\n".join(wrong))
+        raise Wrong("\n".join(f"{each.field or 'the study'}: {each.message} {each.hint}".rstrip() for each in wrong))
     return study
-
-
-def _field(data: Any, loc: Sequence[int | str]) -> str:
-    """The dotted path into the JSON, without the words that pydantic adds for the chosen kind of thing."""
-    path: list[str] = []
-    for place, step in enumerate(loc):
-        inside = range(len(data)) if isinstance(data, list) else data if isinstance(data, dict) else ()
-        if step in inside:
-            data = data[step]
-        elif place < len(loc) - 1:
-            continue
-        path.append(str(step))
-    return ".".join(path) or "study"
 
 
 def measure(study: StudySpec, settings: Settings, console: Console, stop: isolation.Stop) -> list[Ended]:

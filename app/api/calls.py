@@ -19,8 +19,8 @@ from app.idempotency import act_once, once
 from app.reaper import Reaper
 from app.security import Principal, Scope
 from app.strictjson import strict_json
-from app.validation import explain
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
+from workers.catalog.validation import explain
 
 _LARGE_BODY = 100_000
 """Bytes; reading more would hold other requests up."""

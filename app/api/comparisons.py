@@ -13,7 +13,7 @@ from app.comparison import Comparison
 from app.db import queries
 from app.errors import NotFound
 from app.overview import Overview
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 
 router = APIRouter(tags=["comparisons"], route_class=StrictRoute, responses=REFUSALS)
 

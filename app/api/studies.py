@@ -19,9 +19,10 @@ from app.db.tables import Event, Study
 from app.errors import FieldError, NotAllowed
 from app.presentation import Listing, StudyDetail, StudySummary
 from app.security import Principal
-from app.validation import explain
-from workers.catalog.applicability import Problem, problems
+from workers.catalog.applicability import problems
+from workers.catalog.declared import Problem
 from workers.catalog.spec import Effort, StudySpec
+from workers.catalog.validation import explain
 
 router = APIRouter(prefix="/studies", tags=["studies"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -55,4 +55,5 @@ def work(worker_id: str, caller: WorkerCaller, database: Ledger) -> Work:
     with database.reading() as session:
         worker = queries.worker(session, worker_id)
         device = queries.devices(session, [worker.device_id])[worker.device_id]
-        return Work(queued=queries.queued_for(session, device.kind))
+        # While its device is held, by whichever worker, there is nothing that it could claim.
+        return Work(queued=0 if device.run_id else queries.queued_for(session, device.kind))

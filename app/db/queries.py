@@ -25,7 +25,7 @@ from app.db.tables import (
     Worker,
 )
 from app.errors import Invalid, NotFound
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 
 PRESENT_S = 20.0
 """A worker that announced itself this lately is there; it does so every few seconds."""

@@ -5,7 +5,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.db.session import Database
 from app.pages.rendering import page
-from app.security import clear_session_cookie, end_session, redeem_signin_link, set_session_cookie
+from app.security import (
+    clear_session_cookie,
+    end_session,
+    redeem_signin_link,
+    refuse_plain_http,
+    set_session_cookie,
+)
 
 router = APIRouter()
 
@@ -17,6 +23,7 @@ def landing(signed_out: bool = False) -> HTMLResponse:
 
 @router.get("/sign-in/{secret}", response_class=HTMLResponse)
 def sign_in(request: Request, secret: str) -> Response:
+    refuse_plain_http(request)  # Before the link is used up.
     database: Database = request.app.state.database
     with database.writing() as session:
         opened = redeem_signin_link(session, secret)

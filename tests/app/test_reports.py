@@ -22,7 +22,9 @@ def bits(number: float) -> bytes:
 
 @pytest.mark.parametrize("database_kind", BOTH_DATABASES)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(figures=st.lists(st.tuples(FINITE, FINITE, FINITE), min_size=1, max_size=30), samples=st.lists(FINITE, max_size=50))
+@given(
+    figures=st.lists(st.tuples(FINITE, FINITE, FINITE), min_size=1, max_size=30), samples=st.lists(FINITE, max_size=50)
+)
 def test_figures_come_back_bit_for_bit(
     database: Database, figures: list[tuple[float, float, float]], samples: list[float]
 ) -> None:

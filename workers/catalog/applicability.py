@@ -2,34 +2,23 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from workers.catalog.declared import closest
+from workers.catalog.declared import Problem, closest
 from workers.catalog.model import Model
 from workers.catalog.spec import MAX_RUNS, StudySpec, Variant
 from workers.catalog.technique import DeviceKind, Technique
 from workers.catalog.techniques import TECHNIQUES
+from workers.catalog.validation import explain
 from workers.catalog.workload import Workload
 
 MAX_SWEEP_VALUES = 100
 
 
-class Problem(NamedTuple):
-    """One thing that is wrong with a spec."""
-
-    field: str
-    """Dotted path into the spec, for example ``variants.2.stack.0``."""
-    code: str
-    message: str
-    hint: str
-    """What would be right: the valid choices, or what to remove."""
-
-
 def problems(spec: StudySpec) -> list[Problem]:
     """Everything wrong with a study that its single fields do not show; empty when it can be queued."""
-    return [*_workload(spec), *_evaluation(spec), *_sweep(spec), *_stacks(spec)]
+    return [*_names(spec), *_workload(spec), *_evaluation(spec), *_sweep(spec), *_stacks(spec)]
 
 
 def unfit(technique: type[Technique], model: Model, workload: Workload, device: DeviceKind) -> str | None:
@@ -116,14 +105,22 @@ def _sweep(spec: StudySpec) -> Iterator[Problem]:
         )
 
 
+def _names(spec: StudySpec) -> Iterator[Problem]:
+    seen = {spec.baseline.name}
+    for index, variant in enumerate(spec.variants):
+        if variant.name in seen:
+            message = f"{variant.name!r} names another variant already."
+            yield Problem(f"variants.{index}.name", "duplicate_name", message, "Give each variant its own name.")
+        seen.add(variant.name)
+
+
 def _sweep_values(workload: Workload, name: str, values: tuple[int, ...]) -> Iterator[Problem]:
     for index, value in enumerate(values):
         try:
             type(workload).model_validate(workload.model_dump() | {name: value})
         except ValidationError as error:
-            yield Problem(
-                f"sweep.{name}.{index}", "out_of_range", error.errors()[0]["msg"], f"{value} is not possible."
-            )
+            wrong = explain(error.errors(), {name: value}, type(workload))[0]
+            yield wrong._replace(field=f"sweep.{name}.{index}")
 
 
 def _stacks(spec: StudySpec) -> Iterator[Problem]:

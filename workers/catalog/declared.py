@@ -14,6 +14,17 @@ class Reference(NamedTuple):
     url: str
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong with what somebody sent."""
+
+    field: str
+    """Dotted path into it, for example ``variants.2.stack.0``."""
+    code: str
+    message: str
+    hint: str
+    """What would be right: the valid choices, or what to remove."""
+
+
 class Paper(BaseModel):
     """Plain data that travels as JSON: unknown fields and numbers that JSON cannot carry are refused."""
 

@@ -30,6 +30,12 @@ def prepare(broker_url: str) -> None:
             (place / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def read_folder(broker_url: str) -> Path | None:
+    """Where an embedded broker puts the hints that were read; None for a broker that is a service."""
+    place = folder(broker_url)
+    return place / "read" if place is not None else None
+
+
 def celery_settings(broker_url: str) -> dict[str, Any]:
     """Celery's configuration for publisher and worker, the same on both sides."""
     settings: dict[str, Any] = {

@@ -14,8 +14,6 @@ from workers.catalog.technique import DeviceKind
 
 LEASE_S = 30.0
 """How long a claim holds without a beat."""
-BEAT_S = 5.0
-"""How often a worker beats."""
 
 Line = Annotated[str, Field(max_length=4_000)]
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]

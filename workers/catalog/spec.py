@@ -3,9 +3,9 @@
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from workers.catalog.declared import Paper
@@ -18,12 +18,17 @@ from workers.catalog.workloads import AnyWorkload
 MAX_RUNS = 200
 """Runs one study may have; a sweep multiplies."""
 
+LINE_BREAKS = "\u2028\u2029"
+DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of what follows, so that a name would read as another one."""
+
 Effort = Literal["quick", "standard", "thorough"]
 
 
 def _plain(text: str) -> str:
-    """Names are one line of visible text."""
-    if not text.strip() or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029" for c in text):
+    """Names are one line of visible text, shown in the order in which it was typed."""
+    hidden = (c for c in text if ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in LINE_BREAKS or c in DIRECTION)
+    if not text.strip() or any(hidden):
         raise PydanticCustomError("plain_text", "must be one line of visible text without control characters")
     return text.strip()
 
@@ -86,19 +91,6 @@ class StudySpec(Paper):
     device: DeviceKind = "cpu"
     effort: Effort = "quick"
     seed: int = Field(0, ge=0, le=2**31 - 1)
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        seen: set[str] = set()
-        for variant in (self.baseline, *self.variants):
-            if variant.name in seen:
-                raise PydanticCustomError(
-                    "duplicate_name",
-                    "two variants are called {name!r}; each needs its own name",
-                    {"name": variant.name},
-                )
-            seen.add(variant.name)
-        return self
 
     @property
     def size(self) -> int:

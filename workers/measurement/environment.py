@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -38,7 +39,9 @@ TELLING_FLAGS = frozenset(
 """Instruction sets that decide which kernels run."""
 CPU = Path("/sys/devices/system/cpu")
 CONTENDED = 0.5
-"""Load average, beyond what the run brings itself, from which on it counts as disturbed."""
+"""Processors that others keep busy from which on a sitting counts as disturbed."""
+LOOK_S = 0.3
+"""How long is looked at what others do. The load average would still hold the run before this one."""
 
 
 def host() -> dict[str, JsonValue]:
@@ -90,6 +93,23 @@ def cpu_flags() -> frozenset[str]:
 def cpu_name() -> str:
     """The processor's name as the kernel states it."""
     return cpu_info().get("model name") or platform.processor() or platform.machine()
+
+
+def others() -> float:
+    """Processors that are busy right now, over a short look while this program sleeps."""
+    before = _processor_seconds()
+    time.sleep(LOOK_S)
+    after = _processor_seconds()
+    return (after - before) / LOOK_S
+
+
+def _processor_seconds() -> float:
+    """Time all processors together have been busy since the start (proc(5): user, nice, system, irq, softirq, steal)."""
+    fields = _read(Path("/proc/stat")).split("\n", 1)[0].split()[1:]
+    if len(fields) < 8:
+        return 0.0
+    ticks = sum(int(fields[place]) for place in (0, 1, 2, 5, 6, 7))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def load() -> float:

@@ -60,9 +60,11 @@ class _Sitting:
     def hold(self) -> Report:
         record = self.record
         record.environment |= environment.host() | environment.state("start")
-        busy = environment.load()
+        busy = environment.others()
         if busy > environment.CONTENDED:
-            record.notes.append(f"The machine was busy when the sitting began: load average {busy:.2f}.")
+            record.notes.append(
+                f"The machine was busy when the sitting began: others kept {busy:.1f} processors at work."
+            )
         failed: ArmFailed | None = None
         try:
             for pair in range(self.plan.pairs):
@@ -87,7 +89,8 @@ class _Sitting:
                     raise
             self.record.apart = True
             self.record.forget(self.pair)
-            self.record.proofs.clear()
+            if self.pair == 0:
+                self.record.proofs.clear()
             self.record.notes.append(
                 "Both arms together do not fit into memory, so each was measured with the memory to itself, one after the "
                 "other in fresh processes; what changed on the machine meanwhile is in the ratio."

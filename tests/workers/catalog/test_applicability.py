@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from workers.catalog.applicability import Problem, problems
+from workers.catalog.applicability import problems
+from workers.catalog.declared import Problem
 from workers.catalog.spec import StudySpec
 
 

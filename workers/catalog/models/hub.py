@@ -80,6 +80,7 @@ class Hub(Model):
                     revision=self.revision,
                     allow_patterns=["*.json", "*.safetensors"],
                     ignore_patterns=["*/*"],
+                    token=False,  # Whoever submits a study must not read with the operator's own account.
                 )
             )
         except GatedRepoError as error:

@@ -63,7 +63,6 @@ def load(folder: Path, task: Task, options: LoadOptions) -> nn.Module:
 
     check_checkpoint(folder)
     loader: Any = AutoModelForCausalLM if task == "decoder" else AutoModelForImageClassification
-    chosen = {"attn_implementation": options.attention} if options.attention else {}
     try:
         model, notes = loader.from_pretrained(
             folder,
@@ -72,7 +71,8 @@ def load(folder: Path, task: Task, options: LoadOptions) -> nn.Module:
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
-            **chosen,
+            # Never what config.json asks for: that may name a package of kernels to download.
+            attn_implementation=options.attention or "sdpa",
         )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -106,6 +106,11 @@ def check_checkpoint(folder: Path) -> None:
     if "auto_map" in config:
         raise Unsupported(
             f"{folder.name} brings its own code (auto_map in config.json); code from models is never run."
+        )
+    if "quantization_config" in config:
+        raise Unsupported(
+            f"{folder.name} is quantised already (quantization_config in config.json), so its precision would not be "
+            "what the stack says; take the unquantised checkpoint and quantise it by a technique."
         )
     if not any(folder.glob("*.safetensors")):
         raise Unsupported(

@@ -126,7 +126,7 @@ class _Events(_Clock):
         self._mark("")
 
     def _mark(self, phase: str) -> None:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         self.events.append((phase, event))
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.validation import explain
 from tests import demo
-from workers.catalog.applicability import Problem
+from workers.catalog.declared import Problem
 from workers.catalog.spec import StudySpec
+from workers.catalog.validation import explain
 
 
 def problems(body: Any) -> list[Problem]:

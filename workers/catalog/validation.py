@@ -10,8 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from workers.catalog.applicability import Problem
-from workers.catalog.declared import Declared, closest
+from workers.catalog.declared import Declared, Problem, closest
 
 MAX_PROBLEMS = 50
 
@@ -54,6 +53,14 @@ def _problem(error: ErrorDetails, body: Any, model: Any) -> Problem:
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         hint, kind = _range(field), "out_of_range"
         message = f"{given} is not possible."
+    elif kind == "string_pattern_mismatch":
+        message, hint = f"{given} has not the form that is needed.", _meaning(field)
+    elif kind in ("too_long", "too_short"):
+        limits = {"max_length": "at most", "min_length": "at least"}
+        message = f"has {context.get('actual_length', 'too many')} entries."
+        hint = " ".join(f"Allowed: {words} {context[name]}." for name, words in limits.items() if name in context)
+    elif kind in ("model_type", "model_attributes_type", "dict_type", "dataclass_type"):
+        message, hint = "must be a JSON object.", _meaning(field)
     elif field is not None:
         hint = _meaning(field)
     return Problem(".".join(path), kind, message, hint)
@@ -69,9 +76,8 @@ def _follow(
     field: FieldInfo | None = None
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        if isinstance(part, str) and not (missing and last) and _is_tag(part, here, model):
-            model = next(option for option in _options(model) if option.word == part)
-            holder = model
+        if isinstance(part, str) and not (missing and last) and (entry := _tagged(part, model)):
+            holder, model = entry, None
             continue
         path.append(str(part)[:100])
         if isinstance(part, int):
@@ -88,14 +94,10 @@ def _follow(
     return path, holder, field
 
 
-def _is_tag(part: str, here: Any, model: Any) -> bool:
-    options = _options(model)
-    return bool(options) and part not in (here if isinstance(here, dict) else {}) and part in {o.word for o in options}
-
-
-def _options(model: Any) -> list[type[Declared]]:
-    """The entries of a menu, if the annotation is one."""
-    return [part for part in _parts(model) if isinstance(part, type) and issubclass(part, Declared)]
+def _tagged(part: str, model: Any) -> type[Declared] | None:
+    """The entry of a menu that pydantic's path names right after entering the menu; None when this is no menu."""
+    menu = [each for each in _parts(model) if isinstance(each, type) and issubclass(each, Declared)]
+    return next((entry for entry in menu if entry.word == part), None) if len(menu) > 1 else None
 
 
 def _model(model: Any) -> type[BaseModel] | None:
