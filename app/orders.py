@@ -9,6 +9,9 @@ from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.events import TERMINAL
 from app.transitions import HELD, QUEUE_S, change, lock, settle
 
+RESULT = ("outcome", "outcome_phase", "message", "tail", "signal", "notes", "proofs", "seconds", "environment_id")
+"""Columns of a run that a report fills."""
+
 
 def cancel_study(session: Session, study_id: str) -> Study:
     """Cancel what is left of a study. Asking again changes nothing.
@@ -68,24 +71,11 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
         raise NotFinished(f"The run is {run.state}.", hint="Wait until it has ended, or cancel it first.")
     if run.state == "quarantined" and not as_admin:
         raise NotAllowed("The run was given up after lost workers; an administrator may run it again.")
-    if run.outcome == "ok":
-        raise NotFinished(
-            "The run ended well, and its figures would be lost from view.",
-            hint="Submit the study again to measure it anew; its page has a button for that.",
-        )
     now = clock(session)
-    values = {
-        "result_token": 0,
-        "outcome": None,
-        "outcome_phase": None,
-        "message": None,
-        "tail": None,
-        "signal": None,
-        "notes": None,
-        "proofs": None,
-        "seconds": None,
+    # Figures of a run that went well stand until there are new ones; cancelling the retry then loses nothing.
+    values = {} if run.outcome == "ok" else dict.fromkeys(RESULT) | {"result_token": 0}
+    values |= {
         "progress": None,
-        "environment_id": None,
         "workers_lost": 0,
         "infra_errors": 0,
         "not_before": now,

@@ -20,7 +20,7 @@ class CannotStart(Exception):
 class Settings(BaseSettings):
     """Settings of the web server; each is read from ``TRADESPACE_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="TRADESPACE_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TRADESPACE_", extra="ignore", frozen=True)
 
     data: Path = Path("data")
     """Folder for the database and the embedded broker."""

@@ -160,13 +160,28 @@ def test_a_lost_worker_is_replaced_and_fenced(database: Database) -> None:
     assert endings(database, run_id) == ["worker_lost", "finished"]
 
 
-def test_a_beat_after_the_lease_has_run_out_is_refused(database: Database) -> None:
+def test_a_beat_is_heard_until_the_run_was_taken_away(database: Database) -> None:
     _, run_id, *_ = submitted(database)
     worker = WorkerDouble(database)
     granted = worker.claim(run_id)
     set_run(database, run_id, lease_until=1.0)
+    worker.beat(granted)
+    assert the_run(database, run_id).lease_until > 1.0
+    lose(database, run_id)
     with pytest.raises(StaleToken):
         worker.beat(granted)
+
+
+def test_a_claim_whose_answer_was_lost_is_granted_again_to_the_same_worker(database: Database) -> None:
+    _, run_id, *_ = submitted(database)
+    worker = WorkerDouble(database)
+    granted = worker.claim(run_id)
+    assert worker.claim(run_id) == granted
+    with pytest.raises(NotClaimable):
+        WorkerDouble(database, 2).claim(run_id)
+    worker.start(granted)
+    with pytest.raises(DeviceBusy):
+        worker.claim(run_id)
 
 
 def test_a_report_of_a_worker_thought_lost_counts_until_somebody_else_claims(database: Database) -> None:

@@ -70,6 +70,9 @@ class LedgerMachine(RuleBasedStateMachine):
             granted = self.workers[worker].claim(run_id)
         except Refused:
             return
+        if (worker, granted) in self.granted:
+            assert granted.token == self.tokens[run_id], "a claim that is repeated gets the same answer"
+            return
         assert granted.token > self.tokens[run_id], "tokens rise with every claim"
         self.tokens[run_id] = granted.token
         self.granted.append((worker, granted))
@@ -166,8 +169,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert run.result_token == run.token
                 assert (run.id, run.token) in by_token
                 assert run.outcome is not None
+            elif run.result_token:
+                assert run.outcome == "ok", "only figures of a run that went well outlive its retry"
+                assert run.result_token < run.token or run.state in ("queued", "cancelled")
             else:
-                assert (run.result_token, run.outcome) == (0, None), "only a run that is done has a result"
+                assert run.outcome is None, "only a run with a result has an outcome"
             if run.id in self.ended:
                 assert run.state == self.ended[run.id], "nothing happens to a run after its end"
             if run.state in TERMINAL:

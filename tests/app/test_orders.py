@@ -75,7 +75,7 @@ def test_running_again_keeps_history_and_counts_the_new_report(database: Databas
     assert the_study(database, study).state == "running"
     assert the_study(database, study).finished_at is None
     with database.reading() as session:
-        assert presentation.run_detail(session, first).measurements == []
+        assert presentation.run_detail(session, first).measurements, "the figures stand until there are new ones"
     worker.finish(worker.claim(first))
     assert the_run(database, first).result_token == 2
     assert endings(database, first) == ["finished", "finished"]
@@ -84,6 +84,19 @@ def test_running_again_keeps_history_and_counts_the_new_report(database: Databas
         stored = session.execute(select(MeasurementRow).where(col(MeasurementRow.run_id) == first)).all()
     assert len(stored) == 2 * len(shown.measurements), "figures of the first report are still there"
     assert the_study(database, study).state == "done"
+
+
+def test_cancelling_a_retry_loses_no_figures(database: Database) -> None:
+    _, run_id, *_ = submitted(database)
+    worker = WorkerDouble(database)
+    worker.finish(worker.claim(run_id))
+    retry(database, run_id)
+    with database.writing() as session:
+        orders.cancel_run(session, run_id)
+    with database.reading() as session:
+        shown = presentation.run_detail(session, run_id)
+    assert (shown.state, shown.outcome) == ("cancelled", "ok")
+    assert shown.measurements
 
 
 def test_what_has_not_ended_cannot_be_run_again(database: Database) -> None:

@@ -22,6 +22,7 @@ class Hints(Queue):
     """Keeps what was published instead of sending it."""
 
     def __init__(self, works: bool = True) -> None:
+        super().__init__("redis://127.0.0.1:1/0")
         self.works = works
         self.published: list[tuple[str, str]] = []
         self.heard = threading.Event()

@@ -64,13 +64,16 @@ def test_a_run_that_does_not_end_ok_is_exit_code_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"model": {"name": "lama", "preset": "tiny"}}, "model: Input tag 'lama'"),
-        ({"model": {"name": "llama", "preset": "huge"}}, "model.preset: Input should be 'tiny'"),
-        ({"workload": {"name": "prefill", "batch_size": 0}}, "workload.batch_size: Input should be greater"),
+        (
+            {"model": {"name": "lama", "preset": "tiny"}},
+            "model.name: 'lama' is not one of the choices. Did you mean 'llama'?",
+        ),
+        ({"model": {"name": "llama", "preset": "huge"}}, "model.preset: 'huge' is not one of the choices."),
+        ({"workload": {"name": "prefill", "batch_size": 0}}, "workload.batch_size: 0 is not possible."),
         ({"sweep": {"sequence_lenght": [1]}}, "Did you mean 'sequence_length'?"),
         (
             {"variants": [{"name": "v", "stack": [{"technique": "precision", "dtype": "fp1"}]}]},
-            "variants.0.stack.0.dtype: Input should be 'fp32'",
+            "variants.0.stack.0.dtype: 'fp1' is not one of the choices.",
         ),
     ],
 )

@@ -70,7 +70,7 @@ APART = Spread(0.10)
 """Ratio of two arms measured one after the other, so that whatever changes on the machine meanwhile is in it."""
 COLD = Spread(0.25)
 """Times that a process can show only once: load, convert, compile, first call. One pair tells a factor of 2.2 or more."""
-RESIDENT = Spread(0.007)
+RESIDENT = Spread(0.02)
 """Memory as the kernel or the driver sees it: page granularity, allocator's arenas, threads' stacks."""
 
 

@@ -83,7 +83,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"variants": [{"name": "x", "stack": [{"technique": "int8_weight_only"}, {"technique": "nf4"}]}]},
         "variants.0.stack.1",
     ),
-    ({"variants": [{"name": "fp32", "stack": []}]}, ""),
+    ({"variants": [{"name": "fp32", "stack": []}]}, "variants.0.name"),
     ({"sweep": {"sequence_length": list(range(1, 101)), "batch_size": list(range(1, 101))}}, "sweep"),
     ({"sweep": {"sequence_length": list(range(1, 200))}}, "sweep.sequence_length"),
     ({"sweep": {"sequence_length": [0]}}, "sweep.sequence_length.0"),

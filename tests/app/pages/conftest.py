@@ -16,7 +16,7 @@ from app.settings import Settings
 from tests import demo
 
 ADDRESS = "http://127.0.0.1:8000"
-HOSTILE = "<img src=x onerror=alert(1)> {{7*7}} \N{RIGHT-TO-LEFT OVERRIDE}gnp"
+HOSTILE = "<img src=x onerror=alert(1)> {{7*7}} =HYPERLINK(1)"
 
 
 class House(NamedTuple):

@@ -66,7 +66,7 @@ def test_inference_techniques_fit_a_tiny_prefill_by_default() -> None:
         ),
         ({"sweep": {"sequence_lenght": [1]}}, "sweep.sequence_lenght", "unknown_sweep_field", "'sequence_length'"),
         ({"sweep": {"batch_size": [1, 1]}}, "sweep.batch_size", "sweep_repeats", "twice"),
-        ({"sweep": {"batch_size": [0]}}, "sweep.batch_size.0", "out_of_range", "greater"),
+        ({"sweep": {"batch_size": [0]}}, "sweep.batch_size.0", "out_of_range", "0 is not possible"),
     ],
 )
 def test_workload_evaluation_and_sweep(changes: dict[str, Any], field: str, code: str, says: str) -> None:
