@@ -26,6 +26,8 @@ class Order(Paper):
     """With ``steps``."""
     inner: int = 1
     """With ``steps``: how many steps are timed together."""
+    most_s: float = 3600.0
+    """With ``steps``: when to stop before all samples are taken."""
     path: str = ""
     """With ``outputs``: the file to write."""
 

@@ -29,6 +29,8 @@ TIMER_SHARE = 0.001
 """Share of a sample that reading the clock may take."""
 BLOCK_S = 0.1
 """What a block lasts: long enough to outlast the wake-up of threads, short enough that drift meets both arms alike."""
+MOST_BLOCK_S = 5 * BLOCK_S
+"""When a block ends early: the machine has become much slower than it was when the block was planned."""
 MIN_STEPS = 3
 MAX_SAMPLES = 300
 """Samples of one block."""
@@ -52,7 +54,7 @@ class Plan(NamedTuple):
 
 
 PLANS: dict[Effort, Plan] = {
-    "quick": Plan(pairs=1, measured_s=10.0, warm_up_s=3.0),
+    "quick": Plan(pairs=1, measured_s=6.0, warm_up_s=3.0),
     "standard": Plan(pairs=3, measured_s=20.0, warm_up_s=10.0),
     "thorough": Plan(pairs=8, measured_s=30.0, warm_up_s=20.0),
 }

@@ -153,7 +153,7 @@ class _Sitting:
         spent = 0.0
         samples = 1
         while True:
-            self.record.warmed(arm, self.pair, process.do(Order(deed="steps", samples=samples)))
+            self.record.warmed(arm, self.pair, process.do(_steps(samples)))
             series = self.record.warm_up(arm, self.pair)
             spent = sum(series)
             if protocol.warm_enough(series, spent, self.plan.warm_up_s):
@@ -196,7 +196,7 @@ class _Sitting:
     def _block(self, pace: _Pace) -> float:
         """One block; returns the seconds its steps took."""
         process, block = pace
-        answer = process.do(Order(deed="steps", samples=block.samples, inner=block.inner))
+        answer = process.do(_steps(block.samples, block.inner))
         self.record.timed(process.arm, self.pair, answer, block.discard)
         return sum(answer.series[0].values) * block.inner
 
@@ -246,3 +246,7 @@ class _Sitting:
         pair = f"Pair {self.pair + 1} of {self.plan.pairs}: " if self.plan.pairs > 1 else ""
         done = 1.0 if phase == "report" else (self.pair + share) / self.plan.pairs
         self.tell(Progress(phase=phase, message=f"{pair}{message}.", fraction=round(min(done, 1.0), 3)))
+
+
+def _steps(samples: int, inner: int = 1) -> Order:
+    return Order(deed="steps", samples=samples, inner=inner, most_s=protocol.MOST_BLOCK_S)

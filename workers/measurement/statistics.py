@@ -68,8 +68,8 @@ PAIRED = Spread(0.025)
 machine and in 0.93-1.04 with one core busy, a deviation of 2 to 3 %."""
 APART = Spread(0.10)
 """Ratio of two arms measured one after the other, so that whatever changes on the machine meanwhile is in it."""
-COLD = Spread(0.25)
-"""Times that a process can show only once: load, convert, compile, first call. One pair tells a factor of 2.2 or more."""
+COLD = Spread(0.4)
+"""Times that a process can show only once: load, convert, compile, first call. One pair tells a factor of 3.6 or more."""
 RESIDENT = Spread(0.02)
 """Memory as the kernel or the driver sees it: page granularity, allocator's arenas, threads' stacks."""
 

@@ -117,7 +117,7 @@ class Subject:
 
     def steps(self, order: Order) -> Answer:
         """Timed steps of one block."""
-        series = latency.steps(self.session, self.spec.workload, self.on, order.samples, order.inner)
+        series = latency.steps(self.session, self.spec.workload, self.on, order.samples, order.inner, order.most_s)
         return Answer(series=series)
 
     def memory(self, order: Order) -> Answer:

@@ -37,7 +37,7 @@ NO_EFFECT = frozenset(
 )
 SHORTEST_S = 1e-3
 """Times below are no basis for a ratio when they were seen once; steps below carry a warning."""
-STARTLE_S = 0.01
+STARTLE_S = 0.03
 """By how much a time seen once may be off for no reason: a few turns of the scheduler."""
 QUALITY = "quality"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable
 from time import perf_counter_ns
 
@@ -14,6 +15,8 @@ from workers.measurement import device
 from workers.measurement.messages import Series
 
 NS = 1e-9
+FEWEST = 4
+"""Samples a block has at least, if that many were ordered."""
 
 
 def timer_seconds() -> float:
@@ -35,7 +38,9 @@ def once(on: torch.device, work: Callable[[], object]) -> float:
     return (perf_counter_ns() - start) * NS
 
 
-def steps(session: Session, workload: Workload, on: torch.device, samples: int, inner: int) -> tuple[Series, ...]:
+def steps(
+    session: Session, workload: Workload, on: torch.device, samples: int, inner: int, most_s: float = math.inf
+) -> tuple[Series, ...]:
     """Time steps: wall time of the whole step, and of its parts as the step marks them.
 
     Python's cyclic collector runs between samples, not inside them: where it strikes is an accident.
@@ -46,6 +51,8 @@ def steps(session: Session, workload: Workload, on: torch.device, samples: int, 
         on: The device.
         samples: How many values are taken.
         inner: Steps behind each value; what a step leaves behind is undone after each, outside the timed region.
+        most_s: Seconds after which a block ends with the few samples it has: the machine has become much slower than
+            when the block was planned.
     """
     wait = device.wait(on)
     clock: _Clock = _Events() if on.type == "cuda" else _Clock()
@@ -55,7 +62,9 @@ def steps(session: Session, workload: Workload, on: torch.device, samples: int, 
     gc.collect()
     gc.disable()
     try:
-        for _ in range(samples):
+        for taken in range(samples):
+            if taken >= FEWEST and sum(whole) * inner > most_s:
+                break
             spent = 0
             sums = dict.fromkeys(parts, 0.0)
             if undo or parts:

@@ -1,0 +1,90 @@
+"""The clock: what belongs to a sample, a part, and to none."""
+
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from workers.catalog.metrics import LATENCY, LATENCY_TPOT
+from workers.catalog.workload import Mark, Part, Session
+from workers.catalog.workloads.classify import Classify
+from workers.measurement.probes import latency
+
+CPU = torch.device("cpu")
+
+
+class Parted(Classify):
+    """A workload with two parts; the second is divided by four."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return Part("one", LATENCY), Part("two", LATENCY_TPOT, 4)
+
+
+class Sleeper(Session):
+    """Steps of known length that count what is done to them."""
+
+    def __init__(self) -> None:
+        self.steps = self.undone = 0
+
+    def step(self, mark: Mark) -> None:
+        self.steps += 1
+        time.sleep(0.002)
+        mark("one")
+        time.sleep(0.004)
+        mark("two")
+
+    def between(self) -> None:
+        self.undone += 1
+        time.sleep(0.02)
+
+
+class Counter(Session):
+    steps = 0
+
+    def step(self, mark: Mark) -> None:
+        self.steps += 1
+
+
+def test_parts_are_timed_apart_and_what_lies_between_steps_is_not_timed() -> None:
+    session = Sleeper()
+    whole, one, two = latency.steps(session, Parted(), CPU, samples=3, inner=2)
+    assert (session.steps, session.undone) == (6, 6)
+    assert (whole.metric, whole.phase, len(whole.values)) == ("latency", "classify", 3)
+    assert (two.metric, two.phase) == ("latency.tpot", "two")
+    for index in range(3):
+        assert one.values[index] >= 0.002
+        assert two.values[index] >= 0.001
+        assert whole.values[index] >= one.values[index] + 4 * two.values[index] - 1e-6
+    assert min(whole.values) < 0.02
+
+
+def test_short_steps_are_timed_together() -> None:
+    session = Counter()
+    (whole,) = latency.steps(session, Classify(), CPU, samples=5, inner=40)
+    assert session.steps == 200
+    assert len(whole.values) == 5
+
+
+def test_the_collector_is_on_again_even_after_a_failure() -> None:
+    import gc
+
+    class Broken(Session):
+        def step(self, mark: Mark) -> None:
+            assert not gc.isenabled()
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        latency.steps(Broken(), Classify(), CPU, 1, 1)
+    assert gc.isenabled()
+
+
+def test_the_timer_itself_is_far_quicker_than_a_step() -> None:
+    assert 0 < latency.timer_seconds() < 1e-4
+
+
+def test_once_returns_seconds() -> None:
+    done: list[Any] = []
+    assert latency.once(CPU, lambda: done.append(1)) >= 0
+    assert done == [1]

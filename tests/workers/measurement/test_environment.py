@@ -1,0 +1,38 @@
+"""The fingerprint names what matters, and keeps what changes apart."""
+
+import os
+import sys
+
+import pytest
+
+from workers.measurement import environment
+
+
+def test_the_fingerprint_is_the_same_a_moment_later() -> None:
+    fields = environment.host()
+    assert len(fields) >= 40
+    assert fields == environment.host()
+    assert not [name for name in fields if name.startswith("state.")]
+
+
+def test_the_state_stands_apart() -> None:
+    fields = environment.state("start")
+    assert all(name.startswith("state.start.") for name in fields)
+
+
+def test_cores_follow_the_affinity() -> None:
+    assert 1 <= environment.physical_cores() <= environment.affinity() <= (os.cpu_count() or 1)
+
+
+def test_variables_that_change_speed_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert environment.host()["variable.OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_is_gone_holds_nothing() -> None:
+    assert environment.held(os.getpid()) > 1_000_000
+    assert environment.busy_seconds(os.getpid()) > 0
+    assert environment.held(2**22 + 1) == 0
+    assert environment.busy_seconds(2**22 + 1) == 0
+    assert environment.oom_kills() >= 0
