@@ -34,7 +34,7 @@ class Work(NamedTuple):
     """Operators with products the counter cannot see."""
 
 
-def count(step: Callable[[], None]) -> Work:
+def count(step: Callable[[], object]) -> Work:
     """Run one step under the counter; compiled models run eagerly meanwhile."""
     seen = _Products()
     counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
