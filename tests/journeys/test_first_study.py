@@ -98,6 +98,7 @@ def test_a_study_from_the_browser(served: Served, browser: Browser) -> None:
     assert null_test["variant"] == "fp32"
     assert next(e["verdict"] for e in null_test["effects"] if e["metric"] == "latency") in ("same", "undecided")
     assert refused == []
+    page.close()
 
 
 @pytest.mark.timeout(600)

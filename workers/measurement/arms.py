@@ -97,6 +97,11 @@ class ArmProcess:
             pipe.close()
 
     @property
+    def group(self) -> int:
+        """Id of the process group that it and what it starts are in."""
+        return self._process.pid
+
+    @property
     def held_bytes(self) -> int:
         """Memory it has to itself at the moment."""
         return environment.held(self._process.pid)

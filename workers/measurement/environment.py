@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-import time
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -38,10 +38,6 @@ TELLING_FLAGS = frozenset(
 )  # fmt: skip
 """Instruction sets that decide which kernels run."""
 CPU = Path("/sys/devices/system/cpu")
-CONTENDED = 0.5
-"""Processors that others keep busy from which on a sitting counts as disturbed."""
-LOOK_S = 0.3
-"""How long is looked at what others do. The load average would still hold the run before this one."""
 
 
 def host() -> dict[str, JsonValue]:
@@ -95,20 +91,22 @@ def cpu_name() -> str:
     return cpu_info().get("model name") or platform.processor() or platform.machine()
 
 
-def others() -> float:
-    """Processors that are busy right now, over a short look while this program sleeps."""
-    before = _processor_seconds()
-    time.sleep(LOOK_S)
-    after = _processor_seconds()
-    return (after - before) / LOOK_S
-
-
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Time all processors together have been busy since the start (proc(5): user, nice, system, irq, softirq, steal)."""
     fields = _read(Path("/proc/stat")).split("\n", 1)[0].split()[1:]
     if len(fields) < 8:
         return 0.0
     ticks = sum(int(fields[place]) for place in (0, 1, 2, 5, 6, 7))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def group_seconds(groups: Collection[int]) -> float:
+    """Processor time that the processes of some process groups have used, those they have waited for included."""
+    ticks = 0
+    for entry in os.listdir("/proc"):
+        fields = _read(Path("/proc") / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
+        if len(fields) > 14 and int(fields[2]) in groups:
+            ticks += sum(int(fields[place]) for place in (11, 12, 13, 14))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

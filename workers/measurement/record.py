@@ -53,6 +53,8 @@ class Record:
         """Whether both arms gave the evaluation bit for bit the same outputs."""
         self.apart = False
         """Whether the arms were measured one after the other, because both together did not fit."""
+        self.contention: dict[str, float] = {}
+        """Largest share of the processors that others kept busy, while arms ``start`` and while they are ``measure``d."""
         self.proofs: list[Proof] = []
         self.environment: dict[str, JsonValue] = {}
         self.notes: list[str] = []

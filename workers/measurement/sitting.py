@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -60,11 +60,6 @@ class _Sitting:
     def hold(self) -> Report:
         record = self.record
         record.environment |= environment.host() | environment.state("start")
-        busy = environment.others()
-        if busy > environment.CONTENDED:
-            record.notes.append(
-                f"The machine was busy when the sitting began: others kept {busy:.1f} processors at work."
-            )
         failed: ArmFailed | None = None
         try:
             for pair in range(self.plan.pairs):
@@ -74,6 +69,7 @@ class _Sitting:
         except ArmFailed as error:
             failed = error
         record.environment |= environment.state("end")
+        record.environment |= {f"state.contention.{name}": round(each, 3) for name, each in record.contention.items()}
         seconds = time.monotonic() - self.began
         return summary.broken(record, failed, seconds) if failed else summary.whole(record, seconds)
 
@@ -103,12 +99,14 @@ class _Sitting:
             arms = {arm: processes.enter_context(self._start(arm)) for arm in ARMS}
             for arm in ARMS:
                 self._began(arms[arm])
-            self._load(arms["baseline"], self.memory_limit)
-            self.both_resident = True
-            room = None if self.memory_limit is None else max(1, self.memory_limit - arms["baseline"].held_bytes)
-            self._load(arms["variant"], room)
+            with self._watching("start", *arms.values()):
+                self._load(arms["baseline"], self.memory_limit)
+                self.both_resident = True
+                room = None if self.memory_limit is None else max(1, self.memory_limit - arms["baseline"].held_bytes)
+                self._load(arms["variant"], room)
             paces = {arm: self._warm_up(arms[arm]) for arm in ARMS}
-            self._turns(paces)
+            with self._watching("measure", *arms.values()):
+                self._turns(paces)
             for arm in ARMS:
                 self._observe(arms[arm])
         self._score()
@@ -118,8 +116,11 @@ class _Sitting:
         for arm in protocol.order(self.spec.seed, self.pair, 0):
             with self._start(arm) as process:
                 self._began(process)
-                self._load(process, self.memory_limit)
-                self._alone(self._warm_up(process))
+                with self._watching("start", process):
+                    self._load(process, self.memory_limit)
+                pace = self._warm_up(process)
+                with self._watching("measure", process):
+                    self._alone(pace)
                 self._observe(process)
         self._score()
 
@@ -235,6 +236,17 @@ class _Sitting:
         answer = process.do(order)
         self.record.take(process.arm, self.pair, answer)
         return answer
+
+    @contextmanager
+    def _watching(self, name: str, *processes: ArmProcess) -> Iterator[None]:
+        """Note what others took of the processors meanwhile: all that was used, less what the arms did."""
+        groups = {process.group for process in processes}
+        wall, used, own = time.monotonic(), environment.processor_seconds(), environment.group_seconds(groups)
+        yield
+        wall, used = time.monotonic() - wall, environment.processor_seconds() - used
+        others = used - (environment.group_seconds(groups) - own)
+        share = min(1.0, max(0.0, others / wall / environment.affinity()))
+        self.record.contention[name] = max(share, self.record.contention.get(name, 0.0))
 
     def _unmet(self, sentence: str) -> None:
         of = f"pair {self.pair + 1} of {self.plan.pairs}: " if self.plan.pairs > 1 else ""

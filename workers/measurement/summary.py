@@ -10,7 +10,7 @@ import numpy as np
 from workers.catalog import metrics
 from workers.catalog.metrics import BY_NAME, Metric
 from workers.catalog.report import Arm, Effect, Measurement, Report, Verdict
-from workers.measurement import environment, statistics
+from workers.measurement import statistics
 from workers.measurement.arms import ArmFailed
 from workers.measurement.record import Key, Record
 from workers.measurement.statistics import Estimate, Spread
@@ -39,6 +39,8 @@ SHORTEST_S = 1e-3
 """Times below are no basis for a ratio when they were seen once; steps below carry a warning."""
 STARTLE_S = 0.03
 """By how much a time seen once may be off for no reason: a few turns of the scheduler."""
+CONTENDED = 0.1
+"""Share of the processors that others keep busy from which on a reader is told."""
 QUALITY = "quality"
 
 
@@ -91,21 +93,21 @@ def _once(record: Record) -> Iterator[Measurement]:
             estimate = Estimate(float(np.median(values)), min(values), max(values), len(values), float(len(values)))
         else:
             logs = [math.log(value) for value in values]
-            estimate = statistics.over_processes(logs, [_startle(metric, v) for v in values], _spread(metric, False))
+            estimate = statistics.over_processes(logs, [_startle(metric, v) for v in values], _spread(record, metric))
         yield _measurement(key, metric, estimate)
 
 
 def _steps(record: Record) -> Iterator[Measurement]:
     """Medians of timed steps: inside each process, then over processes."""
     for key, pairs in record.steps.items():
-        yield _measurement(key, BY_NAME[key.metric], _typical(pairs))
+        yield _measurement(key, BY_NAME[key.metric], _typical(record, pairs))
 
 
-def _typical(pairs: dict[int, list[float]]) -> Estimate:
+def _typical(record: Record, pairs: dict[int, list[float]]) -> Estimate:
     """What a step takes in a fresh process."""
     inside = [statistics.median(values) for values in pairs.values()]
     logs = [math.log(each.value) for each in inside]
-    over = statistics.over_processes(logs, [statistics.error(each) for each in inside], statistics.PAIRED)
+    over = statistics.over_processes(logs, [statistics.error(each) for each in inside], _between(record))
     independent = sum(each.effective_n for each in inside)
     return over._replace(n=sum(each.n for each in inside), effective_n=independent)
 
@@ -116,7 +118,7 @@ def _rates(record: Record) -> Iterator[Measurement]:
         key = record.latency(arm)
         if key not in record.steps:
             continue
-        latency = _typical(record.steps[key])
+        latency = _typical(record, record.steps[key])
         for metric, amount in _amounts(record, arm):
             rate = latency._replace(value=amount / latency.value, low=amount / latency.high, high=amount / latency.low)
             yield _measurement(Key(metric.name, key.phase, arm), metric, rate)
@@ -152,7 +154,7 @@ def _once_effects(record: Record) -> Iterator[Effect]:
             yield _effect(key, metric, ratio, statistics.COUNTER_MARGIN, len(shared))
         else:
             errors = [math.hypot(_startle(metric, a), _startle(metric, b)) for a, b in zip(old, new, strict=True)]
-            ratio = statistics.over_processes(logs, errors, _spread(metric, record.apart))
+            ratio = statistics.over_processes(logs, errors, _spread(record, metric))
             yield _effect(key, metric, ratio, statistics.SAME_MARGIN, len(shared))
 
 
@@ -163,8 +165,7 @@ def _step_effects(record: Record) -> Iterator[Effect]:
             continue
         metric = BY_NAME[key.metric]
         logs, errors = _inside(record, key)
-        known = statistics.APART if record.apart else statistics.PAIRED
-        ratio = statistics.over_processes(logs, errors, known)
+        ratio = statistics.over_processes(logs, errors, _between(record))
         yield _effect(key, metric, ratio, statistics.SAME_MARGIN, len(logs))
         if key == record.latency("variant"):
             inverse = ratio._replace(value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)
@@ -228,16 +229,25 @@ def _remarks(record: Record) -> Iterator[str]:
             yield f"{proof.technique} is emulated in the {proof.arm}: {proof.detail}"
     if record.thinned > 1:
         yield f"Of the raw samples every {record.thinned}th is kept; the summaries are of all."
-    if environment.load() > environment.physical_cores() + environment.CONTENDED:
-        yield f"The machine was busy when the sitting ended: load average {environment.load():.2f}."
+    busy = max(record.contention.values(), default=0.0)
+    if busy >= CONTENDED:
+        yield (
+            f"Others kept up to {busy:.0%} of the processors busy meanwhile; intervals are widened for that. Measure again on "
+            "a quiet machine."
+        )
 
 
-def _spread(metric: Metric, apart: bool) -> Spread:
+def _between(record: Record) -> Spread:
+    """How far apart step times of fresh processes are known to lie."""
+    known = statistics.APART if record.apart else statistics.PAIRED
+    return known.under(record.contention.get("measure", 0.0))
+
+
+def _spread(record: Record, metric: Metric) -> Spread:
+    """The same for what a process shows once: a time, or memory in use."""
     if metric.unit == "s":
-        return statistics.COLD
-    if metric.aspect == "memory":
-        return statistics.RESIDENT
-    return statistics.APART if apart else statistics.PAIRED
+        return statistics.COLD.under(record.contention.get("start", 0.0))
+    return statistics.RESIDENT
 
 
 def _startle(metric: Metric, value: float) -> float:

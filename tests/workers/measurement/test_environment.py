@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -27,6 +28,17 @@ def test_cores_follow_the_affinity() -> None:
 def test_variables_that_change_speed_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert environment.host()["variable.OMP_NUM_THREADS"] == "1"
+
+
+def test_processor_time_of_a_process_group_is_part_of_the_machines() -> None:
+    machine, group = environment.processor_seconds(), environment.group_seconds({os.getpgid(0)})
+    deadline = time.process_time() + 0.2
+    while time.process_time() < deadline:
+        pass
+    spent = environment.group_seconds({os.getpgid(0)}) - group
+    assert spent >= 0.15
+    assert environment.processor_seconds() - machine >= 0.15
+    assert environment.group_seconds({2**22 + 1}) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -87,6 +87,16 @@ def test_a_time_seen_once_decides_only_by_a_large_factor() -> None:
     assert effect(summary.whole(record, 1.0), "cold_start.load").verdict == "slower"
 
 
+def test_a_busy_machine_widens_intervals_and_is_named() -> None:
+    times = [0.02, 0.021, 0.019] * 10
+    quiet, busy = recorded(times, times), recorded(times, times)
+    busy.contention = {"start": 0.5, "measure": 0.5}
+    alone, disturbed = summary.whole(quiet, 1.0), summary.whole(busy, 1.0)
+    assert effect(disturbed, "latency").high > effect(alone, "latency").high
+    assert any("50% of the processors" in note for note in disturbed.notes)
+    assert not any("processors" in note for note in alone.notes)
+
+
 def test_a_broken_sitting_keeps_what_it_measured_and_claims_nothing() -> None:
     record = recorded([0.02] * 9, [0.01] * 9)
     failed = ArmFailed("variant", "memory", Failed(outcome="oom_host", message="no memory", tail="Traceback"))
