@@ -41,6 +41,8 @@ STARTLE_S = 0.03
 """By how much a time seen once may be off for no reason: a few turns of the scheduler."""
 CONTENDED = 0.1
 """Share of the processors that others keep busy from which on a reader is told."""
+NO_IDEA = 1.0
+"""Most that may make of a logarithm's error: the interval then spans a factor of 24 either way, which says enough."""
 QUALITY = "quality"
 
 
@@ -252,7 +254,7 @@ def _spread(record: Record, metric: Metric) -> Spread:
 
 def _startle(metric: Metric, value: float) -> float:
     """Standard error of the logarithm of a time that was seen once; none for what is not a time."""
-    return min(STARTLE_S / value, statistics.FARTHEST) if metric.unit == "s" else 0.0
+    return min(STARTLE_S / value, NO_IDEA) if metric.unit == "s" else 0.0
 
 
 def _measurement(key: Key, metric: Metric, estimate: Estimate) -> Measurement:

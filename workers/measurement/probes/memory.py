@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -176,13 +177,13 @@ def storages(tensors: Iterable[torch.Tensor], kind: str | None = None) -> dict[i
     found: dict[int, int] = {}
     for tensor in tensors:
         for plain in flattened(tensor):
-            if plain.layout != torch.strided or plain.device.type == "meta" or kind not in (None, plain.device.type):
+            # The compiler's stand-ins have a size and no memory.
+            if isinstance(plain, FakeTensor) or plain.layout != torch.strided or plain.device.type == "meta":
                 continue
-            try:
-                storage = plain.untyped_storage()
-                found[storage.data_ptr()] = storage.nbytes()
-            except (RuntimeError, NotImplementedError):
-                continue  # A tensor of the compiler's that stands for one, without memory of its own.
+            if kind in (None, plain.device.type):
+                with suppress(RuntimeError, NotImplementedError):  # Raised by what else has no memory of its own.
+                    storage = plain.untyped_storage()
+                    found[storage.data_ptr()] = storage.nbytes()
     return found
 
 
