@@ -100,7 +100,9 @@ class Record:
         return self.warm_ups.get(self.latency(arm), {}).get(pair, [])
 
     def pace(self, arm: Arm, pair: int) -> float:
-        """Seconds a warm step takes: the median of the second half of the warm-up."""
+        """Seconds a warm step takes: the median of those that count, before there are any of the warm-up's second half."""
+        if counted := self.steps.get(self.latency(arm), {}).get(pair):
+            return float(np.median(counted))
         series = self.warm_up(arm, pair)
         return float(np.median(series[len(series) // 2 :]))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -35,13 +35,6 @@ def hold(spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell) -> 
         tell: is told how far the sitting is.
     """
     return _Sitting(spec, scratch, memory_limit, tell).hold()
-
-
-class _Pace(NamedTuple):
-    """What a warm arm needs for its blocks."""
-
-    process: ArmProcess
-    block: protocol.Block
 
 
 class _Sitting:
@@ -104,9 +97,10 @@ class _Sitting:
                 self.both_resident = True
                 room = None if self.memory_limit is None else max(1, self.memory_limit - arms["baseline"].held_bytes)
                 self._load(arms["variant"], room)
-            paces = {arm: self._warm_up(arms[arm]) for arm in ARMS}
+            for arm in ARMS:
+                self._warm_up(arms[arm])
             with self._watching("measure", *arms.values()):
-                self._turns(paces)
+                self._turns(arms)
             for arm in ARMS:
                 self._observe(arms[arm])
         self._score()
@@ -118,9 +112,9 @@ class _Sitting:
                 self._began(process)
                 with self._watching("start", process):
                     self._load(process, self.memory_limit)
-                pace = self._warm_up(process)
+                self._warm_up(process)
                 with self._watching("measure", process):
-                    self._alone(pace)
+                    self._alone(process)
                 self._observe(process)
         self._score()
 
@@ -147,32 +141,28 @@ class _Sitting:
         self._say("first_call", f"first call of the {arm}", share + 0.03)
         self._take(process, Order(deed="first_call"))
 
-    def _warm_up(self, process: ArmProcess) -> _Pace:
+    def _warm_up(self, process: ArmProcess) -> None:
         """Steps until the running median settles, in small helpings."""
         arm = process.arm
         self._say("warm_up", f"warming up the {arm}", 0.22)
-        spent = 0.0
         samples = 1
         while True:
             self.record.warmed(arm, self.pair, process.do(_steps(samples)))
             series = self.record.warm_up(arm, self.pair)
-            spent = sum(series)
-            if protocol.warm_enough(series, spent, self.plan.warm_up_s):
+            if protocol.warm_enough(series, self.plan.warm_up_s):
                 break
             samples = protocol.helping(series)
         if not protocol.settled(series):
-            self._unmet(f"the {arm}'s warm-up had not settled after {len(series)} steps in {spent:.1f} s")
-        block = protocol.block(self.record.pace(arm, self.pair), self.timer_s[arm])
-        return _Pace(process, block)
+            self._unmet(f"the {arm}'s warm-up had not settled after {len(series)} steps in {sum(series):.1f} s")
 
-    def _turns(self, paces: dict[Arm, _Pace]) -> None:
+    def _turns(self, arms: dict[Arm, ArmProcess]) -> None:
         """Blocks in turns until the pair is precise enough or its budget is spent."""
         key = self.record.latency("variant")
         spent = 0.0
         turn = 0
         while True:
             for arm in protocol.order(self.spec.seed, self.pair, turn):
-                spent += self._block(paces[arm])
+                spent += self._block(arms[arm])
             turn += 1
             ratios = self.record.ratios(self.pair, key)
             ending = protocol.ending(ratios, spent, self.plan)
@@ -182,21 +172,21 @@ class _Sitting:
                     self._unmet(ending.unmet)
                 return
 
-    def _alone(self, pace: _Pace) -> None:
+    def _alone(self, process: ArmProcess) -> None:
         """The blocks of one arm that has the machine to itself: half the pair's budget."""
         spent = 0.0
         blocks = 0
         while blocks < protocol.FEWEST_TURNS or (blocks < protocol.MIN_TURNS or spent < self.plan.measured_s / 2):
             if blocks >= protocol.FEWEST_TURNS and spent > protocol.OVERTIME * self.plan.measured_s / 2:
-                self._unmet(f"{blocks} blocks of the {pace.process.arm} in {spent:.0f} s, goal {protocol.MIN_TURNS}")
+                self._unmet(f"{blocks} blocks of the {process.arm} in {spent:.0f} s, goal {protocol.MIN_TURNS}")
                 return
-            spent += self._block(pace)
+            spent += self._block(process)
             blocks += 1
             self._measuring(blocks, spent, first=blocks == 1)
 
-    def _block(self, pace: _Pace) -> float:
-        """One block; returns the seconds its steps took."""
-        process, block = pace
+    def _block(self, process: ArmProcess) -> float:
+        """One block, as long as the steps so far suggest; returns the seconds its steps took."""
+        block = protocol.block(self.record.pace(process.arm, self.pair), self.timer_s[process.arm])
         answer = process.do(_steps(block.samples, block.inner))
         self.record.timed(process.arm, self.pair, answer, block.discard)
         return sum(answer.series[0].values) * block.inner

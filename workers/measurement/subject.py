@@ -104,15 +104,11 @@ class Subject:
         return Answer(readings=tuple(readings))
 
     def first_call(self, order: Order) -> Answer:
-        """The first step; what it compiles is told apart by the compiler's own clock."""
+        """The first step, whatever it has to set up or compile."""
         self.bench = Bench(self.model, self.spec.model, self.stack, self.spec.device, self.spec.seed)
         self.session = self.spec.workload.prepare(self.bench)
-        before = evidence.graphs()
         readings = self._timed(COLD_FIRST_CALL, "first_call", lambda: self.session.step(_unmarked))
         self.session.between()
-        after = evidence.graphs()
-        if after.compiled > before.compiled:
-            readings.append(_reading(COLD_COMPILE, "first_call", after.seconds - before.seconds))
         return Answer(readings=tuple(readings))
 
     def steps(self, order: Order) -> Answer:
@@ -121,9 +117,14 @@ class Subject:
         return Answer(series=series)
 
     def memory(self, order: Order) -> Answer:
-        """One plain step under the kernel's and the driver's instruments, and one under torch's on a CPU."""
+        """One plain step under the kernel's and the driver's instruments, and one under torch's on a CPU.
+
+        By now everything is compiled that will be: a second size or a second call can make for another graph.
+        """
         workload = self.spec.workload
         readings: list[Reading] = []
+        if (built := evidence.graphs()).compiled:
+            readings.append(_reading(COLD_COMPILE, "compile", built.seconds))
         with memory.phase(workload.main_phase, self.on, readings):
             self.session.step(_unmarked)
         self.session.between()

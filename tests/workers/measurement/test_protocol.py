@@ -47,10 +47,14 @@ def test_noise_without_drift_counts_as_settled() -> None:
     assert protocol.settled([1.0, 1.4, 0.8, 1.3, 0.9, 1.2, 1.0, 1.4, 0.8, 1.2, 0.9, 1.3])
 
 
-def test_a_warm_up_ends_at_its_cap_but_not_before_two_steps() -> None:
-    assert not protocol.warm_enough([9.0], 9.0, 3.0)
-    assert protocol.warm_enough([9.0, 8.0], 17.0, 3.0)
-    assert not protocol.warm_enough([0.1, 0.1], 0.2, 3.0)
+def test_a_warm_up_ends_at_its_cap_but_not_before_three_steps() -> None:
+    assert not protocol.warm_enough([9.0, 8.0], 3.0)
+    assert protocol.warm_enough([9.0, 8.0, 8.0], 3.0)
+    assert not protocol.warm_enough([0.1, 0.1, 0.1], 3.0)
+
+
+def test_a_step_that_compiles_does_not_use_up_the_warm_up() -> None:
+    assert not protocol.warm_enough([10.0, 0.01, 0.01], 3.0)
 
 
 def test_the_order_of_turns_is_seeded_and_favours_neither() -> None:
