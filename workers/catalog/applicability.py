@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from workers.catalog.declared import Problem, closest
+from workers.catalog.evaluation import Evaluation
+from workers.catalog.evaluations import EVALUATIONS
 from workers.catalog.model import Model
 from workers.catalog.spec import MAX_RUNS, StudySpec, Variant
 from workers.catalog.technique import DeviceKind, Technique
@@ -66,13 +68,27 @@ def _workload(spec: StudySpec) -> Iterator[Problem]:
         yield Problem("workload", "workload_does_not_fit", reason, "Choose another model or workload.")
 
 
+def misjudged(evaluation: Evaluation, model: Model, workload: Workload) -> str | None:
+    """Why the quality of this model under this workload cannot be scored so; None when it can."""
+    if not workload.logits:
+        return f"{workload.title} does not run the whole model, so there are no outputs to score."
+    if model.kind not in evaluation.kinds:
+        return f"{evaluation.title} is for {_list(evaluation.kinds)} models; {model.label} is a {model.kind} model."
+    return evaluation.misfit(model, workload)
+
+
 def _evaluation(spec: StudySpec) -> Iterator[Problem]:
-    if spec.evaluation is not None and not spec.workload.logits:
+    if spec.evaluation is None:
+        return
+    if reason := misjudged(spec.evaluation, spec.model, spec.workload):
+        fitting = [each.word for each in EVALUATIONS if not misjudged(each(), spec.model, spec.workload)]
         yield Problem(
             "evaluation",
             "evaluation_does_not_fit",
-            f"{spec.workload.title} does not run the whole model, so there are no outputs to compare.",
-            "Leave the evaluation out, or choose another workload.",
+            reason,
+            f"Evaluations that fit: {', '.join(fitting)}."
+            if fitting
+            else "Leave the evaluation out, or choose another workload.",
         )
 
 

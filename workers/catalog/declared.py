@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 
 class Reference(NamedTuple):
@@ -31,7 +32,26 @@ class Paper(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Declared(Paper):
+def _exact(schema: Any) -> Any:
+    if isinstance(schema, list | tuple):
+        return type(schema)(_exact(part) for part in schema)
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: part if name in ("default", "metadata") else _exact(part) for name, part in schema.items()}
+    return kept | {"strict": True} if kept.get("type") in ("int", "float", "bool") else kept
+
+
+class Exact(Paper):
+    """What a person or a program orders: a number is a number, never ``true`` nor ``"1"``."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Pydantic's own schema with its numbers and truth values strict; lists may still become tuples."""
+        exact: CoreSchema = _exact(handler(source))
+        return exact
+
+
+class Declared(Exact):
     """One entry of a menu: class variables declare it, its fields are the parameters a person may set.
 
     A subclass opens with its discriminator, for example ``technique: Literal["precision"] = "precision"``, named by

@@ -29,6 +29,8 @@ class Limits(Paper):
     """Between two lines of the program."""
     report_bytes: int = 8_000_000
     tail_bytes: int = 256_000
+    scratch_bytes: int = 10_000_000_000
+    """In the program's own folder."""
 
 
 class Device(Paper):
@@ -51,6 +53,15 @@ class Announcement(Paper):
     pid: int
     version: Word
     device: Device
+
+
+class Work(Paper):
+    """What waits for a worker."""
+
+    queued: int
+    """Runs that it could claim now."""
+    measure_ceilings: bool = False
+    """Whether somebody asked for what its device can do at most to be measured again."""
 
 
 class Claim(Paper):

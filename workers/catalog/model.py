@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from workers.catalog.declared import Declared
 from workers.catalog.technique import LoadOptions, ModelKind
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
+
+Split = Literal["train", "test"]
+"""Which part of a model's data: what it was trained on, or what was held out from training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Real data a model can be scored on."""
+
+    inputs: np.ndarray
+    """Token ids [T], int64, of one running text (decoders); samples [N, ...], float32 (classifiers)."""
+    labels: np.ndarray | None
+    """The right classes [N], int64; None for decoders, whose labels are the tokens that follow."""
+    window: int | None = None
+    """Most tokens the model saw at once in training; scores over longer windows say nothing about it. None: no text."""
 
 
 class AttentionShape(NamedTuple):
@@ -65,6 +82,29 @@ class Model(Declared):
     @abstractmethod
     def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Cross-entropy of one training batch, a scalar: next token for decoders, the labels otherwise."""
+
+    def labelled(self, split: Split) -> Labelled | None:
+        """Real data of the kind the model was trained on; None where the model answers to nothing real.
+
+        Samples have the axes and the scale that ``pixel_values`` and ``features`` have in a batch of ``inputs``.
+        """
+        return None
+
+    def encode(self, text: str) -> np.ndarray:
+        """Token ids [T], int64, of a text, as the model was trained to read it.
+
+        Raises:
+            Unsupported: the model has no tokenizer.
+        """
+        raise Unsupported(f"{self.title} has no tokenizer.")
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of token ids [T].
+
+        Raises:
+            Unsupported: the model has no tokenizer.
+        """
+        raise Unsupported(f"{self.title} has no tokenizer.")
 
     def attention_shape(self, model: nn.Module) -> AttentionShape | None:
         """Sizes of one attention layer of the built model; None when there is none."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from workers.catalog.declared import Paper
+from workers.catalog.declared import Exact, Paper
 from workers.catalog.evaluations import AnyEvaluation
 from workers.catalog.models import AnyModel
 from workers.catalog.technique import DeviceKind
@@ -56,7 +56,7 @@ class PlannedRun(NamedTuple):
     spec: "RunSpec"
 
 
-class RunSpec(Paper):
+class RunSpec(Exact):
     """What the measuring program is told: one variant against the baseline at one point, in one sitting."""
 
     version: Literal[1] = 1
@@ -68,6 +68,9 @@ class RunSpec(Paper):
     device: DeviceKind = "cpu"
     device_index: int = Field(0, ge=0, le=63)
     effort: Effort = "quick"
+    profile: bool = Field(
+        False, description="Also bring back one profiled step of each arm: kernels by time, and the trace."
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @property
@@ -76,7 +79,7 @@ class RunSpec(Paper):
         return self.baseline.stack == self.variant.stack
 
 
-class StudySpec(Paper):
+class StudySpec(Exact):
     """A baseline and variants of one model and workload, and optionally a sweep."""
 
     name: Title
@@ -90,6 +93,9 @@ class StudySpec(Paper):
     )
     device: DeviceKind = "cpu"
     effort: Effort = "quick"
+    profile: bool = Field(
+        False, description="Also bring back one profiled step of each arm: kernels by time, and the trace."
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @property
@@ -119,6 +125,7 @@ class StudySpec(Paper):
                     variant=variant,
                     device=self.device,
                     effort=self.effort,
+                    profile=self.profile,
                     seed=self.seed,
                 )
                 yield PlannedRun(variant, variant is self.baseline, point, spec)

@@ -93,8 +93,12 @@ class Evidence:
     """Calls of each torch operator in one profiled step, for example {"aten::addmm": 24}."""
     kernels: Mapping[str, int] = field(default_factory=dict)
     """Calls of each device kernel in one profiled step; empty on a CPU."""
-    matmul_dtypes: Mapping[str, int] = field(default_factory=dict)
-    """Matrix products of one eager step by input dtype, for example {"bfloat16": 24}; empty when compiled."""
+    products: Mapping[str, int] = field(default_factory=dict)
+    """Multiply-adds of one step's matrix products by the format of their inputs, for example {"bfloat16": 4_718_592}."""
+    reads: Mapping[str, int] = field(default_factory=dict)
+    """Operators that multiplied tensors of a format or turned them into another, for example {"int8": 42}."""
+    foreign: Mapping[str, int] = field(default_factory=dict)
+    """Calls of other libraries' operators, without those inside another, for example {"bitsandbytes::gemm_4bit": 42}."""
     weight_dtypes: Mapping[str, int] = field(default_factory=dict)
     """Bytes of parameters and buffers by storage dtype after conversion."""
     modules: Mapping[str, int] = field(default_factory=dict)
@@ -102,7 +106,11 @@ class Evidence:
     weight_classes: Mapping[str, int] = field(default_factory=dict)
     """Parameters by tensor class name after conversion, for example {"Int8Tensor": 24}."""
     graphs: int = 0
+    graph_calls: int = 0
+    """Calls of compiled graphs in the step."""
     graph_breaks: int = 0
+    replays_refused: int = 0
+    """Graphs that could not be replayed as CUDA graphs although that was asked."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the workload noticed about itself, for example {"cache": "DynamicCache", "micro_batches": 4}."""
     stack: Sequence[Technique] = ()

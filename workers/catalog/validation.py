@@ -13,6 +13,12 @@ from pydantic_core import ErrorDetails
 from workers.catalog.declared import Declared, Problem, closest
 
 MAX_PROBLEMS = 50
+NUMBERS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
 
 
 def explain(errors: Iterable[ErrorDetails], body: Any, model: Any) -> list[Problem]:
@@ -53,6 +59,8 @@ def _problem(error: ErrorDetails, body: Any, model: Any) -> Problem:
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         hint, kind = _range(field), "out_of_range"
         message = f"{given} is not possible."
+    elif kind in NUMBERS:
+        message, hint = f"{given} is not {NUMBERS[kind]}.", _meaning(field)
     elif kind == "string_pattern_mismatch":
         message, hint = f"{given} has not the form that is needed.", _meaning(field)
     elif kind in ("too_long", "too_short"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from workers.catalog.declared import Declared
 from workers.catalog.metrics import Metric
@@ -14,6 +14,7 @@ from workers.catalog.model import Model
 from workers.catalog.technique import ANY_MODEL, DeviceKind, ModelKind, Phase, Technique
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 Mark = Callable[[str], None]
@@ -21,6 +22,9 @@ Mark = Callable[[str], None]
 
 A phase that a step goes through several times (forward of every micro-batch) is marked each time; its times add up.
 """
+
+Holding = Literal["gradients", "optimizer_states", "kv_cache"]
+"""What a session keeps in memory besides the model's weights."""
 
 
 class Part(NamedTuple):
@@ -69,6 +73,17 @@ class Session(ABC):
     def between(self) -> None:
         """Undo what a step left behind (a grown cache), outside the timed region."""
         return
+
+    def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
+        """What tensors are for, at this moment: asked between steps, and inside one at its marks."""
+        return {}
+
+    def watched(self, look: Callable[[], None]) -> AbstractContextManager[None]:
+        """While entered, a step calls ``look`` whenever its holdings have changed and no mark says so.
+
+        No timed step is watched.
+        """
+        return nullcontext()
 
     def facts(self) -> Mapping[str, Any]:
         """What the session noticed about itself after at least one step; evidence for proofs."""

@@ -43,16 +43,16 @@ def evidence(workload: Workload, ready: Bench) -> Evidence:
     from torch._dynamo.utils import counters
 
     from workers.measurement.probes import evidence as collected
-    from workers.measurement.probes import memory, work
+    from workers.measurement.probes import products
 
     counters.clear()
+    products.forget_graphs()
+    products.watch_compiler()
     session = workload.prepare(ready)
     steps(session)
-    recorded = memory.profiled(torch.device("cpu"), session.step)
+    recorded = collected.observe(torch.device("cpu"), session.step)
     session.between()
-    products = work.count(lambda: session.step(lambda _: None)).dtypes
-    session.between()
-    return collected.collect(CPU, recorded, ready.model, products, session.facts(), ready.stack)
+    return collected.collect(CPU, recorded, ready.model, session.facts(), ready.stack)
 
 
 def proven(technique: Technique, workload: Workload, model: Model, *others: Technique) -> Verified:

@@ -64,6 +64,22 @@ def test_inference_techniques_fit_a_tiny_prefill_by_default() -> None:
             "evaluation_does_not_fit",
             "outputs",
         ),
+        ({"evaluation": {"name": "perplexity"}}, "evaluation", "evaluation_does_not_fit", "no held-out text"),
+        (
+            {"evaluation": {"name": "perplexity", "text_file": "a.txt"}},
+            "evaluation",
+            "evaluation_does_not_fit",
+            "no tokenizer",
+        ),
+        ({"evaluation": {"name": "accuracy"}}, "evaluation", "evaluation_does_not_fit", "image, vector models"),
+        (
+            {"model": {"name": "vit"}, "workload": {"name": "classify"}, "evaluation": {"name": "accuracy"}},
+            "evaluation",
+            "evaluation_does_not_fit",
+            "no labelled samples",
+        ),
+        ({"evaluation": {"name": "lm_eval"}}, "evaluation", "evaluation_does_not_fit", "no tokenizer"),
+        ({"evaluation": {"name": "loss_trajectory"}}, "evaluation", "evaluation_does_not_fit", "does not train"),
         ({"sweep": {"sequence_lenght": [1]}}, "sweep.sequence_lenght", "unknown_sweep_field", "'sequence_length'"),
         ({"sweep": {"batch_size": [1, 1]}}, "sweep.batch_size", "sweep_repeats", "twice"),
         ({"sweep": {"batch_size": [0]}}, "sweep.batch_size.0", "out_of_range", "0 is not possible"),
@@ -127,6 +143,28 @@ def test_techniques_that_do_not_combine(techniques: tuple[dict[str, Any], ...], 
     assert (problem.field, problem.code) == ("variants.0.stack.1", "techniques_conflict")
     assert says in problem.message
     assert techniques[1]["technique"] in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "workload", "evaluations"),
+    [
+        ("reference_decoder", "prefill", {"divergence", "perplexity", "lm_eval"}),
+        ("reference_decoder", "train_step", {"divergence", "perplexity", "lm_eval", "loss_trajectory"}),
+        ("reference_vit", "classify", {"divergence", "accuracy"}),
+        ("llama", "train_step", {"divergence", "loss_trajectory"}),
+        ("llama", "attention", set()),
+    ],
+)
+def test_the_evaluations_that_fit(model: str, workload: str, evaluations: set[str]) -> None:
+    from workers.catalog.evaluations import EVALUATIONS
+
+    order: dict[str, Any] = {"model": {"name": model}, "workload": {"name": workload}}
+    fitting = {each.word for each in EVALUATIONS if not problems(study(evaluation={"name": each.word}, **order))}
+    assert fitting == evaluations
+    for each in EVALUATIONS:
+        if each.word not in fitting:
+            hint = found(evaluation={"name": each.word}, **order).hint
+            assert all(word in hint for word in evaluations)
 
 
 def test_autocast_over_fp32_weights_is_let_through() -> None:

@@ -60,6 +60,10 @@ class Attention(Technique):
 
         return sdpa_kernel(getattr(SDPBackend, BACKENDS[self.backend][0]))
 
+    def product_dtypes(self) -> frozenset[str]:
+        # torch's math kernel computes 16-bit inputs in fp32.
+        return frozenset({"float32"}) if self.backend == "math" else frozenset()
+
     def proof(self, evidence: Evidence) -> Verified:
         seen = {name: calls for name, calls in evidence.operators.items() if "scaled_dot_product" in name}
         if self.backend == "eager":
@@ -67,6 +71,9 @@ class Attention(Technique):
                 return Verified("fell_back", f"Scaled-dot-product operators ran although eager was asked: {seen}.")
             return Verified("as_asked", "No scaled-dot-product operator ran; attention is the model's own products.")
         operator = BACKENDS[self.backend][1]
+        others = [name for _, name in BACKENDS.values() if name != operator]
+        if strays := {name: calls for name, calls in seen.items() if any(other in name for other in others)}:
+            return Verified("fell_back", f"Another kernel ran than {operator}: {strays}; seen in one step: {seen}.")
         if any(operator in name for name in seen):
             return Verified("as_asked", f"Operators seen in one step: {seen}.")
         if self.backend == "math" and evidence.graphs and not seen:

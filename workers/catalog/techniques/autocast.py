@@ -9,7 +9,7 @@ from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY
 from workers.catalog.technique import DeviceFacts, DeviceKind, Evidence, Expectation, Technique, Verified
 from workers.catalog.techniques.kv_cache import KvCache
-from workers.catalog.techniques.precision import CPU_FLAGS, DTYPES, Precision
+from workers.catalog.techniques.precision import CPU_FLAGS, DTYPES, Precision, shares, strayed
 
 MIXED_PRECISION = Reference("Micikevicius et al. 2018, Mixed Precision Training", "https://arxiv.org/abs/1710.03740")
 
@@ -53,23 +53,17 @@ class Autocast(Technique):
 
     def proof(self, evidence: Evidence) -> Verified:
         wanted = DTYPES[self.dtype]
-        products = dict(evidence.matmul_dtypes)
-        if products and wanted not in products:
-            return Verified("fell_back", f"No matrix product ran in {wanted}; input formats seen: {products}.")
-        if not products and not evidence.graphs and not _attended(evidence):
-            return Verified("fell_back", "No matrix product was seen, so nothing was cast.")
+        expected = {wanted}.union(*(other.product_dtypes() for other in evidence.stack))
+        if reason := strayed(evidence, expected):
+            return Verified("fell_back", reason)
         if not evidence.weight_dtypes.get("float32"):
             return Verified("fell_back", f"No weight is kept in fp32; stored are {dict(evidence.weight_dtypes)}.")
-        detail = f"Matrix products by input format: {products or 'not seen (compiled)'}."
+        detail = f"Multiply-adds by input format: {shares(evidence)}."
         if self.dtype == "fp16" and "scaler" in evidence.facts:
             if not evidence.facts["scaler"]:
                 return Verified("fell_back", f"{detail} Gradients were not scaled.")
             detail += f" Gradients were scaled; {evidence.facts.get('skipped_updates', 0)} updates left out."
         return _native(evidence.device, self.dtype, detail)
-
-
-def _attended(evidence: Evidence) -> bool:
-    return any("scaled_dot_product" in name for name in evidence.operators)
 
 
 def _native(device: DeviceFacts, dtype: str, detail: str) -> Verified:

@@ -20,6 +20,8 @@ SUBLINEAR = Reference(
     "Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost", "https://arxiv.org/abs/1604.06174"
 )
 
+CHECKPOINTED = "checkpointed_blocks"
+"""Attribute of the model that says how many blocks are to be computed again."""
 RECOMPUTED = "recomputed_calls"
 """Attribute of the model that counts how often a checkpointed block was computed again."""
 
@@ -46,16 +48,24 @@ class GradientCheckpointing(Technique):
         setattr(model, RECOMPUTED, 0)
         run = partial(_checkpointed, model, self.reentrant)
         if getattr(model, "supports_gradient_checkpointing", False):
-            _switch_on(model, run, self.every)
+            blocks = _switch_on(model, run, self.every)
         else:
-            for block in _blocks(model, self.title)[:: self.every]:
+            chosen = _blocks(model, self.title)[:: self.every]
+            for block in chosen:
                 block.forward = partial(run, block.forward)
+            blocks = len(chosen)
+        setattr(model, CHECKPOINTED, blocks)
         return model
 
     def proof(self, evidence: Evidence) -> Verified:
         calls = int(evidence.facts.get(RECOMPUTED, 0))
-        if calls == 0:
-            return Verified("fell_back", "No block was computed again in the backward pass.")
+        blocks = int(evidence.facts.get(CHECKPOINTED, 0))
+        # The reentrant kind cannot checkpoint a first block whose input carries no gradient.
+        due = (blocks - self.reentrant) * int(evidence.facts.get("micro_batches", 1))
+        if calls < max(1, due):
+            return Verified(
+                "fell_back", f"{calls} times a block was computed again in the backward pass; {due} times were due."
+            )
         detail = f"Blocks were computed again {calls} times in the backward passes of one{' eager' if evidence.graphs else ''} step."
         if any("BatchNorm" in name for name in evidence.modules):
             detail += " Batch norm's running statistics move twice in a step; gradients are not touched by that."
@@ -86,12 +96,21 @@ def _checkpointed(model: nn.Module, reentrant: bool, function: Callable[..., Any
     return checkpoint(counted, *inputs, use_reentrant=reentrant)
 
 
-def _switch_on(model: Any, run: Callable[..., Any], every: int) -> None:
-    """The model's own switch chooses the blocks; its checkpoint function is then replaced by the one that counts."""
+def _switch_on(model: Any, run: Callable[..., Any], every: int) -> int:
+    """The model's own switch chooses the blocks; its checkpoint function is then replaced by the one that counts.
+
+    Returns:
+        How many blocks it chose.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     model.activation_checkpointing_enable(every_n_layers=every)
+    blocks = 0
     for module in model.modules():
         if hasattr(module, "_gradient_checkpointing_func"):
             module._gradient_checkpointing_func = run
+            blocks += isinstance(module, GradientCheckpointingLayer) and bool(module.gradient_checkpointing)
+    return blocks
 
 
 def _blocks(model: nn.Module, title: str) -> list[nn.Module]:

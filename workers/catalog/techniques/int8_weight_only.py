@@ -64,4 +64,13 @@ class Int8WeightOnly(Technique):
         if quantized == 0:
             return Verified("fell_back", f"No weight is quantised; weights are {dict(evidence.weight_classes)}.")
         stored = evidence.weight_dtypes.get("int8", 0)
+        # The layer that gives the scores is left alone.
+        if quantized < evidence.modules.get("Linear", 0) - 1:
+            return Verified(
+                "fell_back", f"Of {evidence.modules['Linear']} linear layers only {quantized} are quantised."
+            )
+        if (reads := evidence.reads.get("int8", 0)) < quantized:
+            return Verified(
+                "fell_back", f"{quantized} weights are quantised, but int8 was read {reads} times in one step."
+            )
         return Verified("as_asked", f"{quantized} weights are {TENSOR_CLASS}, {stored:,} bytes of them stored in int8.")

@@ -89,8 +89,10 @@ class LlmInt8(Technique):
         if layers == 0 or stored == 0:
             return Verified("fell_back", f"No weight is quantised; stored are {dict(evidence.weight_dtypes)}.")
         calls = sum(count for name, count in evidence.operators.items() if PRODUCT in name)
-        if calls == 0:
-            return Verified("fell_back", f"{layers} layers hold int8 weights, but no int8 product ran.")
+        if calls < layers:
+            return Verified(
+                "fell_back", f"{layers} layers hold int8 weights, but {calls} int8 products ran in one step."
+            )
         detail = f"{layers} layers, {stored:,} bytes of weights in int8, {calls} int8 products in one step."
         if evidence.device.kind == "cpu" and "aten::_int_mm" not in evidence.operators:
             return Verified("emulated", f"{detail} This CPU computes them through fp32.")

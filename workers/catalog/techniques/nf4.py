@@ -100,9 +100,10 @@ class Nf4(Technique):
         stored = evidence.weight_dtypes.get("uint8", 0)
         if layers == 0 or stored == 0:
             return Verified("fell_back", f"No weight is quantised; stored are {dict(evidence.weight_dtypes)}.")
-        seen = {name: calls for name, calls in evidence.operators.items() if "bitsandbytes" in name and "4bit" in name}
-        if not seen:
-            return Verified("fell_back", f"{layers} layers hold 4-bit weights, but no 4-bit operator ran.")
+        seen = {name: calls for name, calls in evidence.foreign.items() if "4bit" in name}
+        if sum(seen.values()) < layers:
+            ran = f"only these operators ran: {seen}" if seen else "no 4-bit operator ran"
+            return Verified("fell_back", f"{layers} layers hold 4-bit weights, but in one step {ran}.")
         return Verified(
             "as_asked", f"{layers} layers, {stored:,} bytes of weights in 4 bits; operators seen in one step: {seen}."
         )

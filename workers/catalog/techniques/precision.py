@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -21,6 +22,9 @@ MIXED_PRECISION = Reference("Micikevicius et al. 2018, Mixed Precision Training"
 DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 CPU_FLAGS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "amx_fp16", "fphp"}}
 """Kernel names of the instructions (x86, Arm) without which a CPU computes the format through fp32."""
+
+STRAY = 0.05
+"""Share of a step's multiply-adds that may run in a format nobody asked for: position embeddings and the like."""
 
 
 class Precision(Technique):
@@ -62,18 +66,42 @@ class Precision(Technique):
 
     def proof(self, evidence: Evidence) -> Verified:
         wanted = DTYPES[self.dtype]
-        products = dict(evidence.matmul_dtypes)
         expected = {wanted}.union(*(technique.product_dtypes() for technique in evidence.stack))
-        strays = {dtype: calls for dtype, calls in products.items() if dtype not in expected}
         held = evidence.weight_dtypes.get(wanted, 0)
         if held == 0:
             return Verified("fell_back", f"No weight is stored in {wanted}; stored are {dict(evidence.weight_dtypes)}.")
-        if products and sum(strays.values()) > sum(products.values()) / 2:
-            return Verified("fell_back", f"Most matrix products ran in another format: {products}.")
-        detail = f"{held:,} bytes of weights in {wanted}; matrix products by input format: {products or 'not seen (compiled)'}."
+        if reason := strayed(evidence, expected):
+            return Verified("fell_back", reason)
+        detail = f"{held:,} bytes of weights in {wanted}; multiply-adds by input format: {shares(evidence)}."
+        if self.dtype in CPU_FLAGS and not evidence.products.get(wanted):
+            return Verified(
+                "emulated", f"{detail} Another technique of the stack has all of them computed in its own format."
+            )
         needed = CPU_FLAGS.get(self.dtype)
         if evidence.device.kind == "cpu" and needed and not needed & evidence.device.cpu_flags:
             return Verified(
                 "emulated", f"{detail} This CPU has no {self.dtype} instructions; they are computed through fp32."
             )
         return Verified("as_asked", detail)
+
+
+def strayed(evidence: Evidence, expected: Set[str]) -> str | None:
+    """Why the products of a step are not what was asked for; None when they are.
+
+    Args:
+        evidence: What the step showed.
+        expected: Formats in which products were asked for.
+    """
+    if not evidence.products:
+        return "No matrix product was seen, so in which format they run is not shown."
+    stray = sum(work for dtype, work in evidence.products.items() if dtype not in expected)
+    if stray <= STRAY * sum(evidence.products.values()):
+        return None
+    return f"Matrix products ran in another format; multiply-adds by input format: {shares(evidence)}."
+
+
+def shares(evidence: Evidence) -> str:
+    """The step's multiply-adds by format, the largest first, for example "bfloat16 99.8 %, float32 0.2 %"."""
+    total = sum(evidence.products.values())
+    largest = sorted(evidence.products.items(), key=lambda each: -each[1])
+    return ", ".join(f"{dtype} {work / total:.1%}" for dtype, work in largest)

@@ -89,11 +89,22 @@ class TorchCompile(Technique):
         detail = f"{evidence.graphs} graphs compiled, {evidence.graph_breaks} graph breaks."
         if evidence.graph_breaks:
             return Verified("fell_back", f"{detail} What lies between the graphs ran eagerly.")
-        if self.mode == "reduce-overhead":
-            seen = {**evidence.operators, **evidence.kernels}
-            if not any("GraphLaunch" in name for name in seen):
-                return Verified("fell_back", f"{detail} No CUDA graph was launched.")
+        if evidence.graph_calls == 0:
+            return Verified("fell_back", f"{detail} None was called in the observed step, which ran eagerly.")
+        if self.mode == "reduce-overhead" and (reason := _not_replayed(evidence)):
+            return Verified("fell_back", f"{detail} {reason}")
         return Verified("as_asked", detail)
+
+
+def _not_replayed(evidence: Evidence) -> str | None:
+    """Why graphs were called one kernel at a time; None when all were replayed as CUDA graphs."""
+    growing = evidence.facts.get("cache") == "DynamicCache"
+    advice = " A cache that grows has another address at every token; take a static one." if growing else ""
+    if evidence.replays_refused:
+        return f"{evidence.replays_refused} of them could not be replayed as CUDA graphs.{advice}"
+    if not any("GraphLaunch" in name for name in (*evidence.operators, *evidence.kernels)):
+        return f"No CUDA graph was launched.{advice}"
+    return None
 
 
 def _missing_compiler() -> str | None:

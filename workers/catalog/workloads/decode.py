@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from workers.catalog.metrics import LATENCY_TPOT
 from workers.catalog.technique import DECODERS
-from workers.catalog.workload import Bench, Mark, Part, Session, Workload
+from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload
 from workers.catalog.workloads import caching
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Decode(Workload):
@@ -56,6 +59,7 @@ class _Session(Session):
         options = bench.options("generation_options")
         self.use_cache = bool(options.get("use_cache", True))
         self.seen = "unknown"
+        self.answered: Any = None
         self.cache: Any = None
         if not self.use_cache:
             self.ids = ids
@@ -82,12 +86,13 @@ class _Session(Session):
                 input_ids=self.ids, past_key_values=self.cache, use_cache=self.use_cache, logits_to_keep=1
             )
         mark("tpot")
-        self.seen = caching.name_of(answer.past_key_values)
+        self.answered = answer.past_key_values
 
     def between(self) -> None:
-        """Take the new token out of the cache again."""
+        """See what the cache holds, and take the new token out of it again."""
         import torch
 
+        self.seen = caching.name_of(self.answered, self.context_length + 1)
         if self.cache is None:
             return
         with torch.inference_mode():
@@ -97,6 +102,9 @@ class _Session(Session):
                     layer.cumulative_length.fill_(self.context_length)
                 else:
                     layer.crop(self.context_length - layer.get_seq_length())
+
+    def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
+        return {"kv_cache": caching.tensors(self.cache)}
 
     def facts(self) -> Mapping[str, Any]:
         return {"cache": self.seen, "tokens_computed": self.ids.shape[1]}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -10,7 +13,7 @@ from pydantic import Field
 from workers.catalog.metrics import LATENCY_TPOT, LATENCY_TTFT
 from workers.catalog.models import decoder
 from workers.catalog.technique import DECODERS
-from workers.catalog.workload import Bench, Mark, Part, Session, Workload
+from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload
 from workers.catalog.workloads import caching
 
 if TYPE_CHECKING:
@@ -79,6 +82,8 @@ class _Session(Session):
         )
         self.written = 0
         self.cache = "unknown"
+        self.writing: Callable[[], Any] = _nothing
+        """The cache of the step that is watched, as long as there is one."""
 
     def step(self, mark: Mark) -> None:
         import torch
@@ -86,11 +91,39 @@ class _Session(Session):
         with torch.inference_mode(), self.bench.step_context():
             answer = self.model.generate(**self.batch, stopping_criteria=[_FirstToken(mark)])
         mark("tpot")
-        self.cache = caching.name_of(answer.past_key_values)
+        # The last token that was written has not been read. The cache itself is not kept: it would count as memory in use.
+        self.cache = caching.name_of(answer.past_key_values, answer.sequences.shape[1] - 1)
         self.written = answer.sequences.shape[1] - self.batch["input_ids"].shape[1]
+
+    def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
+        return {"kv_cache": caching.tensors(self.writing())}
+
+    @contextmanager
+    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+        """Look before every token: generate asks the model to prepare its inputs then, and hands it the cache."""
+        prepare = self.model.prepare_inputs_for_generation
+
+        @wraps(prepare)  # generate asks for its signature.
+        def looked(*arguments: Any, **options: Any) -> Any:
+            if (cache := options.get("past_key_values")) is not None:
+                # It has to go when generate lets it go.
+                self.writing = weakref.ref(cache)
+            look()
+            return prepare(*arguments, **options)
+
+        self.model.prepare_inputs_for_generation = looked
+        try:
+            yield
+        finally:
+            del self.model.prepare_inputs_for_generation
+            self.writing = _nothing
 
     def facts(self) -> Mapping[str, Any]:
         return {"cache": self.cache, "new_tokens": self.written}
+
+
+def _nothing() -> None:
+    return None
 
 
 class _FirstToken:

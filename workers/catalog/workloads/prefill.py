@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from workers.catalog.technique import DECODERS
-from workers.catalog.workload import Bench, Mark, Session, Workload
+from workers.catalog.workload import Bench, Holding, Mark, Session, Workload
+from workers.catalog.workloads import caching
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Prefill(Workload):
@@ -43,10 +49,32 @@ class _Session(Session):
         self.batch = bench.declared.inputs(
             bench.model, batch_size=workload.batch_size, length=workload.sequence_length, seed=bench.seed
         )
+        self.run: Callable[..., Any] = bench.model
+        self.cache: Any = None
+        """The cache of a watched step, while it is looked at."""
         self.use_cache = bool(bench.options("generation_options").get("use_cache", True))
 
     def step(self, mark: Mark) -> None:
         import torch
 
         with torch.inference_mode(), self.bench.step_context():
-            self.bench.model(**self.batch, use_cache=self.use_cache, logits_to_keep=1)
+            self.run(**self.batch, use_cache=self.use_cache, logits_to_keep=1)
+
+    def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
+        return {"kv_cache": caching.tensors(self.cache)}
+
+    @contextmanager
+    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+        """Look when the model has answered: the step itself drops the cache at once."""
+
+        def looked(**inputs: Any) -> None:
+            answer = self.bench.model(**inputs)
+            self.cache = answer.past_key_values
+            look()
+            self.cache = None
+
+        self.run = looked
+        try:
+            yield
+        finally:
+            self.run = self.bench.model

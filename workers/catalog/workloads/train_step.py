@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from workers.catalog.metrics import LATENCY
 from workers.catalog.model import Unsupported
-from workers.catalog.workload import Bench, Mark, Part, Session, Workload
+from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -42,11 +42,17 @@ class TrainStep(Workload):
         return self.batch_size
 
     def prepare(self, bench: Bench) -> Session:
-        return _Session(self, bench)
+        return Training(self, bench, LEARNING_RATE)
+
+    def training(self, bench: Bench, learning_rate: float) -> Training:
+        """A session that really trains: its steps move the weights."""
+        return Training(self, bench, learning_rate)
 
 
-class _Session(Session):
-    def __init__(self, workload: TrainStep, bench: Bench) -> None:
+class Training(Session):
+    """Steps of training; on one batch again and again unless it is fed others."""
+
+    def __init__(self, workload: TrainStep, bench: Bench, learning_rate: float) -> None:
         import torch
 
         options = bench.options("training_options")
@@ -58,20 +64,27 @@ class _Session(Session):
         batch = bench.declared.inputs(
             bench.model, batch_size=workload.batch_size, length=workload.sequence_length, seed=bench.seed
         )
-        self.micro_batches = _split(batch, pieces)
+        self.pieces = pieces
+        self.feed(batch)
         self.batch_size = workload.batch_size
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate)
         self.scaler = torch.amp.GradScaler(bench.device) if options.get("scaler") else None
         self.steps = 0
         self.loss = torch.zeros(())
         self.recomputed = 0
+        self.taken = 0
         self.buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+
+    def feed(self, batch: dict[str, torch.Tensor]) -> None:
+        """Take another batch of the workload's size for the steps from here on."""
+        self.micro_batches = _split(batch, self.pieces)
 
     def step(self, mark: Mark) -> None:
         import torch
 
         before = getattr(self.model, "recomputed_calls", 0)
         self.loss = torch.zeros((), device=self.loss.device)
+        self.taken = 0
         for micro_batch in self.micro_batches:
             share = next(iter(micro_batch.values())).shape[0] / self.batch_size
             # Recomputed blocks must meet the kernels the forward pass met, so the context holds for both; autocast is
@@ -84,6 +97,7 @@ class _Session(Session):
                     torch.autograd.backward(scaled)
                 mark("backward")
             self.loss = self.loss + loss.detach()
+            self.taken += 1
         self._update()
         mark("optimizer")
         self.recomputed = getattr(self.model, "recomputed_calls", 0) - before
@@ -109,6 +123,15 @@ class _Session(Session):
             for buffer, value in self.buffers:
                 buffer.copy_(value)
 
+    def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
+        import torch
+
+        states = self.optimizer.state.values()
+        return {
+            "gradients": [weight.grad for weight in self.model.parameters() if weight.grad is not None],
+            "optimizer_states": [each for state in states for each in state.values() if isinstance(each, torch.Tensor)],
+        }
+
     def facts(self) -> Mapping[str, Any]:
         import torch
 
@@ -119,10 +142,11 @@ class _Session(Session):
                 self.between()
         return {
             "loss": float(self.loss),
-            "micro_batches": len(self.micro_batches),
+            "micro_batches": self.taken,
             "scaler": self.scaler is not None,
             "skipped_updates": self.steps - self._updates(),
             "recomputed_calls": self.recomputed,
+            "checkpointed_blocks": getattr(self.model, "checkpointed_blocks", 0),
         }
 
 

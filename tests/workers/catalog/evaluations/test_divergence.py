@@ -23,19 +23,20 @@ from workers.catalog.techniques.precision import Precision
 from workers.catalog.workloads.train_step import TrainStep
 
 EVALUATION = Divergence(items=32)
+WORKLOAD = TrainStep()
 MODELS = (Llama(), Mlp(width=64), Vit(image_size=32), Resnet(preset="tiny", image_size=32))
 
 
 def scored(model: Model, *stack: Technique) -> tuple[float, float]:
     """Mean KL divergence in nats and top-1 agreement of a stack against the plain model."""
-    baseline, candidate = EVALUATION.outputs(bench(model)), EVALUATION.outputs(bench(model, stack))
+    baseline, candidate = (EVALUATION.outputs(ready, WORKLOAD) for ready in (bench(model), bench(model, stack)))
     found = EVALUATION.score(baseline, candidate)
-    return float(found[QUALITY_KL.name].mean()), float(found[QUALITY_AGREEMENT.name].mean())
+    return float(found[QUALITY_KL.name].variant.mean()), float(found[QUALITY_AGREEMENT.name].variant.mean())
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.word)
 def test_outputs_are_log_probabilities_that_differ(model: Model) -> None:
-    outputs = EVALUATION.outputs(bench(model))
+    outputs = EVALUATION.outputs(bench(model), WORKLOAD)["log_probabilities"]
     assert outputs.dtype == np.float32
     assert outputs.shape[0] == 32
     np.testing.assert_allclose(np.exp(outputs).sum(-1), 1, rtol=1e-4)
@@ -75,8 +76,8 @@ def test_every_technique_can_be_scored(technique: Technique, most: float) -> Non
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.word)
 def test_training_before_it_changes_nothing(model: Model) -> None:
     ready = bench(model)
-    untouched = EVALUATION.outputs(ready)
+    untouched = EVALUATION.outputs(ready, WORKLOAD)["log_probabilities"]
     steps(TrainStep(batch_size=4, sequence_length=8).prepare(ready), 2)
-    trained = EVALUATION.outputs(ready)
+    trained = EVALUATION.outputs(ready, WORKLOAD)["log_probabilities"]
     np.testing.assert_array_equal(trained, untouched)
     assert ready.model.training, "it must leave the model as it found it"

@@ -1,12 +1,14 @@
 """Precision: what is stored and multiplied, and when that is not what was asked."""
 
-from tests.workers.catalog.observed import CPU, bench, evidence, proven, without
+from tests.workers.catalog.observed import CPU, bench, evidence, proven, verdicts, without
 from workers.catalog.models.llama import Llama
 from workers.catalog.models.mlp import Mlp
 from workers.catalog.models.resnet import Resnet
 from workers.catalog.technique import DeviceFacts
+from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.precision import Precision
+from workers.catalog.workloads.attention import AttentionKernel
 from workers.catalog.workloads.classify import Classify
 from workers.catalog.workloads.prefill import Prefill
 from workers.catalog.workloads.train_step import TrainStep
@@ -28,12 +30,22 @@ def test_convolutions_run_in_bf16() -> None:
 def test_products_in_another_format_are_a_fall_back() -> None:
     technique = Precision(dtype="bf16")
     seen = evidence(SMALL, bench(Llama(), (technique,)))
-    assert technique.proof(without(seen, matmul_dtypes={"float32": 40, "bfloat16": 3})).ran == "fell_back"
+    assert technique.proof(without(seen, products={"float32": 6, "bfloat16": 94})).ran == "fell_back"
+    assert technique.proof(without(seen, products={"float32": 5, "bfloat16": 95})).ran == "as_asked"
+    assert technique.proof(without(seen, products={})).ran == "fell_back"
     assert technique.proof(without(seen, weight_dtypes={"float32": 100})).ran == "fell_back"
 
 
 def test_products_that_autocast_explains_are_not_a_fall_back() -> None:
     assert proven(Precision(dtype="fp32"), SMALL, Llama(), Autocast(dtype="bf16")).ran == "as_asked"
+
+
+def test_the_math_kernel_computes_16_bit_attention_in_fp32_and_that_is_told() -> None:
+    stack = (Precision(dtype="bf16"), Attention(backend="math"))
+    kernel_alone = AttentionKernel(sequence_length=32)
+    assert verdicts(kernel_alone, Llama(), *stack) == {"precision": "emulated", "attention": "as_asked"}
+    assert verdicts(SMALL, Llama(), *stack) == {"precision": "as_asked", "attention": "as_asked"}
+    assert proven(Precision(dtype="bf16"), kernel_alone, Llama(), Attention(backend="flash")).ran == "as_asked"
 
 
 def test_a_cpu_without_the_instructions_emulates() -> None:

@@ -65,7 +65,7 @@ def test_a_compile_that_never_ran_is_a_fall_back() -> None:
 
 def test_graph_breaks_are_a_fall_back() -> None:
     seen = evidence(Classify(batch_size=4), bench(Mlp(width=64, layers=2)))
-    verified = TorchCompile().proof(without(seen, graphs=3, graph_breaks=2))
+    verified = TorchCompile().proof(without(seen, graphs=3, graph_calls=3, graph_breaks=2))
     assert verified.ran == "fell_back"
     assert "2 graph breaks" in verified.detail
 
@@ -77,9 +77,21 @@ def test_reduce_overhead_must_launch_cuda_graphs() -> None:
         evidence(Classify(batch_size=4), bench(Mlp(width=64, layers=2))),
         device=DeviceFacts("cuda", "L4", (8, 9)),
         graphs=1,
+        graph_calls=1,
     )
     assert technique.proof(seen).ran == "fell_back"
-    assert technique.proof(without(seen, operators={"cudaGraphLaunch": 1})).ran == "as_asked"
+    replayed = without(seen, operators={"cudaGraphLaunch": 1})
+    assert technique.proof(replayed).ran == "as_asked"
+    refused = technique.proof(without(replayed, replays_refused=2, facts={"cache": "DynamicCache"}))
+    assert refused.ran == "fell_back"
+    assert "take a static one" in refused.detail
+
+
+def test_graphs_that_the_step_did_not_call_are_a_fall_back() -> None:
+    seen = evidence(Classify(batch_size=4), bench(Mlp(width=64, layers=2)))
+    verified = TorchCompile().proof(without(seen, graphs=1))
+    assert verified.ran == "fell_back"
+    assert "ran eagerly" in verified.detail
 
 
 def test_it_refuses_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

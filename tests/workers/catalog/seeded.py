@@ -1,0 +1,219 @@
+"""Silent fall-backs made on purpose: for every technique a model that does not do what was asked, without saying so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from workers.catalog.model import Model
+from workers.catalog.models.llama import Llama
+from workers.catalog.models.mlp import Mlp
+from workers.catalog.models.vit import Vit
+from workers.catalog.technique import Family, Technique
+from workers.catalog.techniques.attention import Attention
+from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
+from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
+from workers.catalog.techniques.kv_cache import KvCache
+from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.torch_compile import TorchCompile
+from workers.catalog.workload import Workload
+from workers.catalog.workloads.classify import Classify
+from workers.catalog.workloads.decode import Decode
+from workers.catalog.workloads.generate import Generate
+from workers.catalog.workloads.prefill import Prefill
+from workers.catalog.workloads.train_step import TrainStep
+
+PREFILL = Prefill(sequence_length=16)
+TRAIN = TrainStep(batch_size=4, sequence_length=16)
+COMPILE = TorchCompile()
+
+
+class Spoiled(Technique):
+    """Stands in a stack behind all others and makes them not happen."""
+
+    technique: Literal["spoiled"] = "spoiled"
+    title = "Spoiled"
+    summary = "Makes others fall back."
+    family: ClassVar[Family] = "training"
+    order = 80
+
+    change: Callable[[nn.Module], None]
+    options: dict[str, Any] = {}
+
+    def transform(self, model: nn.Module) -> nn.Module:
+        self.change(model)
+        return model
+
+    def training_options(self) -> dict[str, Any]:
+        return self.options
+
+
+class Seeded(NamedTuple):
+    """One technique where it runs, and what is done to it so that it does not."""
+
+    how: str
+    technique: Technique
+    model: Model
+    workload: Workload
+    change: Callable[[nn.Module], None]
+    others: tuple[Technique, ...] = ()
+    options: dict[str, Any] = {}
+
+    @property
+    def spoiled(self) -> Spoiled:
+        """The technique that makes it fall back."""
+        return Spoiled(change=self.change, options=self.options)
+
+
+def _inside(context: Callable[[], Any], model: nn.Module) -> None:
+    """Have the model's forward pass run in a context of its own, which comes inside those of the stack."""
+    forward = model.forward
+
+    def in_context(*inputs: Any, **named: Any) -> Any:
+        with context():
+            return forward(*inputs, **named)
+
+    model.forward = in_context
+
+
+def _linears(model: nn.Module) -> Iterator[nn.Linear]:
+    """Linear layers and what has replaced them, without the one that gives the scores."""
+    found = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    yield from found[:-1]
+
+
+def _to_float(model: nn.Module) -> None:
+    model.float()
+
+
+def _upcast(model: nn.Module, share: float = 1.0) -> None:
+    """Linear layers keep their weights and multiply in fp32."""
+    found = list(_linears(model))
+    for linear in found[: round(share * len(found))]:
+
+        def forward(x: torch.Tensor, of: nn.Linear = linear) -> torch.Tensor:
+            bias = None if of.bias is None else of.bias.float()
+            return functional.linear(x.float(), of.weight.float(), bias).to(x.dtype)
+
+        linear.forward = forward  # type: ignore[method-assign, assignment]
+
+
+def _bypass(model: nn.Module, count: int = 1_000) -> None:
+    """Quantised layers keep their weights and multiply by others, which are not quantised."""
+    for linear in list(_linears(model))[:count]:
+        plain = torch.zeros(linear.out_features, linear.in_features)
+        linear.forward = partial(_dense, plain)  # type: ignore[method-assign]
+
+
+def _dense(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return functional.linear(x, weight.to(x.dtype))
+
+
+def _dequantize(model: nn.Module, count: int = 1_000) -> None:
+    for linear in list(_linears(model))[:count]:
+        weight: Any = linear.weight
+        linear.weight = nn.Parameter(weight.dequantize(), requires_grad=False)
+
+
+def _forward_with(model: nn.Module, **forced: Any) -> None:
+    """The model is always called with these arguments."""
+    forward = model.forward
+    model.forward = lambda *inputs, **named: forward(*inputs, **(named | forced))
+
+
+def _break_graph(model: nn.Module) -> None:
+    linear = list(_linears(model))[1]
+    forward = linear.forward
+
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        torch._dynamo.graph_break()
+        return forward(x)
+
+    linear.forward = broken  # type: ignore[method-assign, assignment]
+
+
+def _disable_compiler(model: nn.Module) -> None:
+    model.forward = torch.compiler.disable(model.forward)  # type: ignore[no-untyped-call]
+
+
+def _stay_in_eval(model: nn.Module) -> None:
+    """The model does not go into training mode, in which alone its blocks are checkpointed."""
+    model.train = partial(_in_eval, model)  # type: ignore[method-assign]
+
+
+def _in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
+    return nn.Module.train(module, False)
+
+
+def _stay_in_eval_from(number: int, model: Any) -> None:
+    for layer in model.model.layers[number:]:
+        layer.train = partial(_in_eval, layer)
+
+
+def _plain_blocks(model: nn.Module) -> None:
+    for module in model.modules():
+        module.__dict__.pop("forward", None)
+
+
+def _nothing(model: nn.Module) -> None:
+    return
+
+
+@contextmanager
+def _math() -> Iterator[None]:
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def _math_in_one_layer(model: Any) -> None:
+    _inside(_math, model.model.layers[1].self_attn)
+
+
+def _fp32() -> Any:
+    return torch.autocast("cpu", enabled=False)
+
+
+SEEDED: tuple[Seeded, ...] = (
+    Seeded("weights are put back to fp32", Precision(dtype="bf16"), Llama(), PREFILL, _to_float),
+    Seeded("layers multiply in fp32", Precision(dtype="bf16"), Llama(), PREFILL, _upcast),
+    Seeded("every fifth layer multiplies in fp32", Precision(dtype="bf16"), Llama(), PREFILL, partial(_upcast, share=0.2)),
+    Seeded("compiled layers multiply in fp32", Precision(dtype="bf16"), Mlp(width=64, layers=2), Classify(), _upcast, (COMPILE,)),
+    Seeded("fp32 asked, autocast inside", Precision(dtype="fp32"), Llama(), PREFILL, partial(_inside, lambda: torch.autocast("cpu", torch.bfloat16))),
+    Seeded("training in fp32", Precision(dtype="bf16"), Mlp(width=64), TRAIN, _upcast),
+    Seeded("autocast is switched off inside", Autocast(), Llama(), PREFILL, partial(_inside, _fp32)),
+    Seeded("autocast is switched off inside, compiled", Autocast(), Mlp(width=64, layers=2), Classify(), partial(_inside, _fp32), (COMPILE,)),
+    Seeded("autocast is switched off in training", Autocast(), Vit(image_size=32), TRAIN, partial(_inside, _fp32)),
+    Seeded("math is forced inside", Attention(backend="flash"), Llama(), PREFILL, partial(_inside, _math)),
+    Seeded("math is forced in one layer", Attention(backend="flash"), Llama(), PREFILL, _math_in_one_layer),
+    Seeded("math is forced inside, compiled", Attention(backend="flash"), Llama(), PREFILL, partial(_inside, _math), (COMPILE,)),
+    Seeded("a fused kernel is forced inside", Attention(backend="math"), Llama(), PREFILL, partial(_inside, lambda: sdpa_kernel(SDPBackend.FLASH_ATTENTION))),
+    Seeded("the graph is broken", COMPILE, Mlp(width=64, layers=2), Classify(), _break_graph),
+    Seeded("the compiler is switched off", COMPILE, Mlp(width=64, layers=2), Classify(), _disable_compiler),
+    Seeded("the model never caches", KvCache(implementation="dynamic"), Llama(), Generate(prompt_length=8, new_tokens=4), partial(_forward_with, use_cache=False, past_key_values=None)),
+    Seeded("the model never caches in decode", KvCache(implementation="static"), Llama(), Decode(context_length=8), partial(_forward_with, use_cache=False, past_key_values=None)),
+    Seeded("the model caches whatever is asked", KvCache(implementation="off"), Llama(), Decode(context_length=8), partial(_forward_with, use_cache=True)),
+    Seeded("weights are put back", Int8WeightOnly(), Llama(), PREFILL, _dequantize),
+    Seeded("one layer's weights are put back", Int8WeightOnly(), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Int8WeightOnly(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one compiled layer multiplies by others", Int8WeightOnly(), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1), (COMPILE,)),
+    Seeded("layers multiply by others", LlmInt8(), Llama(), PREFILL, _bypass),
+    Seeded("one layer multiplies by others", LlmInt8(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
+    Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("the model stays in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, _stay_in_eval),
+    Seeded("half of the layers stay in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, partial(_stay_in_eval_from, 3)),
+    Seeded("blocks are put back", GradientCheckpointing(), Mlp(width=64), TRAIN, _plain_blocks),
+    Seeded("the batch is taken at once", GradientAccumulation(steps=2), Mlp(width=64), TRAIN, _nothing, options={"micro_batches": 1}),
+)  # fmt: skip
+"""Every technique of the menu has at least one."""
