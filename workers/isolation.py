@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -28,13 +29,14 @@ from workers.transcript import Transcript, clean
 
 Reason = Literal["cancelled", "released", "stale"]
 
-SCRATCH_FILE_BYTES = 10_000_000_000
 TERM_S = 10.0
 """From asking the program to end until it is killed."""
 DUMP_S = 2.0
 """For a silent program to write its stacks before it is asked to end."""
 WATCH_S = 1.0
 """Between two looks at the memory in use."""
+WATCH_SCRATCH_S = 10.0
+"""Between two looks at the files it keeps: there may be thousands."""
 WATCH_MARGIN = 1.1
 """The program watches its own limit and can say which arm broke it; this share above it, it evidently did not."""
 STARTED = frozenset({"measure", "memory", "quality", "report"})
@@ -43,8 +45,9 @@ CHUNK = 65_536
 
 PASSED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|VIRTUAL_ENV|CC|CXX|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
-    r"|XDG_CACHE_HOME|HF_(HOME|HUB_CACHE|HUB_OFFLINE|ENDPOINT)|(OMP|MKL|OPENBLAS)_NUM_THREADS|KMP_\w+|GOMP_\w+"
-    r"|(CUDA|NVIDIA|CUDNN|NCCL)_\w+|(TORCH|TORCHINDUCTOR|TRITON|PYTORCH)_\w+|TRADESPACE_(MODELS|HUB_MODELS)"
+    r"|XDG_CACHE_HOME|HF_(HOME|HUB_CACHE|HUB_OFFLINE|ENDPOINT)|(OMP|MKL|OPENBLAS)_NUM_THREADS"
+    r"|OMP_(WAIT_POLICY|PROC_BIND|PLACES)|KMP_\w+|GOMP_\w+"
+    r"|(CUDA|NVIDIA|CUDNN|NCCL)_\w+|(TORCH|TORCHINDUCTOR|TRITON|PYTORCH)_\w+|TRADESPACE_(MODELS|HUB_MODELS|DATASETS)"
 )
 """Environment variables the program may see; secrets are not among them."""
 
@@ -77,6 +80,8 @@ class Confinement(NamedTuple):
     """Variables added to those passed on."""
     kept_open: Sequence[int] = ()
     """Descriptors the program inherits, so that what they lock stays locked while it lives."""
+    ceilings: Path | None = None
+    """File with what the device can do at most; None leaves out what is measured against it."""
 
 
 class Listener:
@@ -141,7 +146,8 @@ class _Sitting:
         kills = processes.oom_kills()
         self.began = self.heard = time.monotonic()
         self.measured_since: float | None = None
-        self.watched = self.began
+        self.watched = self.watched_scratch = self.began
+        self.folder = folder
         process = self._start(spec, run, folder)
         try:
             self.listener.started(process.pid)
@@ -167,7 +173,8 @@ class _Sitting:
         environment |= {processes.RUN: run, processes.SUPERVISOR: processes.identity(os.getpid()) or ""}
         environment |= {"TMPDIR": folder}
         words = [*self.within.program, "--memory-limit", str(self.within.memory_bytes), "--scratch", folder]
-        command = confine.command(words, oom_score=1000, file_bytes=SCRATCH_FILE_BYTES)
+        words += ["--ceilings", str(self.within.ceilings)] if self.within.ceilings else []
+        command = confine.command(words, oom_score=1000, file_bytes=self.within.limits.scratch_bytes)
         with tempfile.TemporaryFile(dir=folder) as order:
             order.write(spec.model_dump_json().encode())
             order.seek(0)
@@ -239,15 +246,25 @@ class _Sitting:
                 self._end(_Ending("timeout_no_progress", f"The program wrote nothing for {silence:g} s."), dump=True)
             elif now >= self.watched + WATCH_S:
                 self.watched = now
-                held = sum(map(processes.private_bytes, processes.tree(pid)))
-                if held > self.within.memory_bytes * WATCH_MARGIN:
-                    limit = self.within.memory_bytes
-                    self._kill(
-                        _Ending("oom_host", f"The sitting held {held:,} bytes of host memory; {limit:,} is its limit.")
-                    )
+                self._check_memory(pid)
+            if not self.ending and now >= self.watched_scratch + WATCH_SCRATCH_S:
+                self.watched_scratch = now
+                self._check_scratch()
         while self.signals and now >= self.signals[0][0]:
             _, what = self.signals.popleft()
             processes.send(processes.tree(pid), what)
+
+    def _check_memory(self, pid: int) -> None:
+        held = sum(map(processes.private_bytes, processes.tree(pid)))
+        limit = self.within.memory_bytes
+        if held > limit * WATCH_MARGIN:
+            self._kill(_Ending("oom_host", f"The sitting held {held:,} bytes of host memory; {limit:,} is its limit."))
+
+    def _check_scratch(self) -> None:
+        used = scratch.used(self.folder)
+        limit = self.within.limits.scratch_bytes
+        if used > limit:
+            self._kill(_Ending("error", f"The program kept {used:,} bytes in its folder; {limit:,} is its limit."))
 
     def _end(self, ending: _Ending, dump: bool = False) -> None:
         """Let the program end: stacks first if asked for, then the request, then by force."""

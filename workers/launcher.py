@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from types import FrameType
 
-from workers import confine, device_lock, devices, processes, scratch
+from workers import ceilings, confine, device_lock, devices, processes, scratch
 from workers.catalog.lease import Announcement, Device
 from workers.server import Refused, Server, Unreachable
 from workers.settings import BadSettings, Settings, read_settings
@@ -60,6 +60,12 @@ class Launcher:
         self._celery: subprocess.Popen[bytes] | None = None
         self._pool: int | None = None
         """The process under Celery that takes the hints."""
+        self._ceilings: subprocess.Popen[bytes] | None = None
+        """Measures what the device can do at most, when somebody has asked for that."""
+        self._ceilings_at = 0.0
+        """When it may be started again, should it have failed."""
+        self._told = 0
+        """Time of the ceilings that the server has, in nanoseconds."""
         self._began = self._began_at = 0.0
         """When Celery was started: by the monotonic clock, and by the machine's."""
         self._start_at = 0.0
@@ -92,17 +98,42 @@ class Launcher:
         try:
             worker = self._server.announce(self._announcement)
             if worker != self._worker:
+                self._told = 0
                 log.info("announced as %s for %s (%s)", worker, devices.label(self._device), self._device.name)
                 self._worker = worker
                 self._end_celery()
             self._spool.deliver(self._server)
-            self._watch(self._server.queued(worker))
+            work = self._server.work(worker)
+            self._watch(work.queued)
+            self._tell_ceilings(worker, work.measure_ceilings)
         except Unreachable as error:
             log.warning("the server cannot be reached: %s", error)
             self._waiting_since = time.monotonic()
         except Refused as error:
             log.error("the server refuses this worker: %s", error)
             self._waiting_since = time.monotonic()
+
+    def _tell_ceilings(self, worker: str, again: bool) -> None:
+        """Hand over what the device can do at most whenever the file that keeps it is new; have it measured when asked.
+
+        A program of its own measures, and waits for the device as runs do: this process has to go on saying that it is there.
+        """
+        measuring = self._ceilings is not None and self._ceilings.poll() is None
+        file = ceilings.path(self._settings, self._device)
+        written = file.stat().st_mtime_ns if file.exists() else 0
+        if written != self._told and (known := ceilings.read(file)) is not None:
+            self._server.ceilings(worker, known)
+            self._told = written
+        elif again and not measuring and time.monotonic() >= self._ceilings_at and ceilings.program(self._settings):
+            self._ceilings_at = time.monotonic() + STEADY_S
+            log.info("the ceilings of %s are measured again, as was asked", devices.label(self._device))
+            words = [sys.executable, "-P", "-m", "workers.ceilings", "--device", devices.label(self._device), "--again"]
+            self._ceilings = subprocess.Popen(
+                confine.command(words, end=signal.SIGTERM),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def _watch(self, queued: int) -> None:
         """Start Celery again when runs wait, none is measured, and none was taken for long."""

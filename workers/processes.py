@@ -160,22 +160,26 @@ def sweep() -> list[int]:
     return orphans
 
 
-def oom_kills() -> int:
-    """How often the kernel has killed for lack of memory: on this machine, and in this process's own cgroup."""
-    count = _counter(Path("/proc/vmstat"))
+def oom_kills(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """How often the kernel has killed for lack of memory in this process's own control group, whoever ran out of it.
+
+    Only where the group does not say so, the machine's count is taken, which cannot tell a stranger's end from ours.
+    """
+    counted: list[int] = []
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        for line in (proc / "self/cgroup").read_text(encoding="utf-8").splitlines():
             _, kinds, path = line.split(":", 2)
             if kinds == "":
-                count += _counter(Path(f"/sys/fs/cgroup{path}/memory.events"))
+                counted += _counter(cgroups / path.lstrip("/") / "memory.events")
             elif "memory" in kinds.split(","):
-                count += _counter(Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control"))
-    return count
+                counted += _counter(cgroups / "memory" / path.lstrip("/") / "memory.oom_control")
+    return sum(counted or _counter(proc / "vmstat"))
 
 
-def _counter(path: Path) -> int:
+def _counter(path: Path) -> list[int]:
+    """The count of such kills in a kernel's file; empty where it has none."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        return []
+    return [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]

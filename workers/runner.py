@@ -4,10 +4,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
-from workers import device_lock, devices
+from workers import ceilings, device_lock, devices
 from workers.catalog.lease import Beat, Claim, Device, Finish, Granted, Progress, Release, Start
 from workers.isolation import Confinement, Listener, Stop, measure
 from workers.server import CONFLICT, Refused, Server, Unreachable
@@ -41,6 +42,8 @@ class Runner:
         self._device = device
         self._spool = Spool(settings.spool)
         self._stop: Stop | None = None
+        self._ceilings: Path | None = None
+        self._ceilings_asked = False
         self.busy = False
         """Whether a run is in hand."""
         self.leaving = False
@@ -87,6 +90,7 @@ class Runner:
             with device_lock.hold(
                 self._settings.locks, self._device.key, DEVICE_WAIT_S, lambda: stop.reason is not None
             ) as lock:
+                self._know_ceilings(lock, heart, stop)
                 report = measure(granted.spec, granted.run, self._confinement(granted, lock), heart, stop)
             heart.close()
             if report and stop.reason != "stale":
@@ -105,6 +109,14 @@ class Runner:
             heart.close()
             self._fail(granted, f"{type(error).__name__}: {error}")
 
+    def _know_ceilings(self, lock: int, heart: "Heart", stop: Stop) -> None:
+        """Before the first run: what the device can do at most."""
+        if self._ceilings_asked or ceilings.program(self._settings) is None:
+            return
+        heart.progress(Progress(phase="start", message="Measuring what the device can do at most."))
+        self._ceilings = ceilings.ensure(self._settings, self._device, lock, stop)
+        self._ceilings_asked = stop.reason is None
+
     def _confinement(self, granted: Granted, lock: int) -> Confinement:
         settings = self._settings
         return Confinement(
@@ -112,6 +124,7 @@ class Runner:
             limits=granted.limits,
             memory_bytes=settings.memory_limit or int(SHARE_OF_MEMORY * psutil.virtual_memory().total),
             environment=settings.for_program | devices.visible(self._device),
+            ceilings=self._ceilings,
             kept_open=(lock,),
         )
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "tradespace-run-"
+BLOCK_BYTES = 512
+"""Unit of ``st_blocks`` (stat(2)), whatever the file system's own."""
 
 
 @contextmanager
@@ -32,6 +34,16 @@ def folder() -> Iterator[str]:
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(held)
+
+
+def used(folder: str) -> int:
+    """Bytes that the files in a folder take up on the disk."""
+    blocks = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # It is gone by now.
+                blocks += os.lstat(os.path.join(parent, name)).st_blocks
+    return blocks * BLOCK_BYTES
 
 
 def sweep() -> list[str]:

@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from workers.catalog.ceilings import Ceilings
 from workers.catalog.declared import Paper
-from workers.catalog.lease import Announcement, Beat, Claim, Finish, Granted, Pulse, Release, Start
+from workers.catalog.lease import Announcement, Beat, Claim, Finish, Granted, Pulse, Release, Start, Work
 
 PaperType = TypeVar("PaperType", bound=BaseModel)
 CONFLICT = 409
@@ -58,9 +59,13 @@ class Server:
         """Say that the worker is there; returns its id."""
         return str(self._ask("POST", "/workers", announcement)["worker"])
 
-    def queued(self, worker: str) -> int:
-        """How many runs wait that this worker could claim."""
-        return int(self._ask("GET", f"/workers/{worker}/work")["queued"])
+    def work(self, worker: str) -> Work:
+        """How many runs wait that this worker could claim, and what else is asked of it."""
+        return self._read(Work, self._ask("GET", f"/workers/{worker}/work"))
+
+    def ceilings(self, worker: str, ceilings: Ceilings) -> None:
+        """Hand over what the worker's device can do at most."""
+        self._ask("PUT", f"/workers/{worker}/ceilings", ceilings)
 
     def claim(self, run: str, claim: Claim) -> Granted:
         """Ask for a run."""
@@ -94,7 +99,7 @@ class Server:
             answer = self._client.request(
                 method, path, content=paper.model_dump_json() if paper else None, headers=headers
             )
-            body = answer.json()
+            body = answer.json() if answer.content else None
         except (httpx.HTTPError, ValueError) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
         if answer.is_success:

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Where hints come from; None is the embedded broker in the data folder."""
     models: Path | None = None
     """Folder with local models; None is ``models`` in the data folder."""
+    datasets: Path | None = None
+    """Folder with texts and evaluation tasks; None is ``datasets`` in the data folder."""
     hub_models: str = ""
     """Models of the hub that may be loaded: patterns such as ``my-org/*``, separated by commas."""
     memory_limit: int | None = Field(None, ge=1)
@@ -68,9 +70,18 @@ class Settings(BaseSettings):
         return (self.models or self.data / "models").resolve()
 
     @property
+    def local_datasets(self) -> Path:
+        """Folder with texts and evaluation tasks."""
+        return (self.datasets or self.data / "datasets").resolve()
+
+    @property
     def for_program(self) -> dict[str, str]:
         """The variables of ours that the measuring program is given."""
-        return {"TRADESPACE_MODELS": str(self.local_models), "TRADESPACE_HUB_MODELS": self.hub_models}
+        return {
+            "TRADESPACE_MODELS": str(self.local_models),
+            "TRADESPACE_HUB_MODELS": self.hub_models,
+            "TRADESPACE_DATASETS": str(self.local_datasets),
+        }
 
 
 def read_settings() -> Settings:

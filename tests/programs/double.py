@@ -7,6 +7,7 @@ and imports only the standard library, so that a test can afford many runs of it
 import argparse
 import ctypes
 import faulthandler
+import itertools
 import json
 import os
 import signal
@@ -91,6 +92,21 @@ def deaf_loop(arguments: argparse.Namespace) -> None:
         time.sleep(0.05)
 
 
+def blocked(arguments: argparse.Namespace) -> None:
+    """Sits in native code with every signal blocked that can be."""
+    say("measure", 0.5)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    ctypes.CDLL(None).sleep(int(FOREVER_S))
+
+
+def hoarder(arguments: argparse.Namespace) -> None:
+    """Fills its folder with many files, each of them small."""
+    for number in itertools.count():
+        Path(arguments.scratch, str(number)).write_bytes(b"x" * 1_000_000)
+        say("measure", 0.5)
+        time.sleep(0.02)
+
+
 def slow_start(arguments: argparse.Namespace) -> None:
     while True:
         say("load", 0.1)
@@ -140,6 +156,8 @@ BEHAVIOURS: dict[str, Callable[[argparse.Namespace], None]] = {
         abort,
         exit_3,
         deaf_loop,
+        blocked,
+        hoarder,
         slow_start,
         silent,
         daemon,

@@ -131,8 +131,16 @@ def test_limits_hold(
     assert report.outcome == outcome
 
 
+def test_many_small_files_are_too_much_together(heard: Heard, stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.isolation.WATCH_SCRATCH_S", 0.2)
+    report = run("hoarder", heard, stop, limits=Limits(scratch_bytes=10_000_000))
+    assert report is not None
+    assert report.outcome == "error"
+    assert "10,000,000 is its limit" in (report.message or "")
+
+
 def test_a_silent_program_leaves_its_stacks(heard: Heard, stop: Stop) -> None:
-    report = run("silent", heard, stop, limits=Limits(silence_s=0.5))
+    report = run("silent", heard, stop, limits=Limits(silence_s=2.0))
     assert report is not None
     assert "in silent" in (report.tail or "")
 

@@ -159,6 +159,6 @@ def test_no_and_no_answer_differ(double: ServerDouble, server: Server) -> None:
     assert refused.value.status == 404
     double.down = True
     with pytest.raises(Unreachable, match="503"):
-        server.queued("w")
+        server.work("w")
     with pytest.raises(Unreachable):
-        Server("http://127.0.0.1:9", TOKEN).queued("w")
+        Server("http://127.0.0.1:9", TOKEN).work("w")

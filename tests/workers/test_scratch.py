@@ -31,3 +31,11 @@ def test_what_a_killed_owner_left_is_swept_and_nothing_else(tmp_path: Path) -> N
     assert scratch.sweep() == [str(left)]
     assert not left.exists()
     assert other.exists()
+
+
+def test_the_room_that_a_folder_takes_is_that_of_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for path in (tmp_path / "one", tmp_path / "inner" / "two"):
+        path.write_bytes(b"x" * 100_000)
+    (tmp_path / "gone").symlink_to("/nonexistent")
+    assert 200_000 <= scratch.used(str(tmp_path)) < 300_000

@@ -1,5 +1,8 @@
 """`tradespace measure`: a whole study with no server, its table, its exit codes, and what it says about a wrong study."""
 
+import base64
+import gzip
+import io
 import json
 import os
 import signal
@@ -7,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from rich.console import Console
 
 from workers import processes, terminal
-from workers.catalog.report import Report
+from workers.catalog.report import Arm, Artifact, Effect, Proof, Report
+from workers.catalog.spec import StudySpec
 
 DOUBLE = Path(__file__).parents[1] / "programs" / "double.py"
 STUDY: dict[str, Any] = {
@@ -104,3 +109,57 @@ def test_ctrl_c_ends_the_program_and_shows_what_is_there(tmp_path: Path) -> None
     assert process.returncode == 130
     assert "Stopped after" in shown
     assert not processes.alive(running)
+
+
+def test_verdicts_are_corrected_for_the_comparisons_of_the_study() -> None:
+    study = StudySpec.model_validate(
+        STUDY | {"variants": [{"name": f"v{number}", "stack": []} for number in range(3)], "sweep": {}}
+    )
+    ended = [
+        terminal.Ended(planned, Report(outcome="ok", effects=(effect(p_value),)))
+        for planned, p_value in zip(study.runs(), (0.04, 0.001, 0.03, 0.04), strict=True)
+    ]
+    shown = Console(width=200, record=True, file=io.StringIO())
+    shown.print(terminal.table(ended))
+    lines = [line for line in shown.export_text().splitlines() if "latency, forward" in line]
+    assert "undecided" not in lines[0]
+    assert "undecided" not in lines[1]
+    for line in lines[2:]:
+        assert "undecided after correction for 3 comparisons (faster alone)" in line
+
+
+def effect(p_value: float) -> Effect:
+    return Effect(
+        metric="latency", phase="forward", ratio=0.5, low=0.4, high=0.6, verdict="faster", pairs=1, p_value=p_value
+    )
+
+
+def test_a_run_that_fell_back_says_so() -> None:
+    planned = next(StudySpec.model_validate(STUDY).runs())
+    proof = Proof(technique="attention", arm="variant", ran="fell_back", detail="math ran")
+    shown = Console(width=200, record=True, file=io.StringIO())
+    shown.print(terminal.table([terminal.Ended(planned, Report(outcome="ok", proofs=(proof,)))]))
+    assert "fell back: math ran" in shown.export_text()
+
+
+def test_traces_are_written_beside_the_reports_under_names_of_their_own(tmp_path: Path) -> None:
+    variants = ({"name": "bf16, fast", "stack": []}, {"name": "bf16 / fast", "stack": []})
+    study = StudySpec.model_validate(STUDY | {"variants": variants, "sweep": {"sequence_length": [128]}})
+    packed = gzip.compress(b'{"traceEvents": []}')
+    ended = []
+    for planned in study.runs():
+        traced = tuple(
+            Artifact(name="trace.json", arm=arm, media_type="application/json", data=base64.b64encode(packed).decode())
+            for arm in get_args(Arm)
+        )
+        ended.append(terminal.Ended(planned, Report(outcome="ok", artifacts=traced)))
+    written = terminal.traces(ended, tmp_path)
+    assert [file.name for file in written] == [
+        "trace-fp32-sequence_length-128-baseline.json.gz",
+        "trace-fp32-sequence_length-128-variant.json.gz",
+        "trace-bf16-fast-sequence_length-128-baseline.json.gz",
+        "trace-bf16-fast-sequence_length-128-variant.json.gz",
+        "4-trace-bf16-fast-sequence_length-128-baseline.json.gz",
+        "5-trace-bf16-fast-sequence_length-128-variant.json.gz",
+    ]
+    assert all(file.read_bytes() == packed for file in written)

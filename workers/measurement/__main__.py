@@ -17,6 +17,7 @@ from types import FrameType
 from pydantic import ValidationError
 
 from workers.catalog.applicability import problems
+from workers.catalog.ceilings import Ceilings
 from workers.catalog.lease import Progress
 from workers.catalog.spec import RunSpec, StudySpec, Variant
 from workers.measurement import sitting
@@ -32,8 +33,9 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
         os.dup2(2, 1)  # What a library prints must not stand in the report.
         spec = _read()
+        ceilings = _ceilings(options.ceilings, spec) if options.ceilings else None
         with tempfile.TemporaryDirectory(prefix="tradespace-", dir=options.scratch) as scratch:
-            report = sitting.hold(spec, Path(scratch), options.memory_limit, _tell)
+            report = sitting.hold(spec, Path(scratch), options.memory_limit, _tell, ceilings)
         answer.write(report.model_dump_json() + "\n")
 
 
@@ -58,6 +60,17 @@ def _read() -> RunSpec:
     return spec
 
 
+def _ceilings(path: Path, spec: RunSpec) -> Ceilings:
+    """The ceilings kept in a file; ends the program with one line when they cannot be used for this run."""
+    try:
+        ceilings = Ceilings.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        _refuse("--ceilings", f"{path}: {_wrong(error)[1] if isinstance(error, ValidationError) else error}")
+    if ceilings.device != spec.device:
+        _refuse("--ceilings", f"{path} is about {ceilings.device}, the run about {spec.device}.")
+    return ceilings
+
+
 def _wrong(error: ValueError) -> tuple[str, str]:
     """Field and reason of the first thing that is wrong."""
     if not isinstance(error, ValidationError):
@@ -75,6 +88,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers.measurement", description=__doc__)
     parser.add_argument(
         "--memory-limit", type=int, metavar="BYTES", help="host memory that both arms may hold together (CPU devices)"
+    )
+    parser.add_argument(
+        "--ceilings",
+        type=Path,
+        metavar="FILE",
+        help="what the device can do, as python -m workers.measurement.ceilings prints it; utilisation is measured against it",
     )
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="folder for temporary files")
     return parser.parse_args()

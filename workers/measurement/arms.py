@@ -12,14 +12,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from workers import processes
 from workers.catalog.report import Arm
 from workers.catalog.spec import RunSpec, Variant
 from workers.measurement import environment, failures
 from workers.measurement.messages import Answer, Deed, Failed, Order
 
+MODULE = "workers.measurement.arm"
+"""What an arm's process runs; a benchmark puts a spoiled one in its place."""
 TAIL_LINES = 60
 LINE_BYTES = 4_000
 CHUNK = 65_536
+MOST_ANSWER = 64_000_000
+"""Bytes of one answer: eight artifacts of 4 MB and a long series of steps stay below."""
 PULSE_S = 30.0
 """Between two looks at whether an arm that is busy with something long still computes."""
 LONG = frozenset({"load", "convert", "first_call"})
@@ -27,7 +32,7 @@ LONG = frozenset({"load", "convert", "first_call"})
 
 PHASES: dict[Deed, str] = {
     "begin": "start", "load": "load", "convert": "convert", "first_call": "first_call", "steps": "measure",
-    "memory": "memory", "count": "memory", "observe": "memory", "outputs": "quality", "end": "report",
+    "memory": "memory", "count": "memory", "observe": "memory", "outputs": "quality", "perturb": "memory", "profile": "memory", "energy": "energy", "end": "report",
 }  # fmt: skip
 
 
@@ -60,7 +65,7 @@ class ArmProcess:
         self._line = bytearray()
         self._busy = 0.0
         self._deed: Deed = "begin"
-        self._kills = environment.oom_kills()
+        self._kills = processes.oom_kills()
         folder.mkdir()
         variables = dict(os.environ)
         variant: Variant = getattr(spec, arm)
@@ -70,7 +75,7 @@ class ArmProcess:
         variables |= {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
         variables.setdefault("KINETO_LOG_LEVEL", "99")
         self._process = subprocess.Popen(
-            [sys.executable, *_flags(), "-m", "workers.measurement.arm", "--parent", str(os.getpid())],
+            [sys.executable, *_flags(), "-m", MODULE, "--parent", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,7 +144,10 @@ class ArmProcess:
         Raises:
             ArmFailed: the arm said that it failed, or ended.
         """
-        while b"\n" not in self._answer:
+        while not self._answer.endswith(b"\n"):
+            if len(self._answer) > MOST_ANSWER:
+                message = f"The process answered with more than {MOST_ANSWER:,} bytes."
+                raise ArmFailed(self.arm, self.phase, Failed(outcome="error", message=message))
             ready = self._selector.select(PULSE_S if self._deed in LONG else None)
             if not ready:
                 self._pulse()
@@ -153,9 +161,8 @@ class ArmProcess:
                     self._heard(chunk)
                 else:
                     self._selector.unregister(key.fileobj)
-        line, _, rest = bytes(self._answer).partition(b"\n")
-        self._answer[:] = rest
-        answer = Answer.model_validate_json(line)
+        answer = Answer.model_validate_json(bytes(self._answer))
+        self._answer.clear()
         if answer.failed:
             raise ArmFailed(self.arm, self.phase, answer.failed)
         return answer
@@ -188,7 +195,7 @@ class ArmProcess:
         with suppress(BlockingIOError):
             while chunk := os.read(stderr.fileno(), CHUNK):
                 self._heard(chunk)
-        failed, number = failures.ended(code, "\n".join(self._tail), environment.oom_kills() > self._kills)
+        failed, number = failures.ended(code, "\n".join(self._tail), processes.oom_kills() > self._kills)
         return ArmFailed(self.arm, self.phase, failed, number)
 
 

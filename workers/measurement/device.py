@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import DeviceFacts
-from workers.measurement import environment
+from workers.measurement import environment, nvml
 
 
 def choose(spec: RunSpec) -> torch.device:
@@ -44,7 +44,7 @@ def wait(device: torch.device) -> Callable[[], None]:
 
 
 def gpu_fields(device: torch.device) -> dict[str, JsonValue]:
-    """Name, driver, clocks, power and temperature of the GPU, as far as NVML tells them."""
+    """What the GPU is and how it is set, as torch and NVML tell it; why NVML cannot be asked where it cannot."""
     if device.type != "cuda":
         return {}
     properties = torch.cuda.get_device_properties(device)
@@ -55,7 +55,8 @@ def gpu_fields(device: torch.device) -> dict[str, JsonValue]:
         "gpu.multiprocessors": properties.multi_processor_count,
         "gpu.count": torch.cuda.device_count(),
     }
-    return fields | _nvml_fields(device)
+    gpu = nvml.by_uuid(f"GPU-{properties.uuid}")
+    return fields | ({"gpu.nvml": gpu} if isinstance(gpu, str) else gpu.fields())
 
 
 def nvml_handle(device: torch.device):  # type: ignore[no-untyped-def]  # pynvml has no types
@@ -64,38 +65,3 @@ def nvml_handle(device: torch.device):  # type: ignore[no-untyped-def]  # pynvml
 
     pynvml.nvmlInit()
     return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode())
-
-
-def _nvml_fields(device: torch.device) -> dict[str, JsonValue]:
-    try:
-        import pynvml
-
-        handle = nvml_handle(device)
-    except ImportError:
-        return {"gpu.nvml": "package nvidia-ml-py is missing"}
-    except pynvml.NVMLError as error:
-        return {"gpu.nvml": str(error)}
-    asked: dict[str, Callable[[], JsonValue]] = {
-        "gpu.driver": lambda: _text(pynvml.nvmlSystemGetDriverVersion()),
-        "gpu.uuid": lambda: _text(pynvml.nvmlDeviceGetUUID(handle)),
-        "state.gpu.sm_clock_hz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM) * 1_000_000,
-        "gpu.sm_clock_max_hz": lambda: pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM) * 1_000_000,
-        "state.gpu.memory_clock_hz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM) * 1_000_000,
-        "gpu.power_cap_w": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
-        "state.gpu.temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
-        "state.gpu.throttle_reasons": lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
-        "gpu.persistence": lambda: bool(pynvml.nvmlDeviceGetPersistenceMode(handle)),
-        "gpu.ecc": lambda: bool(pynvml.nvmlDeviceGetEccMode(handle)[0]),
-        "state.gpu.processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
-    }
-    fields: dict[str, JsonValue] = {}
-    for name, ask in asked.items():
-        try:
-            fields[name] = ask()
-        except pynvml.NVMLError:
-            fields[name] = None  # This GPU or driver does not tell.
-    return fields
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

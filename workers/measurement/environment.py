@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -26,9 +26,22 @@ PACKAGES = (
 VARIABLES = (
     "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME",
     "KMP_AFFINITY", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX", "LD_PRELOAD", "CUDA_VISIBLE_DEVICES", "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF", "ONEDNN_MAX_CPU_ISA",
+    "PYTORCH_CUDA_ALLOC_CONF", "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "OMP_PLACES",
+    "OMP_DYNAMIC", "OMP_SCHEDULE", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS", "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR", "ATEN_CPU_CAPABILITY", "MALLOC_CONF", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "PYTHONHASHSEED",
+    "PYTHONMALLOC", "CUDA_LAUNCH_BLOCKING", "CUDA_MODULE_LOADING", "CUDA_DEVICE_MAX_CONNECTIONS",
+    "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTORCH_NO_CUDA_MEMORY_CACHING",
 )  # fmt: skip
 """Variables that change how fast torch is."""
+BOOT_OPTIONS = frozenset(
+    (
+        "isolcpus", "nohz", "nohz_full", "rcu_nocbs", "mitigations", "nosmt", "maxcpus", "nr_cpus", "idle", "preempt",
+        "clocksource", "tsc", "transparent_hugepage", "hugepages", "hugepagesz", "default_hugepagesz", "numa_balancing",
+        "intel_pstate", "amd_pstate", "intel_idle.max_cstate", "processor.max_cstate", "cpufreq.default_governor", "iommu",
+        "cpuidle.off", "skew_tick", "audit", "selinux", "init_on_alloc", "init_on_free", "slab_nomerge",
+    )
+)  # fmt: skip
+"""Options of the kernel's command line that change how fast programs run; the others are nobody's business."""
 TELLING_FLAGS = frozenset(
     (
         "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni", "avx512_bf16",
@@ -38,6 +51,10 @@ TELLING_FLAGS = frozenset(
 )  # fmt: skip
 """Instruction sets that decide which kernels run."""
 CPU = Path("/sys/devices/system/cpu")
+NODES = Path("/sys/devices/system/node")
+THERMAL = Path("/sys/class/thermal")
+PROC = Path("/proc")
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def host() -> dict[str, JsonValue]:
@@ -48,6 +65,12 @@ def host() -> dict[str, JsonValue]:
         "os.release": _os_release(),
         "os.kernel": platform.release(),
         "os.clock_source": _read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")) or None,
+        "os.boot_options": " ".join(
+            word for word in _read(PROC / "cmdline").split() if word.split("=")[0] in BOOT_OPTIONS
+        ),
+        "host.vendor": _read(Path("/sys/class/dmi/id/sys_vendor")) or None,
+        "os.scheduler_autogroup": _read(PROC / "sys/kernel/sched_autogroup_enabled") or None,
+        "os.numa_balancing": _read(PROC / "sys/kernel/numa_balancing") or None,
         "os.aslr": _read(Path("/proc/sys/kernel/randomize_va_space")) or None,
         "os.libc": " ".join(platform.libc_ver()).strip(),
         **_cpu(),
@@ -69,7 +92,11 @@ def state(when: str) -> dict[str, JsonValue]:
         f"state.{when}.load": round(load(), 2),
         f"state.{when}.memory_available_bytes": _meminfo("MemAvailable"),
         f"state.{when}.cpu_frequency_hz": int(_read(CPU / "cpu0" / "cpufreq" / "scaling_cur_freq") or 0) * 1000 or None,
-        f"state.{when}.cpu_pressure": _read(Path("/proc/pressure/cpu")) or None,
+        f"state.{when}.cpu_pressure": _read(PROC / "pressure" / "cpu") or None,
+        f"state.{when}.memory_pressure": _read(PROC / "pressure" / "memory") or None,
+        f"state.{when}.io_pressure": _read(PROC / "pressure" / "io") or None,
+        f"state.{when}.temperature_c": _temperature(),
+        f"state.{when}.uptime_s": float((_read(PROC / "uptime") or "0").split()[0]),
     }
 
 
@@ -91,23 +118,56 @@ def cpu_name() -> str:
     return cpu_info().get("model name") or platform.processor() or platform.machine()
 
 
-def processor_seconds() -> float:
-    """Time all processors together have been busy since the start (proc(5): user, nice, system, irq, softirq, steal)."""
-    fields = _read(Path("/proc/stat")).split("\n", 1)[0].split()[1:]
-    if len(fields) < 8:
-        return 0.0
-    ticks = sum(int(fields[place]) for place in (0, 1, 2, 5, 6, 7))
-    return ticks / os.sysconf("SC_CLK_TCK")
+def processor_seconds(proc: Path = PROC) -> float:
+    """Time the processors this process may use have been busy since the start, for whomever, other guests included."""
+    # proc(5): user, nice, system, irq, softirq, steal; guests of our own are in user already.
+    return sum(sum(ticks[place] for place in (0, 1, 2, 5, 6, 7)) for ticks in _ticks(proc)) / CLOCK_TICKS
 
 
-def group_seconds(groups: Collection[int]) -> float:
+def stolen_seconds(proc: Path = PROC) -> float:
+    """Of that, what a hypervisor gave to other guests."""
+    return sum(ticks[7] for ticks in _ticks(proc)) / CLOCK_TICKS
+
+
+def stalled_seconds(proc: Path = PROC) -> float | None:
+    """Time so far in which some process waited for a processor; None where the kernel does not account for pressure."""
+    for line in _read(proc / "pressure" / "cpu").splitlines():
+        if line.startswith("some "):
+            return int(line.rpartition("total=")[2]) * 1e-6
+    return None
+
+
+def swapped_pages(proc: Path = PROC) -> int:
+    """Pages that went to or came from swap since the start."""
+    lines = (line.split() for line in _read(proc / "vmstat").splitlines())
+    return sum(int(count) for word, count in lines if word in ("pswpin", "pswpout"))
+
+
+def group_seconds(groups: Collection[int], proc: Path = PROC) -> float:
     """Processor time that the processes of some process groups have used, those they have waited for included."""
-    ticks = 0
-    for entry in os.listdir("/proc"):
-        fields = _read(Path("/proc") / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
+    return sum(sum(map(int, fields[11:15])) for _, fields in _processes(groups, proc)) / CLOCK_TICKS
+
+
+def members(groups: Collection[int], proc: Path = PROC) -> frozenset[int]:
+    """Ids of the processes in some process groups."""
+    return frozenset(pid for pid, _ in _processes(groups, proc))
+
+
+def _ticks(proc: Path) -> list[list[int]]:
+    """Of each processor this process may use, what it spent its time on, in clock ticks."""
+    mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    lines = (line.split() for line in _read(proc / "stat").splitlines())
+    return [list(map(int, fields[1:])) for fields in lines if fields and fields[0] in mine and len(fields) > 8]
+
+
+def _processes(groups: Collection[int], proc: Path) -> list[tuple[int, list[str]]]:
+    """Processes of some process groups, with the fields of their stat from the state on."""
+    found = []
+    for entry in os.listdir(proc) if groups else ():
+        fields = _read(proc / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
         if len(fields) > 14 and int(fields[2]) in groups:
-            ticks += sum(int(fields[place]) for place in (11, 12, 13, 14))
-    return ticks / os.sysconf("SC_CLK_TCK")
+            found.append((int(entry), fields))
+    return found
 
 
 def load() -> float:
@@ -127,18 +187,6 @@ def physical_cores() -> int:
         topology = CPU / f"cpu{logical}" / "topology"
         cores.add((_read(topology / "physical_package_id"), _read(topology / "core_id") or str(logical)))
     return max(1, len(cores))
-
-
-def oom_kills() -> int:
-    """Processes the kernel has killed for want of memory, in this process's own group and above; cgroups v1 or v2."""
-    total = 0
-    for folder in _memory_groups():
-        for name in ("memory.events", "memory.oom_control"):
-            for line in _read(folder / name).splitlines():
-                word, _, count = line.partition(" ")
-                if word == "oom_kill":
-                    total += int(count)
-    return total
 
 
 def held(pid: int) -> int:
@@ -173,7 +221,18 @@ def _cpu() -> dict[str, JsonValue]:
         "cpu.frequency_max_hz": int(_read(frequency / "cpuinfo_max_freq") or 0) * 1000 or None,
         "cpu.boost": _read(CPU / "cpufreq" / "boost") or None,
         "cpu.smt": _read(CPU / "smt" / "control") or None,
-        "cpu.mitigations": _read(CPU / "vulnerabilities" / "spectre_v2") or None,
+        "cpu.frequency_min_hz": int(_read(frequency / "cpuinfo_min_freq") or 0) * 1000 or None,
+        "cpu.frequency_cap_hz": int(_read(frequency / "scaling_max_freq") or 0) * 1000 or None,
+        "cpu.frequency_driver": _read(frequency / "scaling_driver") or None,
+        "cpu.energy_preference": _read(frequency / "energy_performance_preference") or None,
+        "cpu.turbo_off": _read(CPU / "intel_pstate" / "no_turbo") or None,
+        "cpu.idle_driver": _read(CPU / "cpuidle" / "current_driver") or None,
+        "cpu.isolated": _read(CPU / "isolated") or None,
+        "cpu.online": _read(CPU / "online") or None,
+        "cpu.allowed": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
+        "cpu.numa_nodes": len(list(NODES.glob("node[0-9]*"))) or None,
+        "cpu.sockets": len({_read(each) for each in CPU.glob("cpu[0-9]*/topology/physical_package_id")}) or None,
+        "cpu.mitigations": _mitigations(),
     }
 
 
@@ -182,6 +241,11 @@ def _memory() -> dict[str, JsonValue]:
         "memory.total_bytes": _meminfo("MemTotal"),
         "memory.swap_bytes": _meminfo("SwapTotal"),
         "memory.huge_pages": _read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or None,
+        "memory.huge_pages_defrag": _read(Path("/sys/kernel/mm/transparent_hugepage/defrag")) or None,
+        "memory.huge_pages_reserved": _read(PROC / "sys/vm/nr_hugepages") or None,
+        "memory.swappiness": _read(PROC / "sys/vm/swappiness") or None,
+        "memory.zone_reclaim": _read(PROC / "sys/vm/zone_reclaim_mode") or None,
+        "memory.same_page_merging": _read(Path("/sys/kernel/mm/ksm/run")) or None,
         "memory.overcommit": _read(Path("/proc/sys/vm/overcommit_memory")) or None,
     }
 
@@ -202,16 +266,46 @@ def _limits() -> dict[str, JsonValue]:
             # cgroup v1 writes "no limit" as a number near 2^63.
             if text.isdigit() and int(text) < 1 << 60:
                 most.append(int(text))
-    quota = _read(Path("/sys/fs/cgroup/cpu.max")) or None
-    return {"limit.memory_bytes": min(most, default=None), "limit.cpu": quota}
+    return {"limit.memory_bytes": min(most, default=None), "limit.cpu": cpu_quota(_groups("cpu"))}
+
+
+def cpu_quota(folders: Iterable[Path]) -> float | None:
+    """Processors' worth of time that control groups allow, the strictest of them; None where none limits it."""
+    quotas = []
+    for folder in folders:
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        quota, period = quota or _read(folder / "cpu.cfs_quota_us"), period or _read(folder / "cpu.cfs_period_us")
+        # "max" in cgroup v2 and -1 in v1 say that there is no limit.
+        if quota.isdigit() and period.isdigit():
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
+
+
+def _mitigations() -> str | None:
+    """What the kernel does about each fault of the processor that it is not free of."""
+    files = sorted((CPU / "vulnerabilities").glob("*"))
+    said = {file.name: text for file in files if (text := _read(file)) and text != "Not affected"}
+    return "; ".join(f"{name}: {text}" for name, text in said.items()) or None
+
+
+def _temperature() -> float | None:
+    """Degrees Celsius of the hottest thermal zone of the processor."""
+    zones = [zone for zone in THERMAL.glob("thermal_zone*") if _read(zone / "type") in ("x86_pkg_temp", "cpu-thermal")]
+    degrees = [int(text) for zone in zones if (text := _read(zone / "temp")).lstrip("-").isdigit()]
+    return max(degrees) / 1000 if degrees else None
 
 
 def _memory_groups() -> list[Path]:
     """Folders of the memory control groups this process is in, from its own upwards."""
+    return _groups("memory")
+
+
+def _groups(controller: str) -> list[Path]:
+    """Folders of the control groups this process is in for one controller, from its own upwards; cgroups v1 or v2."""
     folders: list[Path] = []
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    for line in _read(PROC / "self" / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        if controllers and controller not in controllers.split(","):
             continue
         root = Path("/sys/fs/cgroup") / controllers
         own = root / path.lstrip("/")

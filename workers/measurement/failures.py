@@ -20,6 +20,8 @@ HOST_MEMORY = (
 )
 """How torch's CPU allocator, C++, numpy, the loader and OpenMP say that the host has no memory left."""
 DEVICE_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+REFUSED = ("No available kernel", "No viable backend for scaled_dot_product_attention")
+"""How torch says that the one kernel it may take does not do what it is given."""
 TAIL_CHARS = 8_000
 
 
@@ -42,6 +44,8 @@ def typed(error: BaseException) -> Failed:
     for each in chain:
         if isinstance(each, Unsupported):
             return Failed(outcome="unsupported", message=str(each))
+    if _says(chain, REFUSED):
+        return Failed(outcome="unsupported", message=f"The kernel that was asked for refuses this: {first}", tail=tail)
     if isinstance(error, ImportError) and error.name:
         message = f"The package {error.name.split('.')[0]!r} cannot be imported here: {first}"
         return Failed(outcome="unsupported", message=message, tail=tail)

@@ -6,11 +6,26 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from workers.catalog.ceilings import Ceilings
 from workers.catalog.declared import Paper
-from workers.catalog.report import Arm, Outcome, Proof
+from workers.catalog.report import Arm, Artifact, Bottleneck, Kernel, Outcome, Proof, Timeline
 from workers.catalog.spec import RunSpec
 
-Deed = Literal["begin", "load", "convert", "first_call", "steps", "memory", "observe", "count", "outputs", "end"]
+Deed = Literal[
+    "begin",
+    "load",
+    "convert",
+    "first_call",
+    "steps",
+    "memory",
+    "observe",
+    "count",
+    "outputs",
+    "energy",
+    "perturb",
+    "profile",
+    "end",
+]
 
 
 class Order(Paper):
@@ -29,7 +44,15 @@ class Order(Paper):
     most_s: float = 3600.0
     """With ``steps``: when to stop before all samples are taken."""
     path: str = ""
-    """With ``outputs``: the file to write."""
+    """With ``outputs`` and ``profile``: the file to write."""
+    ceilings: Ceilings | None = None
+    """With ``perturb``: what the device can do."""
+    lead_s: float = 0.0
+    """With ``energy``: how long to work before the window."""
+    window_s: float = 0.0
+    """With ``energy``: how long the window is at least."""
+    tail_s: float = 0.0
+    """With ``energy``: how long to go on after it."""
 
 
 class Reading(Paper):
@@ -46,6 +69,14 @@ class Series(Paper):
     metric: str
     phase: str
     values: tuple[float, ...]
+
+
+class Worked(Paper):
+    """A window of time in which an arm repeated its step, on the machine's monotonic clock."""
+
+    began_s: float
+    ended_s: float
+    steps: int
 
 
 class Failed(Paper):
@@ -65,6 +96,18 @@ class Answer(Paper):
     series: tuple[Series, ...] = ()
     proofs: tuple[Proof, ...] = ()
     environment: dict[str, JsonValue] = {}
+    timelines: tuple[Timeline, ...] = ()
+    """With ``memory``."""
     notes: tuple[str, ...] = ()
+    formats: dict[str, dict[str, int]] = {}
+    """With ``count``: FLOPs by phase and number format."""
+    bottlenecks: tuple[Bottleneck, ...] = ()
+    """With ``perturb``."""
+    kernels: tuple[Kernel, ...] = ()
+    """With ``profile``."""
+    artifacts: tuple[Artifact, ...] = ()
+    """With ``profile``."""
+    worked: Worked | None = None
+    """With ``energy``."""
     timer_s: float = 0.0
     """Time one reading of the clock takes; with ``begin``."""

@@ -15,9 +15,8 @@ import numpy as np
 from workers.catalog.report import Arm
 from workers.catalog.spec import Effort
 from workers.measurement import statistics
+from workers.measurement.statistics import Estimate
 
-GOAL = 0.02
-"""Half-width of the ratio's interval inside one pair at which a pair is done."""
 MIN_TURNS = 10
 """Blocks of each arm below which no spread can be judged (nvbench asks for as many samples)."""
 FEWEST_TURNS = 5
@@ -43,10 +42,28 @@ MIN_WARM_UP = 6
 MIN_SLOW_WARM_UP = 3
 
 
+CONTAMINATED = 0.25
+"""Share of the processors that others keep busy from which on a pair is measured again: on two cores that is half of one."""
+MOST_ASIDE = 3
+"""Pairs of a sitting that are set aside at the most, so that a run cannot become empty."""
+STEADY = 0.75
+"""A pair at least this much as disturbed as the one set aside before it shows that the disturbance stays."""
+ASIDE_S: dict[Effort, float] = {"quick": 30.0, "standard": 60.0, "thorough": 240.0}
+"""Time that pairs set aside may take together."""
+
+
 class Plan(NamedTuple):
-    """What one effort spends."""
+    """What one effort spends, and the precision at which it stops."""
 
     pairs: int
+    """Pairs of fresh processes at least."""
+    most_pairs: int
+    goal: float
+    """Half-width of the interval of the ratio over all pairs at which no further pair is started."""
+    budget_s: float
+    """Time from the first pair's start after which no pair beyond the fewest is started."""
+    pair_goal: float
+    """Half-width of the ratio's interval inside one pair at which the pair is done."""
     measured_s: float
     """Budget of measured time per pair, both arms together."""
     warm_up_s: float
@@ -54,9 +71,9 @@ class Plan(NamedTuple):
 
 
 PLANS: dict[Effort, Plan] = {
-    "quick": Plan(pairs=1, measured_s=6.0, warm_up_s=3.0),
-    "standard": Plan(pairs=3, measured_s=20.0, warm_up_s=10.0),
-    "thorough": Plan(pairs=8, measured_s=30.0, warm_up_s=20.0),
+    "quick": Plan(1, 1, goal=0.10, budget_s=0.0, pair_goal=0.02, measured_s=6.0, warm_up_s=3.0),
+    "standard": Plan(3, 8, goal=0.02, budget_s=60.0, pair_goal=0.01, measured_s=8.0, warm_up_s=10.0),
+    "thorough": Plan(8, 24, goal=0.01, budget_s=300.0, pair_goal=0.005, measured_s=20.0, warm_up_s=20.0),
 }
 
 
@@ -125,7 +142,7 @@ def order(seed: int, pair: int, turn: int) -> tuple[Arm, Arm]:
 
 
 class Ending(NamedTuple):
-    """Why a pair stops taking turns."""
+    """Why a pair stops taking turns, or a sitting starts no further pair."""
 
     unmet: str | None
     """The criterion that was not reached; None when the goal was."""
@@ -143,7 +160,7 @@ def ending(turns: Sequence[float], spent_s: float, plan: Plan) -> Ending | None:
     if n < FEWEST_TURNS:
         return None
     half_width = half_width_of(turns)
-    if n >= MIN_TURNS and half_width <= GOAL:
+    if n >= MIN_TURNS and half_width <= plan.pair_goal:
         return Ending(None)
     if n < MIN_TURNS:
         if spent_s < OVERTIME * plan.measured_s:
@@ -151,10 +168,86 @@ def ending(turns: Sequence[float], spent_s: float, plan: Plan) -> Ending | None:
         return Ending(f"{n} turns in {spent_s:.0f} s, goal {MIN_TURNS}: steps are too slow for more.")
     if spent_s < plan.measured_s:
         return None
-    return Ending(f"the ratio's interval is ±{half_width:.1%} within the pair after {spent_s:.0f} s, goal ±{GOAL:.0%}")
+    return Ending(
+        f"the ratio's interval is ±{half_width:.1%} within the pair after {spent_s:.0f} s, goal ±{plan.pair_goal:.1%}"
+    )
 
 
 def half_width_of(turns: Sequence[float]) -> float:
     """Half the interval of the typical turn's ratio."""
     estimate = statistics.median(turns)
     return (estimate.high - estimate.low) / 2
+
+
+def enough(ratio: Estimate, spent_s: float, plan: Plan) -> Ending | None:
+    """Whether enough pairs were measured; None means another one. Looks at precision, never at which arm is ahead.
+
+    Args:
+        ratio: Variant over baseline with its interval over the pairs so far.
+        spent_s: Time since the first pair began.
+        plan: What the effort allows.
+    """
+    half_width = math.log(ratio.high / ratio.low) / 2
+    if ratio.n < plan.pairs:
+        return None
+    if half_width <= plan.goal:
+        return Ending(None)
+    if ratio.n < plan.most_pairs and spent_s * (1 + 1 / ratio.n) <= plan.budget_s:
+        return None
+    pairs = "1 pair" if ratio.n == 1 else f"{ratio.n} pairs"
+    return Ending(f"the ratio's interval is ±{half_width:.1%} over {pairs} of fresh processes, goal ±{plan.goal:.0%}")
+
+
+def fraction(pairs: float, plan: Plan) -> float:
+    """How much of a sitting is done after so many pairs, which may be part of one; rises, and ends below 1.
+
+    How many pairs it takes to agree is not known before: those beyond the fewest move it less and less.
+    """
+    if plan.most_pairs == plan.pairs:
+        return pairs / plan.pairs
+    if pairs <= plan.pairs:
+        return pairs / (plan.pairs + 1)
+    return 1 - 1 / (plan.pairs + 1) / (1 + pairs - plan.pairs)
+
+
+METERED_TURN = -1
+"""The turn, for ``order``, in which energy is metered."""
+
+
+class Contamination(NamedTuple):
+    """What is done about a pair during which others disturbed the machine."""
+
+    again: bool
+    """Whether its samples are set aside, kept but not counted, and the pair is measured again."""
+    note: str
+    """What a reader is told."""
+
+
+def contaminated(
+    share: float, spoilt: bool, reasons: Sequence[str], aside: Sequence[float], aside_s: float, effort: Effort
+) -> Contamination | None:
+    """Whether a pair was disturbed so much that it says little, and whether another may say more; None when it is clean.
+
+    Looks at what others did, never at which arm is ahead. A disturbance that stays is not outwaited: a pair that is no
+    quieter than the one set aside before it counts, with what that does to its interval.
+
+    Args:
+        share: Of the processors that others kept busy while the pair was measured.
+        spoilt: Whether a GPU was disturbed (``contention.Seen``).
+        reasons: What disturbed it, in words.
+        aside: The share of every pair of this sitting that was set aside so far, in order.
+        aside_s: Time that those and this one took.
+        effort: Says how much time a sitting may lose.
+    """
+    if share < CONTAMINATED and not spoilt:
+        return None
+    why = "; ".join(reasons) or f"others kept {share:.0%} of the processors busy"
+    if len(aside) >= MOST_ASIDE:
+        return Contamination(False, f"A pair was disturbed ({why}) and counts: {len(aside)} were set aside already.")
+    if aside and share >= STEADY * aside[-1]:
+        return Contamination(False, f"A pair was disturbed ({why}) and counts: measured again, it was no quieter.")
+    if aside_s > ASIDE_S[effort]:
+        return Contamination(False, f"A pair was disturbed ({why}) and counts: there was no time to measure it again.")
+    return Contamination(
+        True, f"A pair was disturbed ({why}) and was measured again; its samples are kept and do not count."
+    )

@@ -9,14 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
+from workers.catalog.ceilings import Ceilings
+from workers.catalog.evaluation import Scores
 from workers.catalog.metrics import LATENCY
-from workers.catalog.report import Arm, Proof, Samples
+from workers.catalog.report import Arm, Artifact, Bottleneck, Kernel, Proof, Samples, Timeline
 from workers.catalog.spec import RunSpec
 from workers.measurement.messages import Answer
-from workers.measurement.statistics import Array
 
 MOST_RAW = 60_000
 """Values of all series together that a report carries; 8 MB is the most it may weigh, a value has about 20 characters."""
+MOST_ITEMS = 20_000
+"""The same of scores of items, all metrics of both arms together."""
 
 
 class Key(NamedTuple):
@@ -48,14 +51,28 @@ class Record:
         self.steps: Values = {}
         self.turns: Values = {}
         self.warm_ups: Values = {}
-        self.scores: dict[str, Array] = {}
+        self.scores: dict[str, Scores] = {}
+        """Of the evaluation, by metric."""
+        self.again: dict[str, Scores] = {}
+        """The same of the baseline's second answers, as if they were the variant's."""
         self.identical = False
         """Whether both arms gave the evaluation bit for bit the same outputs."""
         self.apart = False
         """Whether the arms were measured one after the other, because both together did not fit."""
         self.contention: dict[str, float] = {}
         """Largest share of the processors that others kept busy, while arms ``start`` and while they are ``measure``d."""
+        self.aside: list[tuple[Key, int, tuple[float, ...]]] = []
+        """Samples of pairs that others disturbed and that were measured again: kept, and in no summary."""
         self.proofs: list[Proof] = []
+        self.formats: dict[tuple[Arm, str], dict[str, int]] = {}
+        """FLOPs of one eager step by number format, by arm and phase."""
+        self.ceilings: Ceilings | None = None
+        """What the device can do, where that has been measured."""
+        self.bottlenecks: list[Bottleneck] = []
+        self.kernels: list[Kernel] = []
+        self.artifacts: list[Artifact] = []
+        self.timelines: dict[tuple[str, str, Arm], Timeline] = {}
+        """By metric, phase and arm; of the first pair, whose processes show what all others do."""
         self.environment: dict[str, JsonValue] = {}
         self.notes: list[str] = []
         self.unmet: list[str] = []
@@ -64,7 +81,13 @@ class Record:
         """What is read once a process, and what is said besides."""
         for reading in answer.readings:
             _append(self.once, Key(reading.metric, reading.phase, arm), pair, reading.value)
-        self.proofs += answer.proofs
+        self.proofs += [proof for proof in answer.proofs if proof not in self.proofs]
+        self.formats |= {(arm, phase): found for phase, found in answer.formats.items()}
+        self.bottlenecks += answer.bottlenecks
+        self.kernels += answer.kernels
+        self.artifacts += answer.artifacts
+        if pair == 0:
+            self.timelines |= {(each.metric, each.phase, each.arm): each for each in answer.timelines}
         self.notes += [note for note in answer.notes if note not in self.notes]
         self.environment |= answer.environment
 
@@ -85,11 +108,22 @@ class Record:
 
     def forget(self, pair: int) -> None:
         """Drop everything of a pair that has to be measured again in another way."""
+        if pair == 0:
+            self.proofs.clear()
+            self.bottlenecks.clear()
+            self.kernels.clear()
+            self.artifacts.clear()
+            self.timelines.clear()
         for values in (self.once, self.steps, self.turns, self.warm_ups):
             for pairs in values.values():
                 pairs.pop(pair, None)
             for key in [key for key, pairs in values.items() if not pairs]:
                 del values[key]
+
+    def set_aside(self, pair: int) -> None:
+        """Keep a pair that others disturbed where no summary sees it; it is measured again under the same number."""
+        self.aside += [(key, pair, values) for key, of, _, values in self._raw() if of == pair]
+        self.forget(pair)
 
     def latency(self, arm: Arm) -> Key:
         """The whole step's time."""
@@ -114,15 +148,22 @@ class Record:
     def samples(self) -> tuple[Samples, ...]:
         """The raw values; every n-th one when there are too many, which the caller says in a note."""
         every = self.thinned
-        return tuple(
+        counted = (
             Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=pair, warm_up=warm_up, values=values[::every])
             for key, pair, warm_up, values in self._raw()
         )
+        return (*counted, *self._set_aside(every), *self._items())
 
     @property
     def thinned(self) -> int:
         """Every how many-th raw value a report carries."""
-        return max(1, math.ceil(sum(len(values) for *_, values in self._raw()) / MOST_RAW))
+        return max(1, math.ceil(self._size / MOST_RAW))
+
+    @property
+    def _size(self) -> int:
+        """Raw values of all pairs, those set aside too."""
+        counted = sum(len(values) for _, _, _, values in self._raw())
+        return counted + sum(len(values) for _, _, values in self.aside)
 
     def _raw(self) -> Iterator[tuple[Key, int, bool, tuple[float, ...]]]:
         for values, warm_up in ((self.warm_ups, True), (self.steps, False), (self.once, False)):
@@ -130,6 +171,23 @@ class Record:
                 for pair, series in pairs.items():
                     # Nanoseconds are as fine as the clock.
                     yield key, pair, warm_up, tuple(round(value, 9) for value in series)
+
+    def _set_aside(self, every: int) -> Iterator[Samples]:
+        for key, pair, values in self.aside:
+            kept = values[::every]
+            yield Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=pair, contended=True, values=kept)
+
+    def _items(self) -> Iterator[Samples]:
+        """Scores of the evaluation's items; the same items of every metric and arm, so that they can be paired again."""
+        series = [
+            (key.of(arm), items)
+            for key, scores in ((Key(name, "quality", "variant"), scores) for name, scores in self.scores.items())
+            for arm, items in scores.of_arms()
+        ]
+        every = max(1, math.ceil(sum(len(items) for _, items in series) / MOST_ITEMS))
+        for key, items in series:
+            values = tuple(round(float(value), 9) for value in items[::every])
+            yield Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=0, values=values)
 
 
 def _append(values: Values, key: Key, pair: int, *new: float) -> None:

@@ -10,22 +10,34 @@ from typing import get_args
 
 import numpy as np
 
+from workers.catalog.ceilings import Ceilings
 from workers.catalog.lease import Progress
 from workers.catalog.report import Arm, Report
 from workers.catalog.spec import RunSpec
-from workers.measurement import environment, protocol, summary
+from workers.measurement import environment, metering, nvml, protocol, summary
 from workers.measurement.arms import ArmFailed, ArmProcess
+from workers.measurement.contention import Seen, Watch
 from workers.measurement.messages import Answer, Order
+from workers.measurement.nvml import Gpu
+from workers.measurement.probes import energy
 from workers.measurement.record import Record
 
 Tell = Callable[[Progress], None]
 ARMS: tuple[Arm, ...] = get_args(Arm)
+BRACKET: tuple[Arm, ...] = ("baseline", "variant", "baseline")
+"""The order of arms that have to be measured one after the other."""
 PROGRESS_S = 0.5
 """Between two lines while blocks are taken."""
+NO_CEILINGS = (
+    "The device's ceilings were not given (--ceilings), so utilisation and what binds are left out; "
+    "python -m workers.measurement.ceilings measures them."
+)
 MEMORY_OUTCOMES = frozenset({"oom_device", "oom_host"})
 
 
-def hold(spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell) -> Report:
+def hold(
+    spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell, ceilings: Ceilings | None = None
+) -> Report:
     """Measure one variant against the baseline; whatever happens is in the report.
 
     Args:
@@ -33,44 +45,76 @@ def hold(spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell) -> 
         scratch: an empty folder.
         memory_limit: bytes of host memory both arms may hold together, or None. Counts on CPU devices.
         tell: is told how far the sitting is.
+        ceilings: what the device can do; without them nothing is said about utilisation and what binds.
     """
-    return _Sitting(spec, scratch, memory_limit, tell).hold()
+    return _Sitting(spec, scratch, memory_limit, tell, ceilings).hold()
 
 
 class _Sitting:
-    def __init__(self, spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell) -> None:
+    def __init__(
+        self, spec: RunSpec, scratch: Path, memory_limit: int | None, tell: Tell, ceilings: Ceilings | None
+    ) -> None:
         self.spec = spec
         self.scratch = scratch
         self.memory_limit = memory_limit
         self.tell = tell
         self.plan = protocol.PLANS[spec.effort]
         self.record = Record(spec)
+        self.record.ceilings = ceilings
+        if ceilings is None:
+            self.record.notes.append(NO_CEILINGS)
+        elif ceilings.contended:
+            self.record.notes.append(
+                f"The device's ceilings were measured while others kept {ceilings.contention:.0%} of the processors busy; "
+                "they are too low, and utilisation is too high."
+            )
         self.pair = 0
+        self.tries = 0
+        """How many pairs were measured again, whatever the reason."""
+        self.aside: list[tuple[float, float]] = []
+        """Of every pair set aside: the share of the processors that others took, and the seconds it cost."""
         self.both_resident = False
         self.began = self.told = time.monotonic()
         self.timer_s: dict[Arm, float] = {}
+        self.watch = Watch()
+        self.seen: Seen | None = None
+        self.metered_s = 0.0
+        """Time that windows of energy took; it is none of the budget for pairs."""
 
     def hold(self) -> Report:
         record = self.record
         record.environment |= environment.host() | environment.state("start")
+        gpu = self._gpu()
+        self.watch.gpu = gpu if isinstance(gpu, Gpu) else None
+        self.watch.rest("before")
         failed: ArmFailed | None = None
         try:
-            for pair in range(self.plan.pairs):
-                self.pair = pair
+            while True:
                 self._pair()
+                ending = protocol.enough(summary.latency_ratio(record), self._paired_s(), self.plan)
+                if ending:
+                    record.unmet += [ending.unmet] if ending.unmet else []
+                    break
+                self.pair += 1
             self._say("report", "Summing up", 1.0)
         except ArmFailed as error:
             failed = error
-        record.environment |= environment.state("end")
-        record.environment |= {f"state.contention.{name}": round(each, 3) for name, each in record.contention.items()}
+        self.watch.rest("after")
+        record.environment |= environment.state("end") | self.watch.fields
+        record.notes += self.watch.notes
         seconds = time.monotonic() - self.began
         return summary.broken(record, failed, seconds) if failed else summary.whole(record, seconds)
+
+    def _paired_s(self) -> float:
+        """Seconds that pairs which count have taken."""
+        return time.monotonic() - self.began - self.metered_s - sum(spent for _, spent in self.aside)
 
     def _pair(self) -> None:
         """One pair of fresh processes; one after the other once it is known that both together do not fit."""
         if not self.record.apart:
             try:
-                self._side_by_side()
+                while not self._side_by_side():
+                    self.tries += 1
                 return
             except ArmFailed as error:
                 # A baseline that fails before there is a variant has had the memory to itself.
@@ -78,16 +122,16 @@ class _Sitting:
                     raise
             self.record.apart = True
             self.record.forget(self.pair)
-            if self.pair == 0:
-                self.record.proofs.clear()
             self.record.notes.append(
-                "Both arms together do not fit into memory, so each was measured with the memory to itself, one after the "
-                "other in fresh processes; what changed on the machine meanwhile is in the ratio."
+                "Both arms together do not fit into memory, so each was measured with the memory to itself, in fresh processes "
+                "one after the other, the variant between two baselines; what changed on the machine meanwhile is in the ratio."
             )
         self._one_after_the_other()
 
-    def _side_by_side(self) -> None:
+    def _side_by_side(self) -> bool:
+        """Whether the pair counts; one that others disturbed is set aside, to be measured again."""
         self.both_resident = False
+        began, contention = time.monotonic(), dict(self.record.contention)
         with ExitStack() as processes:
             arms = {arm: processes.enter_context(self._start(arm)) for arm in ARMS}
             for arm in ARMS:
@@ -99,29 +143,50 @@ class _Sitting:
                 self._load(arms["variant"], room)
             for arm in ARMS:
                 self._warm_up(arms[arm])
-            with self._watching("measure", *arms.values()):
+            with self._watching("measure", *arms.values()) as seen:
                 self._turns(arms)
+            if self._disturbed(seen, time.monotonic() - began):
+                self.record.contention = contention
+                return False
+            self._meter(*(arms[arm] for arm in protocol.order(self.spec.seed, self.pair, protocol.METERED_TURN)))
             for arm in ARMS:
                 self._observe(arms[arm])
         self._score()
+        return True
+
+    def _disturbed(self, seen: Seen, seconds: float) -> bool:
+        """Whether others disturbed the pair so much that it is measured again; what happens is said in a note."""
+        aside_s = sum(spent for _, spent in self.aside) + seconds
+        shares = [share for share, _ in self.aside]
+        found = protocol.contaminated(seen.share, seen.spoilt, seen.reasons, shares, aside_s, self.spec.effort)
+        if found is None:
+            return False
+        self.record.notes.append(found.note)
+        if found.again:
+            self.aside.append((seen.share, seconds))
+            self.record.set_aside(self.pair)
+        return found.again
 
     def _one_after_the_other(self) -> None:
+        """The variant between two baselines, so that what drifts meanwhile meets both arms alike."""
         self.both_resident = False
-        for arm in protocol.order(self.spec.seed, self.pair, 0):
-            with self._start(arm) as process:
+        for place, arm in enumerate(BRACKET):
+            with self._start(arm, f"-apart-{place}") as process:
                 self._began(process)
                 with self._watching("start", process):
                     self._load(process, self.memory_limit)
                 self._warm_up(process)
                 with self._watching("measure", process):
                     self._alone(process)
-                self._observe(process)
+                if place < len(ARMS):
+                    self._meter(process)
+                    self._observe(process)
         self._score()
 
-    def _start(self, arm: Arm) -> ArmProcess:
+    def _start(self, arm: Arm, suffix: str = "") -> ArmProcess:
         if arm == "baseline" or self.record.apart:
             self._say("start", f"starting the {'arm' if self.record.apart else 'two arms'}", 0.0)
-        process = ArmProcess(self.spec, arm, self.scratch / f"{arm}-{self.pair}{'-apart' if self.record.apart else ''}")
+        process = ArmProcess(self.spec, arm, self.scratch / f"{arm}-{self.pair}.{self.tries}{suffix}")
         process.begin()
         return process
 
@@ -192,6 +257,8 @@ class _Sitting:
         return sum(answer.series[0].values) * block.inner
 
     def _measuring(self, turn: int, spent: float, *, first: bool) -> None:
+        assert self.seen is not None
+        self.seen.look()
         now = time.monotonic()
         if first or now - self.told >= PROGRESS_S:
             share = min(1.0, spent / self.plan.measured_s)
@@ -207,20 +274,52 @@ class _Sitting:
             self._take(process, Order(deed="observe"))
             if self.spec.evaluation is not None:
                 self._say("quality", f"outputs of the {arm}", 0.92)
-                self._take(process, Order(deed="outputs", path=str(self._outputs(arm))))
+                # The baseline answers twice, to see whether it agrees with itself.
+                for path in (self._outputs(arm), self._again)[: 2 if arm == "baseline" else 1]:
+                    self._take(process, Order(deed="outputs", path=str(path)))
+            if not self._inspect(process):
+                return
         process.send(Order(deed="end"))
+
+    def _inspect(self, process: ArmProcess) -> bool:
+        """What explains the figures, after all of them: what binds, and the profile. Whether the arm still lives.
+
+        A failure here costs the explanation alone: the run's figures have been taken.
+        """
+        arm = process.arm
+        orders = []
+        if self.record.ceilings is not None:
+            orders.append((Order(deed="perturb", ceilings=self.record.ceilings), "what binds"))
+        if self.spec.profile:
+            orders.append((Order(deed="profile", path=str(self.scratch / f"trace-{arm}.json")), "profile"))
+        for order, what in orders:
+            self._say("memory", f"{what} of the {arm}" if order.deed == "profile" else f"what binds the {arm}", 0.95)
+            try:
+                self._take(process, order)
+            except ArmFailed as error:
+                self.record.notes.append(f"The {arm} ended while {what} was looked at: {error.failed.message}")
+                return False
+        return True
 
     def _score(self) -> None:
         """The variant's answers against the baseline's, item by item."""
         if self.pair or self.spec.evaluation is None:
             return
-        baseline, variant = (np.load(self._outputs(arm), allow_pickle=False) for arm in ARMS)
-        self.record.identical = bool(np.array_equal(baseline, variant))
-        scores = self.spec.evaluation.score(baseline, variant)
-        self.record.scores = {name: np.asarray(values, dtype=np.float64) for name, values in scores.items()}
+        baseline, again, variant = (
+            dict(np.load(path, allow_pickle=False))
+            for path in (self._outputs("baseline"), self._again, self._outputs("variant"))
+        )
+        self.record.identical = all(np.array_equal(baseline[name], variant[name]) for name in baseline)
+        self.record.scores = dict(self.spec.evaluation.score(baseline, variant))
+        self.record.again = dict(self.spec.evaluation.score(baseline, again))
 
     def _outputs(self, arm: Arm) -> Path:
-        return self.scratch / f"outputs-{arm}.npy"
+        return self.scratch / f"outputs-{arm}.npz"
+
+    @property
+    def _again(self) -> Path:
+        """The baseline's second answers to the same inputs."""
+        return self.scratch / "outputs-again.npz"
 
     def _take(self, process: ArmProcess, order: Order) -> Answer:
         answer = process.do(order)
@@ -228,25 +327,51 @@ class _Sitting:
         return answer
 
     @contextmanager
-    def _watching(self, name: str, *processes: ArmProcess) -> Iterator[None]:
-        """Note what others took of the processors meanwhile: all that was used, less what the arms did."""
-        groups = {process.group for process in processes}
-        wall, used, own = time.monotonic(), environment.processor_seconds(), environment.group_seconds(groups)
-        yield
-        wall, used = time.monotonic() - wall, environment.processor_seconds() - used
-        others = used - (environment.group_seconds(groups) - own)
-        share = min(1.0, max(0.0, others / wall / environment.affinity()))
-        self.record.contention[name] = max(share, self.record.contention.get(name, 0.0))
+    def _watching(self, name: str, *processes: ArmProcess) -> Iterator[Seen]:
+        """Note what others do to the machine meanwhile."""
+        if self.watch.gpu is None and isinstance(gpu := self._gpu(), Gpu):
+            self.watch.gpu = gpu
+        with self.watch.over(name, processes) as seen:
+            self.seen = seen
+            yield seen
+        self.record.contention[name] = max(seen.share, self.record.contention.get(name, 0.0))
+
+    def _gpu(self) -> Gpu | str | None:
+        """The GPU that is measured on, or why the driver cannot be asked about it; None on a CPU."""
+        if self.spec.device != "cuda":
+            return None
+        told = self.record.environment.get("gpu.uuid")
+        return nvml.by_uuid(told) if isinstance(told, str) else nvml.visible(self.spec.device_index)
+
+    def _meter(self, *processes: ArmProcess) -> None:
+        """Energy of each arm, one at work while the other rests; where it is not measurable, why."""
+        if self.pair >= metering.MOST_PAIRS:
+            return
+        source = energy.find(self.spec.device, self._gpu())
+        if isinstance(source, str):
+            self.record.environment["energy.method"] = f"not measurable here: {source}"
+            return
+        self.record.environment["energy.method"] = source.method
+        self._say("energy", "energy of the arms in turns", 0.81)
+        began = time.monotonic()
+        with self._watching("energy", *processes):
+            metered = metering.turns(source, processes, self.spec.workload)
+        for arm, answer in metered.answers.items():
+            self.record.take(arm, self.pair, answer)
+        for sentence in metered.unmet:
+            self._unmet(sentence)
+        self.record.environment |= metered.environment
+        self.metered_s += time.monotonic() - began
 
     def _unmet(self, sentence: str) -> None:
-        of = f"pair {self.pair + 1} of {self.plan.pairs}: " if self.plan.pairs > 1 else ""
+        of = f"pair {self.pair + 1}: " if self.plan.most_pairs > 1 else ""
         self.record.unmet.append(of + sentence)
 
     def _say(self, phase: str, message: str, share: float) -> None:
         """One line of progress; ``share`` is how much of the pair is done."""
         self.told = time.monotonic()
-        pair = f"Pair {self.pair + 1} of {self.plan.pairs}: " if self.plan.pairs > 1 else ""
-        done = 1.0 if phase == "report" else (self.pair + share) / self.plan.pairs
+        pair = f"Pair {self.pair + 1}, of at least {self.plan.pairs}: " if self.plan.most_pairs > 1 else ""
+        done = 1.0 if phase == "report" else protocol.fraction(self.pair + share, self.plan)
         self.tell(Progress(phase=phase, message=f"{pair}{message}.", fraction=round(min(done, 1.0), 3)))
 
 

@@ -14,27 +14,21 @@ from numpy.typing import NDArray
 
 from workers.catalog.metrics import Metric
 from workers.catalog.report import Verdict
+from workers.measurement import student
 
 Array = NDArray[np.float64]
 
 Z = 1.959964
 """Standard normal deviate of a two-sided 95 % interval."""
-T = {
-    3: 3.182446, 4: 2.776445, 5: 2.570582, 6: 2.446912, 7: 2.364624, 8: 2.306004, 9: 2.262157, 10: 2.228139,
-    11: 2.200985, 12: 2.178813, 13: 2.160369, 14: 2.144787, 15: 2.131450, 16: 2.119905, 17: 2.109816, 18: 2.100922,
-}  # fmt: skip
-"""Student's t, two-sided 95 %, by degrees of freedom."""
 MAX_RHO = 0.98
 RESAMPLES = 2_000
 FARTHEST = 50.0
 """Logarithms beyond this are cut off: a ratio of e^50 says no more than "no idea"."""
 
-SAME_MARGIN = 0.03
-"""Times within 3 % of each other are called the same when the whole interval lies there."""
+SAME_MARGIN = 0.02
+"""Times within 2 % of each other are called the same when the whole interval lies there."""
 COUNTER_MARGIN = 0.005
 """The same for counters that hardly vary: bytes of weights, the allocator's peak."""
-AGREEMENT_MARGIN = 0.99
-"""Share of equal answers from which on quality is called the same."""
 
 
 class Estimate(NamedTuple):
@@ -45,6 +39,8 @@ class Estimate(NamedTuple):
     high: float
     n: int
     effective_n: float
+    p_value: float | None = None
+    """Two-sided probability of a value as far from 1 if 1 were the truth; None where nothing says."""
 
     @property
     def half_width(self) -> float:
@@ -80,6 +76,9 @@ COLD = Spread(0.4)
 """Times that a process can show only once: load, convert, compile, first call. One pair tells a factor of 3.6 or more."""
 RESIDENT = Spread(0.02)
 """Memory as the kernel or the driver sees it: page granularity, allocator's arenas, threads' stacks."""
+METERED = Spread(0.02)
+"""Energy of equal work in windows of seconds: the counter's jumps, and a die that is a few degrees warmer. What the sensor
+itself is off by is the same for both arms."""
 
 
 def effective_n(values: Array) -> float:
@@ -138,28 +137,10 @@ def over_processes(logarithms: Sequence[float], errors: Sequence[float], known: 
     freedom = known.weight + k - 1
     observed = float(np.var(logarithms, ddof=1)) if k > 1 else 0.0
     variance = (known.weight * (known.deviation**2 + within) + (k - 1) * observed) / freedom
-    reach = T[min(freedom, max(T))] * math.sqrt(variance / k)
-    return Estimate(_exp(centre), _exp(centre - reach), _exp(centre + reach), k, float(k))
-
-
-def wilson(hits: int, n: int) -> Estimate:
-    """Share of hits with Wilson's interval."""
-    share = hits / n
-    spread = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    middle = share + Z * Z / (2 * n)
-    scale = 1 + Z * Z / n
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return Estimate(share, max(0.0, min(low, share)), min(1.0, max(high, share)), n, float(n))
-
-
-def bootstrap_mean(values: Array, seed: int) -> Estimate:
-    """Mean over items with a percentile-bootstrap interval."""
-    generator = np.random.default_rng(seed)
-    n = len(values)
-    means = np.array([values[generator.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
-    low, high = np.quantile(means, [0.025, 0.975])
-    value = float(values.mean())
-    return Estimate(value, min(float(low), value), max(float(high), value), n, float(n))
+    error = math.sqrt(variance / k)
+    reach = student.quantile(freedom) * error
+    chance = student.two_sided(centre / error, freedom) if error else float(centre == 0)
+    return Estimate(_exp(centre), _exp(centre - reach), _exp(centre + reach), k, float(k), chance)
 
 
 def verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
@@ -175,18 +156,11 @@ def verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
     more = low > 1
     if metric.aspect == "speed":
         return "faster" if more == (metric.better == "higher") else "slower"
-    if metric.aspect in ("memory", "size"):
+    if metric.aspect in ("memory", "size", "energy"):
         return "larger" if more else "smaller"
     if metric.aspect == "quality":
         return "better" if more == (metric.better == "higher") else "worse"
     return "undecided"
-
-
-def agreement_verdict(low: float, high: float) -> Verdict:
-    """Whether enough answers are the baseline's own; more than all of them cannot be, so nothing is "better"."""
-    if low >= AGREEMENT_MARGIN:
-        return "same"
-    return "worse" if high < AGREEMENT_MARGIN else "undecided"
 
 
 def _ranks(values: Array) -> Array:

@@ -7,6 +7,7 @@ import importlib.util
 import math
 import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from workers.catalog.metrics import (
     COLD_FIRST_CALL,
     COLD_LOAD,
     COMPUTE_FLOPS,
+    COMPUTE_TRAFFIC,
+    COMPUTE_TRAFFIC_LEAST,
+    MEMORY_HOST,
     MEMORY_WEIGHTS,
     MODEL_PARAMETERS,
     Metric,
@@ -28,10 +32,21 @@ from workers.catalog.report import Proof
 from workers.catalog.spec import Variant
 from workers.catalog.technique import LoadOptions, Technique
 from workers.catalog.workload import Bench, Session
-from workers.measurement import device, environment
+from workers.measurement import binding, device, environment, software
 from workers.measurement.failures import Invalid
 from workers.measurement.messages import Answer, Order, Reading
-from workers.measurement.probes import evidence, latency, memory, work
+from workers.measurement.probes import (
+    anatomy,
+    evidence,
+    latency,
+    memory,
+    peaks,
+    perturbation,
+    products,
+    profile,
+    window,
+    work,
+)
 
 
 class Subject:
@@ -52,8 +67,7 @@ class Subject:
         self.model: nn.Module
         self.bench: Bench
         self.session: Session
-        self.products: dict[str, int] = {}
-        self.recorded: Any = None
+        self.counted: work.Work
 
     def begin(self, order: Order) -> Answer:
         """Refuse what this machine cannot do, import what will be needed, and describe the surroundings."""
@@ -65,11 +79,16 @@ class Subject:
                 importlib.import_module(package)
             if reason := technique.refuses(self.facts) or technique.misfit(self.spec.workload):
                 raise Unsupported(reason)
+        if evaluation := self.spec.evaluation:
+            for package in evaluation.packages:
+                if importlib.util.find_spec(package) is None:
+                    raise Unsupported(f"{evaluation.title} needs the package {package}, which is not installed here.")
         for module in self.spec.model.modules:
             importlib.import_module(module)
         if self.on.type == "cuda":
             torch.zeros(1, device=self.on)  # Opens the context, which is nobody's load time.
-        return Answer(environment=_software() | device.gpu_fields(self.on), timer_s=latency.timer_seconds())
+        fields = software.fields(self.on, self.spec.seed) | device.gpu_fields(self.on)
+        return Answer(environment=fields, timer_s=latency.timer_seconds())
 
     def load(self, order: Order) -> Answer:
         """Build the model with its weights on the device."""
@@ -101,6 +120,7 @@ class Subject:
         readings.append(memory.size(self.model))
         for technique in self.stack:
             self.model = technique.compile(self.model)
+        products.watch_compiler()
         return Answer(readings=tuple(readings))
 
     def first_call(self, order: Order) -> Answer:
@@ -117,7 +137,7 @@ class Subject:
         return Answer(series=series)
 
     def memory(self, order: Order) -> Answer:
-        """One plain step under the kernel's and the driver's instruments, and one under torch's on a CPU.
+        """One plain step under the kernel's and the driver's instruments, and one under torch's allocation events.
 
         By now everything is compiled that will be: a second size or a second call can make for another graph.
         """
@@ -125,40 +145,59 @@ class Subject:
         readings: list[Reading] = []
         if (built := evidence.graphs()).compiled:
             readings.append(_reading(COLD_COMPILE, "compile", built.seconds))
-        with memory.phase(workload.main_phase, self.on, readings):
+        with memory.phase(workload.main_phase, self.on, readings, tensors=False):
             self.session.step(_unmarked)
         self.session.between()
-        if self.on.type == "cpu":
-            held = memory.held_bytes(self.on)
-            self.recorded = memory.profiled(self.on, self.session.step)
-            readings += memory.step_readings(self.recorded, workload.main_phase, held)
-        else:
-            self.recorded = memory.profiled(self.on, self.session.step)
-            readings += memory.parts_on_gpu(self.on, self.session.step, workload.main_phase)
+        dissected = anatomy.of_step(self.model, self.session, self.on, workload.main_phase)
         self.session.between()
-        return Answer(readings=tuple(readings))
+        readings += anatomy.readings(dissected)
+        notes: list[str] = []
+        if self.on.type == "cpu":
+            resident = next(int(each.value) for each in readings if each.metric == MEMORY_HOST.name)
+            outside = memory.outside(workload.main_phase, resident, dissected.peaks[0].allocated)
+            if isinstance(outside, str):
+                notes.append(f"Memory of the {self.arm}: {outside}")
+            else:
+                readings.append(outside)
+        if dissected.unexplained:
+            notes.append(
+                f"Memory of the {self.arm}: torch's allocation events and the tensors there differ by "
+                f"{dissected.unexplained:+,} bytes."
+            )
+        timeline = anatomy.timeline(dissected, workload.main_phase, self.arm)
+        return Answer(readings=tuple(readings), timelines=(timeline,), notes=tuple(notes))
 
     def count(self, order: Order) -> Answer:
-        """Floating-point operations of one eager step."""
-        done = work.count(lambda: self.session.step(_unmarked))
+        """Operations, their formats and the bytes moved of one eager step, and of its parts."""
+        self.counted = work.count(self.session.step)
         self.session.between()
-        self.products = dict(done.dtypes)
-        if done.flops is None:
-            note = f"FLOPs of the {self.arm} are not counted: torch's counter cannot see into {', '.join(done.opaque)}."
-            return Answer(notes=(note,))
-        return Answer(readings=(_reading(COMPUTE_FLOPS, self.spec.workload.main_phase, done.flops),))
+        readings: list[Reading] = []
+        formats: dict[str, dict[str, int]] = {}
+        for phase, stretch in binding.stretches(self.spec.workload, self.counted).items():
+            if stretch.flops is not None:
+                readings.append(_reading(COMPUTE_FLOPS, phase, stretch.flops))
+                formats[phase] = dict(stretch.by_format)
+            readings.append(_reading(COMPUTE_TRAFFIC, phase, stretch.traffic))
+            readings.append(_reading(COMPUTE_TRAFFIC_LEAST, phase, stretch.compulsory))
+        notes: tuple[str, ...] = ()
+        if self.counted.opaque:
+            unseen = ", ".join(self.counted.opaque)
+            notes = (f"FLOPs of the {self.arm} are not counted: torch's counter cannot see into {unseen}.",)
+        return Answer(readings=tuple(readings), formats=formats, notes=notes)
 
     def observe(self, order: Order) -> Answer:
-        """What every technique of the stack says about the profiled step. Comes after ``memory`` and ``count``.
+        """What every technique of the stack says about one more step, run as those that were timed.
 
         Raises:
             Invalid: the session noticed a value that is not a number.
         """
+        recorded = evidence.observe(self.on, self.session.step)
+        self.session.between()
         noticed = dict(self.session.facts())
         for name, value in noticed.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise Invalid(f"The {name} of a step of the {self.arm} is {value}.")
-        seen = evidence.collect(self.facts, self.recorded, self.model, self.products, noticed, self.stack)
+        seen = evidence.collect(self.facts, recorded, self.model, noticed, self.stack)
         proofs = []
         for technique in self.stack:
             said = technique.proof(seen)
@@ -172,12 +211,35 @@ class Subject:
             Invalid: they are not all finite.
         """
         assert self.spec.evaluation is not None
-        answers = self.spec.evaluation.outputs(self.bench)
-        wrong = int(np.count_nonzero(~np.isfinite(answers)))
-        if wrong:
-            raise Invalid(f"{wrong:,} of {answers.size:,} outputs of the {self.arm} are not finite numbers.")
-        np.save(order.path, answers, allow_pickle=False)
+        answers: dict[str, Any] = dict(self.spec.evaluation.outputs(self.bench, self.spec.workload))
+        for name, values in answers.items():
+            wrong = int(np.count_nonzero(~np.isfinite(values)))
+            if wrong:
+                said = name.replace("_", " ")
+                raise Invalid(f"{wrong:,} of {values.size:,} {said} of the {self.arm} are not finite numbers.")
+        np.savez(order.path, **answers)
         return Answer()
+
+    def energy(self, order: Order) -> Answer:
+        """Steps for as long as a window of energy lasts; the coordinator reads the counters meanwhile."""
+        return Answer(worked=window.worked(self.session, self.on, order.lead_s, order.window_s, order.tail_s))
+
+    def perturb(self, order: Order) -> Answer:
+        """What binds each phase, by the device's ceilings and by what more work does. Comes after ``count``."""
+        assert order.ceilings is not None
+        reaction = perturbation.react(self.bench, self.session, self.spec.workload, self.on)
+        calling_s = peaks.dispatch_seconds(self.on)
+        found = binding.bottlenecks(self.arm, self.spec.workload, self.counted, reaction, order.ceilings, calling_s)
+        return Answer(bottlenecks=tuple(found))
+
+    def profile(self, order: Order) -> Answer:
+        """One step under torch's profiler."""
+        found = profile.step(self.session, self.on, self.arm, Path(order.path))
+        return Answer(
+            kernels=found.kernels,
+            artifacts=(found.trace,) if found.trace else (),
+            notes=(found.note,) if found.note else (),
+        )
 
     def _timed(self, metric: Metric, phase: str, deed: Callable[[], Any]) -> list[Reading]:
         """Time of a deed that happens once, and the memory it took."""
@@ -185,25 +247,6 @@ class Subject:
         with memory.phase(phase, self.on, readings):
             seconds = latency.once(self.on, deed)
         return [_reading(metric, phase, seconds), *readings]
-
-
-def _software() -> dict[str, Any]:
-    """How torch is built and set in this process."""
-    backends: Any = torch.backends
-    return {
-        "torch.version": torch.__version__,
-        "torch.git": torch.version.git_version,
-        "torch.cuda": torch.version.cuda,
-        "torch.cudnn": backends.cudnn.version(),
-        "torch.cpu_capability": backends.cpu.get_cpu_capability(),
-        "torch.threads": torch.get_num_threads(),
-        "torch.interop_threads": torch.get_num_interop_threads(),
-        "torch.mkl": backends.mkl.is_available(),
-        "torch.mkldnn": backends.mkldnn.is_available(),
-        "torch.openmp": backends.openmp.is_available(),
-        "torch.fp32_precision": backends.fp32_precision,
-        "torch.deterministic": torch.are_deterministic_algorithms_enabled(),
-    }
 
 
 def _reading(metric: Metric, phase: str, value: float) -> Reading:

@@ -8,14 +8,34 @@ from collections.abc import Iterator
 import numpy as np
 
 from workers.catalog import metrics
+from workers.catalog.evaluation import Scores, Scoring
 from workers.catalog.metrics import BY_NAME, Metric
-from workers.catalog.report import Arm, Effect, Measurement, Report, Verdict
-from workers.measurement import statistics
+from workers.catalog.report import Arm, Effect, Measurement, Report, Verdict, ran_as
+from workers.measurement import break_even, quality, statistics, utilisation
 from workers.measurement.arms import ArmFailed
+from workers.measurement.break_even import BreakEven, Uncertain
 from workers.measurement.record import Key, Record
 from workers.measurement.statistics import Estimate, Spread
 
-EXACT = frozenset({metrics.MODEL_PARAMETERS, metrics.COMPUTE_FLOPS})
+PARTS_OF_THE_PEAK = frozenset(
+    {
+        metrics.MEMORY_PEAK_WEIGHTS,
+        metrics.MEMORY_PEAK_GRADIENTS,
+        metrics.MEMORY_PEAK_OPTIMIZER_STATES,
+        metrics.MEMORY_PEAK_ACTIVATIONS,
+        metrics.MEMORY_PEAK_KV_CACHE,
+        metrics.MEMORY_PEAK_TEMPORARY,
+        metrics.MEMORY_PEAK_OTHER,
+    }
+)
+EXACT = frozenset(
+    {
+        metrics.MODEL_PARAMETERS,
+        metrics.COMPUTE_FLOPS,
+        metrics.COMPUTE_TRAFFIC,
+        metrics.COMPUTE_TRAFFIC_LEAST,
+    }
+)
 """Counts that cannot vary between processes."""
 COUNTERS = frozenset(
     {
@@ -24,6 +44,7 @@ COUNTERS = frozenset(
         metrics.MEMORY_PEAK_ALLOCATED,
         metrics.MEMORY_PEAK_RESERVED,
         metrics.MEMORY_ACTIVATIONS,
+        *PARTS_OF_THE_PEAK,
     }
 )
 """Counters that repeat to the byte, or nearly: their interval is what was seen."""
@@ -31,8 +52,18 @@ NO_EFFECT = frozenset(
     {
         metrics.MODEL_PARAMETERS,
         metrics.COMPUTE_FLOPS,
+        metrics.COMPUTE_TRAFFIC,
+        metrics.COMPUTE_TRAFFIC_LEAST,
         # It holds both arms, and everybody else.
         metrics.MEMORY_DEVICE,
+        # Differences of others, which have effects of their own.
+        metrics.MEMORY_OUTSIDE_TORCH,
+        metrics.MEMORY_FRAGMENTATION,
+        # Where a peak moves to another moment, these compare the one moment's with the other's.
+        *(PARTS_OF_THE_PEAK - {metrics.MEMORY_PEAK_OPTIMIZER_STATES, metrics.MEMORY_PEAK_KV_CACHE}),
+        # The same machine at rest, and the luck of one reading.
+        metrics.POWER_IDLE,
+        metrics.POWER_PEAK,
     }
 )
 SHORTEST_S = 1e-3
@@ -44,23 +75,36 @@ CONTENDED = 0.1
 NO_IDEA = 1.0
 """Most that may make of a logarithm's error: the interval then spans a factor of 24 either way, which says enough."""
 QUALITY = "quality"
+FELL_BACK = "no verdict: what was asked for is not what ran"
+"""Method of every effect of a run in which a technique of either arm fell back."""
 
 
 def whole(record: Record, seconds: float) -> Report:
     """The report of a sitting that went to its end."""
-    measurements = [*_once(record), *_steps(record), *_rates(record), *_quality(record)]
+    measurements = [
+        *_once(record),
+        *_steps(record),
+        *_rates(record),
+        *_utilisation(record),
+        *_break_even(record),
+        *_quality(record),
+    ]
     effects = [*_once_effects(record), *_step_effects(record), *_quality_effects(record)]
     if any(not math.isfinite(value) for each in measurements for value in (each.value, each.low, each.high)):
         raise ArithmeticError("a summary is not a finite number")
     return Report(
         outcome="ok",
         measurements=tuple(measurements),
-        effects=tuple(effects),
+        effects=tuple(effects) if ran_as(record.proofs) != "fell_back" else tuple(map(_withheld, effects)),
         samples=record.samples(),
         proofs=tuple(record.proofs),
+        bottlenecks=tuple(record.bottlenecks),
+        timelines=tuple(record.timelines.values()),
+        kernels=tuple(record.kernels),
+        artifacts=tuple(record.artifacts),
         environment=record.environment,
-        unmet=tuple(record.unmet),
-        notes=(*record.notes, *_remarks(record)),
+        unmet=(*record.unmet, *_at_odds(record)),
+        notes=(*record.notes, *_remarks(record), *_paid_back(record)),
         seconds=seconds,
     )
 
@@ -82,6 +126,16 @@ def broken(record: Record, failed: ArmFailed, seconds: float) -> Report:
         notes=(*record.notes, *_remarks(record)),
         seconds=seconds,
     )
+
+
+def _withheld(effect: Effect) -> Effect:
+    """A ratio without a verdict: something else ran than the arms are named after, so nothing is shown about them."""
+    return effect.model_copy(update={"verdict": "undecided", "p_value": None, "method": FELL_BACK})
+
+
+def latency_ratio(record: Record) -> Estimate:
+    """Variant over baseline for the whole step, over the pairs so far."""
+    return _ratio(record, record.latency("variant"))
 
 
 def _once(record: Record) -> Iterator[Measurement]:
@@ -126,6 +180,79 @@ def _rates(record: Record) -> Iterator[Measurement]:
             yield _measurement(Key(metric.name, key.phase, arm), metric, rate)
 
 
+def _utilisation(record: Record) -> Iterator[Measurement]:
+    """What follows from the counted work: of the whole step, and of its parts."""
+    workload = record.spec.workload
+    timed = [(metrics.LATENCY, workload.main_phase, 1)]
+    timed += [(part.metric, part.phase, part.divisor) for part in workload.parts]
+    for arm in ("baseline", "variant"):
+        for timing, phase, divisor in timed:
+            pairs = record.steps.get(Key(timing.name, phase, arm))
+            if pairs is None:
+                continue
+            latency = _typical(record, pairs)
+            whole = latency._replace(**{end: getattr(latency, end) * divisor for end in ("value", "low", "high")})
+            counted = utilisation.Counted(
+                flops=_counted(record, metrics.COMPUTE_FLOPS, phase, arm),
+                formats=record.formats.get((arm, phase), {}),
+                traffic=_counted(record, metrics.COMPUTE_TRAFFIC, phase, arm),
+                compulsory=_counted(record, metrics.COMPUTE_TRAFFIC_LEAST, phase, arm),
+            )
+            for metric, value in utilisation.derived(counted, whole, record.ceilings):
+                if metric is not metrics.COMPUTE_RATE or phase != workload.main_phase:
+                    yield _measurement(Key(metric.name, phase, arm), metric, value)
+
+
+def _counted(record: Record, metric: Metric, phase: str, arm: Arm) -> float | None:
+    """A count of the first pair's eager step; None when it was not taken."""
+    values = record.once.get(Key(metric.name, phase, arm), {}).get(0)
+    return values[0] if values else None
+
+
+def _break_even(record: Record) -> Iterator[Measurement]:
+    """After how many calls the variant's one-off cost is paid back; only where there is such a number."""
+    found = _break_even_found(record)
+    if found is not None and found.calls is not None:
+        key = Key(metrics.BREAK_EVEN.name, record.spec.workload.main_phase, "variant")
+        pairs = len(record.steps[record.latency("variant")])
+        yield _measurement(key, metrics.BREAK_EVEN, found.calls._replace(n=pairs, effective_n=float(pairs)))
+
+
+def _paid_back(record: Record) -> Iterator[str]:
+    """The same in words where there is no number."""
+    found = _break_even_found(record)
+    if found is not None and found.state in break_even.WORDS and not record.spec.is_null_test:
+        yield break_even.WORDS[found.state]
+
+
+def _break_even_found(record: Record) -> BreakEven | None:
+    cold = {arm: _one_off(record, arm) for arm in ("baseline", "variant")}
+    steps = record.steps.get(record.latency("baseline"))
+    if cold["baseline"] is None or cold["variant"] is None or steps is None:
+        return None
+    ratio = Uncertain.of(_ratio(record, record.latency("variant")))
+    latency = Uncertain.of(_typical(record, steps))
+    return break_even.find(cold["baseline"], cold["variant"], latency, ratio, record.spec.seed)
+
+
+def _one_off(record: Record, arm: Arm) -> Uncertain | None:
+    """What an arm takes until it is ready: load, convert, and what the first call takes beyond a usual one."""
+    steps = record.steps.get(record.latency(arm))
+    load = record.once.get(Key(metrics.COLD_LOAD.name, "load", arm))
+    first = record.once.get(Key(metrics.COLD_FIRST_CALL.name, "first_call", arm))
+    if steps is None or load is None or first is None:
+        return None
+    convert = record.once.get(Key(metrics.COLD_CONVERT.name, "convert", arm), {})
+    usual = _typical(record, steps).value
+    totals = [
+        load[pair][0] + convert.get(pair, [0.0])[0] + max(first[pair][0] - usual, 0.0)
+        for pair in sorted(load.keys() & first.keys())
+    ]
+    logs = [math.log(max(total, SHORTEST_S)) for total in totals]
+    errors = [_startle(metrics.COLD_LOAD, max(total, SHORTEST_S)) for total in totals]
+    return Uncertain.of(statistics.over_processes(logs, errors, _spread(record, metrics.COLD_LOAD)))
+
+
 def _amounts(record: Record, arm: Arm) -> Iterator[tuple[Metric, float]]:
     """What one step gets done, by the metric of its rate."""
     workload = record.spec.workload
@@ -166,14 +293,19 @@ def _step_effects(record: Record) -> Iterator[Effect]:
         if key.arm != "variant" or key.of("baseline") not in record.steps:
             continue
         metric = BY_NAME[key.metric]
-        logs, errors = _inside(record, key)
-        ratio = statistics.over_processes(logs, errors, _between(record))
-        yield _effect(key, metric, ratio, statistics.SAME_MARGIN, len(logs))
+        ratio = _ratio(record, key)
+        yield _effect(key, metric, ratio, statistics.SAME_MARGIN, ratio.n)
         if key == record.latency("variant"):
             inverse = ratio._replace(value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)
             for rate, _ in _amounts(record, "variant"):
                 if rate is not metrics.COMPUTE_RATE:
-                    yield _effect(key._replace(metric=rate.name), rate, inverse, statistics.SAME_MARGIN, len(logs))
+                    yield _effect(key._replace(metric=rate.name), rate, inverse, statistics.SAME_MARGIN, ratio.n)
+
+
+def _ratio(record: Record, key: Key) -> Estimate:
+    """Typical ratio of a time over pairs of fresh processes."""
+    logs, errors = _inside(record, key)
+    return statistics.over_processes(logs, errors, _between(record))
 
 
 def _inside(record: Record, key: Key) -> tuple[list[float], list[float]]:
@@ -193,29 +325,40 @@ def _inside(record: Record, key: Key) -> tuple[list[float], list[float]]:
 
 
 def _quality(record: Record) -> Iterator[Measurement]:
-    for name in record.scores:
-        yield _measurement(Key(name, QUALITY, "variant"), BY_NAME[name], _score(record, name))
+    """What each arm scores; where a score is a comparison, the variant alone."""
+    for scoring, scores in _scored(record):
+        for arm, items in scores.of_arms():
+            found = quality.value(scoring.scale, items, scores.clusters, record.spec.seed)
+            if scores.baseline is None and record.identical:
+                found = quality.exact(found)
+            yield _measurement(Key(scoring.metric.name, QUALITY, arm), scoring.metric, found)
 
 
 def _quality_effects(record: Record) -> Iterator[Effect]:
-    """Agreement over that of the baseline with itself, which is one."""
-    name = metrics.QUALITY_AGREEMENT.name
-    if name in record.scores:
-        share = _score(record, name)
-        key = Key(name, QUALITY, "variant")
-        verdict = statistics.agreement_verdict(share.low, share.high)
-        yield _effect(key, metrics.QUALITY_AGREEMENT, share, 0.0, 1, verdict)
+    """The variant's scores over the baseline's, item by item; undecided where the baseline is not at one with itself."""
+    for scoring, scores in _scored(record):
+        found = quality.compare(scoring, scores, record.spec.seed, identical=record.identical)
+        if found is None:
+            continue
+        again = record.again.get(scoring.metric.name)
+        unsure = again is not None and quality.disagreement(scoring, again) is not None
+        key = Key(scoring.metric.name, QUALITY, "variant")
+        effect = _effect(key, scoring.metric, found.ratio, 0.0, 1, "undecided" if unsure else found.verdict)
+        yield effect.model_copy(update={"method": found.method})
 
 
-def _score(record: Record, name: str) -> Estimate:
-    """Mean over items; outputs that are the same bit for bit leave nothing to be uncertain about."""
-    values = record.scores[name]
-    if record.identical:
-        value = float(values.mean())
-        return Estimate(value, value, value, len(values), float(len(values)))
-    if name == metrics.QUALITY_AGREEMENT.name:
-        return statistics.wilson(int(values.sum()), len(values))
-    return statistics.bootstrap_mean(values, record.spec.seed)
+def _scored(record: Record) -> Iterator[tuple[Scoring, Scores]]:
+    for scoring in record.spec.evaluation.scorings if record.spec.evaluation else ():
+        if scoring.metric.name in record.scores:
+            yield scoring, record.scores[scoring.metric.name]
+
+
+def _at_odds(record: Record) -> Iterator[str]:
+    """Of every metric in which the baseline does not agree with itself, by how much."""
+    for scoring, _ in _scored(record):
+        again = record.again.get(scoring.metric.name)
+        if again is not None and (sentence := quality.disagreement(scoring, again)):
+            yield f"{sentence}; its verdict stays undecided"
 
 
 def _remarks(record: Record) -> Iterator[str]:
@@ -246,9 +389,11 @@ def _between(record: Record) -> Spread:
 
 
 def _spread(record: Record, metric: Metric) -> Spread:
-    """The same for what a process shows once: a time, or memory in use."""
+    """The same for what a process shows once: a time, energy, or memory in use."""
     if metric.unit == "s":
         return statistics.COLD.under(record.contention.get("start", 0.0))
+    if metric.aspect == "energy":
+        return statistics.METERED.under(record.contention.get("energy", 0.0))
     return statistics.RESIDENT
 
 
@@ -282,4 +427,6 @@ def _effect(
         high=ratio.high,
         verdict=verdict or statistics.verdict(metric, ratio.low, ratio.high, margin),
         pairs=pairs,
+        p_value=ratio.p_value,
+        method=None if ratio.p_value is None else f"moderated t over {pairs} {'pair' if pairs == 1 else 'pairs'}",
     )

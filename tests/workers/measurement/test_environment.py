@@ -3,9 +3,11 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from workers.catalog.environment import rule_of
 from workers.measurement import environment
 
 
@@ -47,4 +49,30 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
     assert environment.busy_seconds(os.getpid()) > 0
     assert environment.held(2**22 + 1) == 0
     assert environment.busy_seconds(2**22 + 1) == 0
-    assert environment.oom_kills() >= 0
+
+
+def test_a_quota_is_in_processors_whichever_way_a_kernel_writes_it(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("inner", "middle", "outer", "old")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "cpu.max").write_text("max 100000\n")
+    (folders[1] / "cpu.max").write_text("150000 100000\n")
+    (folders[2] / "cpu.max").write_text("400000 100000\n")
+    (folders[3] / "cpu.cfs_quota_us").write_text("-1\n")
+    (folders[3] / "cpu.cfs_period_us").write_text("100000\n")
+    assert environment.cpu_quota(folders) == 1.5
+    assert environment.cpu_quota([folders[0], folders[3], tmp_path / "none"]) is None
+    (folders[3] / "cpu.cfs_quota_us").write_text("50000\n")
+    assert environment.cpu_quota(folders) == 0.5
+
+
+def test_of_the_kernels_command_line_only_what_tells_about_speed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cmdline").write_text("root=UUID=5 isolcpus=1-3 quiet secret=1 mitigations=off\n")
+    monkeypatch.setattr(environment, "PROC", tmp_path)
+    assert environment.host()["os.boot_options"] == "isolcpus=1-3 mitigations=off"
+
+
+def test_every_field_has_a_rule_for_when_it_differs() -> None:
+    assert [name for name in environment.host() if not rule_of(name).field] == []

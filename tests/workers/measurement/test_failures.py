@@ -1,9 +1,12 @@
 """What went wrong becomes the right word."""
 
 import signal
+import warnings
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
 
 from workers.catalog.model import Unsupported
 from workers.measurement import failures
@@ -53,6 +56,17 @@ def test_an_error_keeps_class_message_and_tail() -> None:
     assert failed.message == "KeyError: 'layer'"
     assert failed.tail is not None
     assert "Traceback" in failed.tail
+
+
+def test_a_kernel_that_refuses_is_unsupported() -> None:
+    query = torch.zeros(1, 1, 4, 8)
+    with (
+        sdpa_kernel(SDPBackend.FLASH_ATTENTION),
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(RuntimeError) as refused,
+    ):
+        scaled_dot_product_attention(query, query, query, dropout_p=0.5)
+    assert failures.typed(refused.value).outcome == "unsupported"
 
 
 def test_a_missing_package_is_named() -> None:

@@ -86,7 +86,9 @@ def test_effects_have_ratio_interval_and_a_verdict_in_the_metrics_words(run: Run
     assert (weights.ratio, weights.verdict) == (0.5, "smaller")
     assert effects["model.size", "load"].verdict == "smaller"
     assert effects["quality.top1_agreement", "quality"].verdict in ("same", "undecided", "worse")
-    assert ("quality.kl_divergence", "quality") not in effects
+    divergence = effects["quality.kl_divergence", "quality"]
+    assert divergence.low >= 1
+    assert "64 items" in str(divergence.method)
 
 
 def test_raw_samples_are_kept_with_their_warm_up(run: Run) -> None:
@@ -102,7 +104,8 @@ def test_progress_rises_and_names_its_phases(run: Run) -> None:
     fractions = [line["fraction"] for line in lines]
     assert fractions[0] == 0.0
     assert fractions[-1] == 1.0
-    phases = list(dict.fromkeys(line["phase"] for line in lines))
+    # Energy only where a counter is there.
+    phases = [phase for phase in dict.fromkeys(line["phase"] for line in lines) if phase != "energy"]
     assert phases == ["start", "load", "convert", "first_call", "warm_up", "measure", "memory", "quality", "report"]
 
 

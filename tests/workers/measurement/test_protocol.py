@@ -1,9 +1,13 @@
 """Decisions about repeating, on recorded and made-up series; no clock takes part."""
 
+import math
+
 import pytest
 
+from workers.catalog.spec import Effort
 from workers.measurement import protocol
-from workers.measurement.protocol import PLANS, Block
+from workers.measurement.protocol import PLANS, Block, Ending
+from workers.measurement.statistics import Estimate
 
 TIMER_S = 60e-9
 
@@ -78,7 +82,7 @@ def test_a_noisy_pair_goes_on_to_its_budget_and_says_what_it_missed() -> None:
     ending = protocol.ending(turns, 10.1, PLANS["quick"])
     assert ending is not None
     assert ending.unmet is not None
-    assert "goal ±2%" in ending.unmet
+    assert "goal ±2.0%" in ending.unmet
 
 
 def test_steps_too_slow_for_ten_turns_end_over_time_with_at_least_five() -> None:
@@ -100,3 +104,84 @@ def test_which_arm_is_ahead_does_not_decide_when_to_stop() -> None:
 
 def test_more_effort_is_more_pairs() -> None:
     assert [PLANS[effort].pairs for effort in ("quick", "standard", "thorough")] == [1, 3, 8]
+
+
+def ratio(half_width: float, n: int, value: float = 1.0) -> Estimate:
+    return Estimate(value, value * math.exp(-half_width), value * math.exp(half_width), n, float(n))
+
+
+def test_pairs_go_on_until_their_ratio_is_precise_or_the_budget_is_spent() -> None:
+    plan = PLANS["standard"]
+    assert protocol.enough(ratio(0.001, 2), 1.0, plan) is None
+    assert protocol.enough(ratio(0.019, 3), 30.0, plan) == Ending(None)
+    assert protocol.enough(ratio(0.03, 3), 30.0, plan) is None
+    # A fourth pair of ten seconds would still end in time, a fifth of fifteen would not.
+    assert protocol.enough(ratio(0.03, 4), 60.0, plan) is not None
+    for n, spent in ((8, 10.0), (4, 60.0), (3, 3_600.0)):
+        ending = protocol.enough(ratio(0.03, n), spent, plan)
+        assert ending is not None
+        assert ending.unmet == f"the ratio's interval is ±3.0% over {n} pairs of fresh processes, goal ±2%"
+
+
+def test_which_arm_is_ahead_has_no_say_in_when_to_stop() -> None:
+    plan = PLANS["standard"]
+    for half_width in (0.019, 0.021):
+        endings = {protocol.enough(ratio(half_width, 4, value), 30.0, plan) for value in (0.5, 0.97, 1.0, 1.03, 2.0)}
+        assert len(endings) == 1
+
+
+@pytest.mark.parametrize("effort", ["quick", "standard", "thorough"])
+def test_the_fraction_done_rises_and_stays_below_one(effort: Effort) -> None:
+    plan = PLANS[effort]
+    shares = [protocol.fraction(tenths / 10, plan) for tenths in range(10 * plan.most_pairs)]
+    assert shares == sorted(set(shares))
+    assert 0 <= shares[0] <= shares[-1] < 1
+
+
+BUSY = ("others kept 40% of the processors busy",)
+
+
+def test_a_quiet_pair_counts_and_says_nothing() -> None:
+    assert protocol.contaminated(0.1, False, (), (), 5.0, "quick") is None
+
+
+def test_a_disturbed_pair_is_measured_again_and_says_why() -> None:
+    found = protocol.contaminated(0.4, False, BUSY, (), 15.0, "quick")
+    assert found is not None
+    assert found.again
+    assert BUSY[0] in found.note
+    assert "do not count" in found.note
+
+
+def test_a_disturbed_gpu_is_enough() -> None:
+    found = protocol.contaminated(0.0, True, ("others were on the GPU: process 7 with 5 MiB",), (), 15.0, "standard")
+    assert found is not None
+    assert found.again
+
+
+def test_a_disturbance_that_stays_is_not_outwaited() -> None:
+    found = protocol.contaminated(0.38, False, BUSY, (0.4,), 15.0, "thorough")
+    assert found is not None
+    assert not found.again
+    assert "no quieter" in found.note
+    passing = protocol.contaminated(0.28, False, BUSY, (0.9,), 15.0, "thorough")
+    assert passing is not None
+    assert passing.again
+
+
+def test_no_more_time_or_pairs_are_lost_than_the_effort_allows() -> None:
+    late = protocol.contaminated(0.4, False, BUSY, (), 31.0, "quick")
+    assert late is not None
+    assert not late.again
+    assert "no time" in late.note
+    many = protocol.contaminated(0.3, False, BUSY, (0.9, 0.8, 0.7), 15.0, "thorough")
+    assert many is not None
+    assert not many.again
+
+
+def test_a_run_cannot_become_empty() -> None:
+    """However disturbed, some pair is kept after finitely many."""
+    aside: list[float] = []
+    while (found := protocol.contaminated(1.0 / (len(aside) + 1), True, BUSY, aside, 0.0, "thorough")) and found.again:
+        aside.append(1.0 / (len(aside) + 1))
+        assert len(aside) <= protocol.MOST_ASIDE

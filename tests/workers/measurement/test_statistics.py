@@ -24,15 +24,20 @@ TRUE_MEDIAN = math.exp(0.05 * float(stats.norm.ppf(0.5 / 0.98)))
 
 
 @pytest.mark.parametrize(
-    ("n", "rho", "least"), [(100, 0.0, 0.93), (100, 0.5, 0.92), (400, 0.5, 0.93), (400, 0.8, 0.93), (50, 0.8, 0.89)]
+    ("n", "rho", "least", "most"),
+    [
+        *((n, rho, 0.93, 0.97) for n in (100, 200, 400) for rho in (0.0, 0.25, 0.5)),
+        (400, 0.8, 0.93, 0.98),
+        (50, 0.8, 0.89, 0.99),
+    ],
 )
-def test_the_interval_of_a_median_covers_the_truth(n: int, rho: float, least: float) -> None:
+def test_the_interval_of_a_median_covers_the_truth(n: int, rho: float, least: float, most: float) -> None:
     generator = np.random.default_rng(7)
     hits = 0
-    for _ in range(1_000):
+    for _ in range(2_000):
         found = statistics.median(series(generator, n, rho))
         hits += found.low <= TRUE_MEDIAN <= found.high
-    assert least <= hits / 1_000 <= 0.99
+    assert least <= hits / 2_000 <= most
 
 
 def test_independent_samples_count_in_full_and_correlated_ones_do_not() -> None:
@@ -53,17 +58,20 @@ def test_few_samples_give_their_whole_range() -> None:
     assert (found.value, found.low, found.high) == (2.0, 1.0, 3.0)
 
 
-def test_the_table_of_students_t_is_scipys() -> None:
-    for freedom, value in statistics.T.items():
-        assert value == pytest.approx(float(stats.t.ppf(0.975, freedom)), abs=1e-5)
-
-
 def test_one_process_says_no_more_than_what_is_known_of_processes() -> None:
     found = statistics.over_processes([math.log(0.5)], [0.0], Spread(0.025))
     reach = float(stats.t.ppf(0.975, 3)) * 0.025
     assert found.value == pytest.approx(0.5)
     assert found.low == pytest.approx(0.5 * math.exp(-reach))
     assert found.high == pytest.approx(0.5 * math.exp(reach))
+
+
+def test_the_p_value_belongs_to_the_interval() -> None:
+    generator = np.random.default_rng(19)
+    for _ in range(200):
+        found = simulated(generator, 3, 0.02, truth=math.log(1.03))
+        assert found.p_value is not None
+        assert (found.p_value < 0.05) == (not found.low <= 1 <= found.high)
 
 
 def test_many_processes_speak_for_themselves() -> None:
@@ -119,7 +127,7 @@ def verdict(found: Estimate) -> str:
         (metrics.THROUGHPUT_TOKENS, 0.5, 0.6, "slower"),
         (metrics.MEMORY_WEIGHTS, 0.5, 0.5, "smaller"),
         (metrics.MODEL_SIZE, 2.0, 2.0, "larger"),
-        (metrics.LATENCY, 0.98, 1.02, "same"),
+        (metrics.LATENCY, 0.985, 1.015, "same"),
         (metrics.LATENCY, 1.005, 1.02, "same"),
         (metrics.LATENCY, 0.96, 1.01, "undecided"),
         (metrics.LATENCY, 0.95, 0.99, "faster"),
@@ -130,29 +138,6 @@ def verdict(found: Estimate) -> str:
 )
 def test_a_verdict_speaks_the_metrics_own_words(metric: metrics.Metric, low: float, high: float, expected: str) -> None:
     assert statistics.verdict(metric, low, high, statistics.SAME_MARGIN) == expected
-
-
-def test_wilsons_interval_is_scipys() -> None:
-    for hits, n in ((0, 20), (7, 20), (256, 256), (250, 256)):
-        found = statistics.wilson(hits, n)
-        expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
-        assert found.value == hits / n
-        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-7)
-
-
-def test_the_bootstrap_of_a_mean_agrees_with_the_normal_one_and_repeats_itself() -> None:
-    values = np.random.default_rng(5).exponential(1.0, 400)
-    found = statistics.bootstrap_mean(values, seed=0)
-    spread = 1.96 * float(values.std(ddof=1)) / 20
-    assert found.high - found.low == pytest.approx(2 * spread, rel=0.15)
-    assert found == statistics.bootstrap_mean(values, seed=0)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"), [(0.991, 1.0, "same"), (0.98, 1.0, "undecided"), (0.9, 0.98, "worse")]
-)
-def test_agreement_needs_ninety_nine_per_cent(low: float, high: float, expected: str) -> None:
-    assert statistics.agreement_verdict(low, high) == expected
 
 
 def test_what_is_far_out_stays_a_number() -> None:

@@ -56,8 +56,17 @@ def test_checkpointing_lowers_the_activations_of_a_training_step() -> None:
     peaks = []
     for stack in ([FP32], [FP32, {"technique": "gradient_checkpointing"}]):
         spec = TRAINING | {"model": llama, "workload": workload, "variant": {"name": "v", "stack": stack}}
-        found = readings(ready(spec).memory(ANY))
+        answer = ready(spec).memory(ANY)
+        found = readings(answer)
         assert {phase for _, phase in found} == {"step", "forward", "backward", "optimizer"}
+        for part in ("step", "forward", "backward", "optimizer"):
+            parts = [value for (name, of), value in found.items() if of == part and name.startswith("memory.peak.")]
+            assert sum(parts) == found["memory.peak_allocated", part]
+        (timeline,) = answer.timelines
+        assert (timeline.metric, timeline.phase, timeline.arm) == ("memory.allocated", "step", "variant")
+        assert max(timeline.values) == found["memory.peak_allocated", "step"]
+        assert list(timeline.at_s) == sorted(set(timeline.at_s))
+        assert answer.notes == ()
         assert found["memory.peak_allocated", "step"] == max(
             found["memory.peak_allocated", part] for part in ("forward", "backward", "optimizer")
         )

@@ -1,6 +1,10 @@
 """A record becomes a report: what is said, what is compared, and what a reader must know."""
 
+import numpy as np
+import pytest
+
 from tests.workers.measurement.program import SPEC
+from workers.catalog.evaluation import Scores
 from workers.catalog.report import Arm, Effect, Proof, Report
 from workers.catalog.spec import RunSpec
 from workers.measurement import record as records
@@ -128,3 +132,98 @@ def test_what_was_asked_and_did_not_run_is_in_proofs_and_notes() -> None:
     assert "attention was asked for in the variant and did not run: The flash kernel did not run." in remarks
     assert "precision is emulated in the variant" in remarks
     assert "All weights" not in remarks
+
+
+def scored(variant: float, again: float = 0.0) -> Report:
+    """A sitting whose evaluation read a text, the variant's surprise apart by so much, the baseline's second pass by that."""
+    evaluation = {"name": "perplexity", "tokens": 256, "window": 32, "stride": 16}
+    record = Record(RunSpec.model_validate(SPEC | {"evaluation": evaluation}))
+    generator = np.random.default_rng(0)
+    surprise, windows = generator.gamma(2.0, 1.0, 640), np.repeat(np.arange(40), 16)
+    right = (generator.random(640) < 0.6).astype(np.float64)
+    noise = generator.normal(0.0, 0.01, 640)
+    passes = ((record.scores, surprise + variant + noise), (record.again, surprise + again))
+    for scores, values in passes:
+        scores["quality.perplexity"] = Scores(values, surprise, windows)
+        scores["quality.next_token_accuracy"] = Scores(right, right, windows)
+    return summary.whole(record, 1.0)
+
+
+def test_both_arms_have_their_own_score_and_the_effect_is_paired() -> None:
+    report = scored(0.05)
+    perplexity = {m.arm: m for m in report.measurements if m.metric == "quality.perplexity"}
+    assert set(perplexity) == {"baseline", "variant"}
+    paired = effect(report, "quality.perplexity")
+    assert paired.verdict == "worse"
+    assert paired.ratio > paired.low > 1
+    assert paired.high - paired.low < (perplexity["variant"].high - perplexity["variant"].low) / 3
+    assert paired.p_value is not None
+    assert paired.p_value < 1e-6
+    assert paired.method == "paired bootstrap over 640 items in 40 clusters"
+
+
+def test_scores_of_items_are_kept() -> None:
+    kept = [s for s in scored(0.05).samples if s.metric == "quality.perplexity"]
+    assert [(s.arm, len(s.values)) for s in kept] == [("baseline", 640), ("variant", 640)]
+
+
+def test_a_baseline_at_odds_with_itself_decides_nothing_and_is_named() -> None:
+    report = scored(0.05, again=0.02)
+    assert effect(report, "quality.perplexity").verdict == "undecided"
+    (unmet,) = [each for each in report.unmet if "quality" in each]
+    assert "the baseline's two passes differ in quality.perplexity by 2.02%" in unmet
+    # In the other metric it is at one with itself.
+    assert effect(report, "quality.next_token_accuracy").verdict == "same"
+    assert not [each for each in scored(0.05).unmet if "quality" in each]
+
+
+@pytest.mark.parametrize("arm", ["baseline", "variant"])
+def test_a_run_that_fell_back_gives_no_verdict(arm: Arm) -> None:
+    asked = summary.whole(recorded([0.02] * 9, [0.01] * 9, pairs=8), 1.0)
+    assert {effect(asked, name).verdict for name in ("latency", "memory.weights")} == {"faster", "smaller"}
+    record = recorded([0.02] * 9, [0.01] * 9, pairs=8)
+    record.proofs.append(Proof(technique="attention", arm=arm, ran="fell_back", detail="The flash kernel did not run."))
+    report = summary.whole(record, 1.0)
+    assert [each.metric for each in report.effects] == [each.metric for each in asked.effects]
+    assert {each.verdict for each in report.effects} == {"undecided"}
+    assert {each.method for each in report.effects} == {summary.FELL_BACK}
+    assert effect(report, "latency").ratio == effect(asked, "latency").ratio
+
+
+def test_an_emulated_run_keeps_its_verdict() -> None:
+    record = recorded([0.02] * 9, [0.01] * 9, pairs=8)
+    record.proofs.append(Proof(technique="precision", arm="variant", ran="emulated", detail="Computed through fp32."))
+    assert effect(summary.whole(record, 1.0), "latency").verdict == "faster"
+
+
+def test_a_pair_that_is_measured_again_proves_again() -> None:
+    record = Record(RunSpec.model_validate(SPEC))
+    proof = Proof(technique="precision", arm="variant", ran="fell_back", detail="Products ran in float32.")
+    for _ in range(2):
+        record.take("variant", 0, Answer(proofs=(proof,)))
+    assert record.proofs == [proof]
+    record.forget(1)
+    assert record.proofs == [proof]
+    record.forget(0)
+    assert record.proofs == []
+
+
+def test_parts_of_a_peak_are_told_and_only_what_lasts_is_compared() -> None:
+    record = recorded([0.02, 0.021, 0.019] * 10, [0.02, 0.021, 0.019] * 10)
+    arms: dict[Arm, float] = {"baseline": 100.0, "variant": 50.0}
+    for arm, size in arms.items():
+        parts = [reading(f"memory.peak.{part}", "classify", size) for part in ("activations", "optimizer_states")]
+        record.take(arm, 0, Answer(readings=tuple(parts)))
+    report = summary.whole(record, 1.0)
+    told = {
+        (m.metric, m.arm): (m.low, m.value, m.high) for m in report.measurements if m.metric.startswith("memory.peak.")
+    }
+    assert told == {
+        (f"memory.peak.{part}", arm): (size, size, size)
+        for part in ("activations", "optimizer_states")
+        for arm, size in arms.items()
+    }
+    compared = [each for each in report.effects if each.metric.startswith("memory.peak.")]
+    assert [(each.metric, each.ratio, each.verdict) for each in compared] == [
+        ("memory.peak.optimizer_states", 0.5, "smaller")
+    ]

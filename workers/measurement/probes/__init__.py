@@ -1,1 +1,1 @@
-"""Instruments that read one kind of quantity each, inside the process that is measured: time, memory, work, evidence."""
+"""Instruments that read one kind of quantity each, inside the process that is measured; energy's are read beside it."""

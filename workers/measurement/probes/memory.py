@@ -1,56 +1,36 @@
-"""Reads memory: the kernel's high-water mark, the CUDA allocator, NVML, and on a CPU torch's own allocation events."""
+"""Reads memory in use: the kernel's high-water mark, the CUDA allocator, NVML, and the storages of tensors."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.autograd import DeviceType  # type: ignore[attr-defined]
-from torch.profiler import ProfilerActivity, profile, record_function
 
 from workers.catalog.metrics import (
     MEMORY_ACTIVATIONS,
     MEMORY_DEVICE,
+    MEMORY_FRAGMENTATION,
     MEMORY_HOST,
+    MEMORY_OUTSIDE_TORCH,
     MEMORY_PEAK_ALLOCATED,
     MEMORY_PEAK_RESERVED,
     MEMORY_PROCESS,
     MODEL_SIZE,
     Metric,
 )
-from workers.catalog.workload import Mark
 from workers.measurement import device
 from workers.measurement.messages import Reading
 
 RESET_PEAK = "5"
 """Written to clear_refs, it sets the high-water mark back to what is resident now (man 5 proc)."""
-MARKED = "tradespace.mark."
-"""Opens the names of profiler ranges that stand where a step marked the end of a part."""
-MEMORY_EVENT = "[memory]"
-
-
-class Change(NamedTuple):
-    """One allocation (positive) or release (negative) of a step, or the end of one of its parts."""
-
-    at_ns: int
-    bytes: int
-    mark: str = ""
-
-
-class Peak(NamedTuple):
-    """Memory of one phase of a step."""
-
-    phase: str
-    above_step: int
-    """Most bytes held above what was held when the step began."""
-    above_phase: int
-    """Most bytes held above what was held when the phase began."""
+OWN_LIBRARIES = frozenset({"torch", "transformers", "workers"})
+"""Layers from here register every tensor they own as a parameter or a buffer."""
 
 
 def reset_host_peak() -> None:
@@ -68,108 +48,55 @@ def host_peak() -> int:
 
 
 @contextmanager
-def phase(name: str, on: torch.device, readings: list[Reading]) -> Iterator[None]:
-    """Append what the phase took: the host's peak and, on a GPU, the allocator's and NVML's figures."""
+def phase(name: str, on: torch.device, readings: list[Reading], tensors: bool = True) -> Iterator[None]:
+    """Append what the phase took: the host's peak and, on a GPU, the allocator's and NVML's figures.
+
+    Args:
+        name: What the phase is called.
+        on: The device.
+        readings: Where the figures go.
+        tensors: Whether the peak of what tensors took belongs to them, or is read by another instrument.
+    """
     reset_host_peak()
-    held = 0
+    before = 0
     if on.type == "cuda":
         torch.cuda.synchronize(on)
         torch.cuda.reset_peak_memory_stats(on)
-        held = torch.cuda.memory_allocated(on)
+        before = torch.cuda.memory_allocated(on)
     yield
     if on.type == "cuda":
         torch.cuda.synchronize(on)
         allocated = torch.cuda.max_memory_allocated(on)
-        readings.append(_reading(MEMORY_PEAK_ALLOCATED, name, allocated))
-        readings.append(_reading(MEMORY_ACTIVATIONS, name, allocated - held))
-        readings.append(_reading(MEMORY_PEAK_RESERVED, name, torch.cuda.max_memory_reserved(on)))
+        reserved = torch.cuda.max_memory_reserved(on)
+        if tensors:
+            readings.append(_reading(MEMORY_PEAK_ALLOCATED, name, allocated))
+            readings.append(_reading(MEMORY_ACTIVATIONS, name, allocated - before))
+        readings.append(_reading(MEMORY_PEAK_RESERVED, name, reserved))
+        readings.append(_reading(MEMORY_FRAGMENTATION, name, reserved - allocated))
         readings += _driver(on, name)
     readings.append(_reading(MEMORY_HOST, name, host_peak()))
 
 
-def profiled(on: torch.device, step: Callable[[Mark], None]) -> Any:
-    """Run one step under torch's profiler with allocation events; parts are ranges named after ``MARKED``."""
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on.type == "cuda" else [])
-    with profile(activities=activities, profile_memory=True) as recorded:
-        step(_mark)
-        device.wait(on)()
-    return recorded
-
-
-def step_readings(recorded: Any, whole: str, held: int) -> list[Reading]:
-    """Allocated peak and activations of a profiled step on a CPU, and of each of its parts.
+def outside(name: str, host: int, allocated: int) -> Reading | str:
+    """What a process on a CPU takes besides its tensors, or why that cannot be said.
 
     Args:
-        recorded: What ``profiled`` returned.
-        whole: What the whole step is called.
-        held: Bytes of tensors that were there before it.
+        name: The phase.
+        host: Bytes of its peak resident set.
+        allocated: Bytes of its allocated peak.
     """
-    readings: list[Reading] = []
-    for peak in peaks(changes(recorded), whole):
-        readings.append(_reading(MEMORY_PEAK_ALLOCATED, peak.phase, held + peak.above_step))
-        readings.append(_reading(MEMORY_ACTIVATIONS, peak.phase, peak.above_phase))
-    return readings
+    if host < allocated:
+        return (
+            f"Tensors took {allocated:,} bytes at the peak and only {host:,} were resident: the rest was never written, or "
+            "swapped out. What lies outside of torch cannot be told from that."
+        )
+    return _reading(MEMORY_OUTSIDE_TORCH, name, host - allocated)
 
 
-def parts_on_gpu(on: torch.device, step: Callable[[Mark], None], whole: str) -> list[Reading]:
-    """Allocated peak and activations of each part of one step, by the allocator's counter reset at every mark."""
-    readings: dict[tuple[str, str], Reading] = {}
-    begin = 0
-
-    def keep(metric: Metric, name: str, value: int) -> None:
-        known = readings.get((metric.name, name))
-        readings[metric.name, name] = _reading(metric, name, max(value, int(known.value) if known else 0))
-
-    def mark(name: str) -> None:
-        nonlocal begin
-        peak = torch.cuda.max_memory_allocated(on)
-        if name != whole:
-            keep(MEMORY_PEAK_ALLOCATED, name, peak)
-            keep(MEMORY_ACTIVATIONS, name, peak - begin)
-        begin = torch.cuda.memory_allocated(on)
-        torch.cuda.reset_peak_memory_stats(on)
-
-    torch.cuda.synchronize(on)
-    mark(whole)
-    step(mark)
-    return list(readings.values())
-
-
-def changes(recorded: Any) -> list[Change]:
-    """The allocation events and marks of a profiled step on the host, in time."""
-    found: list[Change] = []
-    for event in recorded.profiler.kineto_results.events():
-        name = event.name()
-        if name == MEMORY_EVENT and event.device_type() == DeviceType.CPU:
-            found.append(Change(event.start_ns(), event.nbytes()))
-        elif name.startswith(MARKED):
-            found.append(Change(event.start_ns(), 0, name.removeprefix(MARKED)))
-    return sorted(found, key=lambda change: change.at_ns)
-
-
-def peaks(events: Iterable[Change], whole: str) -> list[Peak]:
-    """The step's own peak, then that of each part; a part that comes several times counts with its highest.
-
-    A release of something that was there before the step counts down from zero, as it should.
-    """
-    now = top = begin = part_top = 0
-    parts: dict[str, tuple[int, int]] = {}
-    for event in events:
-        now += event.bytes
-        top = max(top, now)
-        part_top = max(part_top, now)
-        if event.mark:
-            above_step, above_phase = parts.get(event.mark, (0, 0))
-            parts[event.mark] = (max(above_step, part_top), max(above_phase, part_top - begin))
-            begin = part_top = now
-    return [Peak(whole, top, top), *(Peak(name, *values) for name, values in parts.items() if name != whole)]
-
-
-def held_bytes(on: torch.device) -> int:
-    """Bytes of all tensors alive in this process on the device, each storage once."""
+def held(on: torch.device) -> dict[int, int]:
+    """Bytes by address of all tensors alive in this process on the device, each storage once."""
     gc.collect()
-    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
-    return sum(storages(tensors, on.type).values())
+    return storages([each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)], on.type)
 
 
 def storages(tensors: Iterable[torch.Tensor], kind: str | None = None) -> dict[int, int]:
@@ -198,20 +125,73 @@ def flattened(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
         yield from flattened(getattr(tensor, name))
 
 
+def weights(model: nn.Module) -> Iterator[torch.Tensor]:
+    """All parameters and buffers, and what quantisation keeps beside them."""
+    yield from model.parameters()
+    yield from model.buffers()
+    for module in model.modules():
+        yield from _beside(module)
+
+
 def weights_bytes(model: nn.Module) -> int:
-    """Bytes of all parameters and buffers, shared ones once."""
-    return sum(storages([*model.parameters(), *model.buffers()]).values())
+    """Bytes of all parameters and buffers, with the scales of quantised ones; shared ones once."""
+    return sum(storages(weights(model)).values())
 
 
 def size(model: nn.Module) -> Reading:
     """Bytes of the state dict as it would be saved, shared tensors once."""
-    tensors = [value for value in model.state_dict().values() if isinstance(value, torch.Tensor)]
-    return _reading(MODEL_SIZE, "load", sum(storages(tensors).values()))
+    return _reading(MODEL_SIZE, "load", sum(storages(_saved(model)).values()))
 
 
-def _mark(name: str) -> None:
-    with record_function(MARKED + name):
-        pass
+def _saved(model: nn.Module) -> Iterator[torch.Tensor]:
+    """What the state dict holds, module by module, without changing the model.
+
+    bitsandbytes brings 4-bit weights that its CPU kernel has repacked back into their first order when they are saved, and
+    leaves them so: the model would run another kernel afterwards. Those are taken as they lie.
+    """
+    for module in model.modules():
+        if any(_repacked(weight) for weight in module.parameters(recurse=False)):
+            yield from module.parameters(recurse=False)
+            yield from _beside(module)
+        else:
+            saved: dict[str, Any] = {}
+            module._save_to_state_dict(saved, "", True)
+            yield from (value for value in saved.values() if isinstance(value, torch.Tensor))
+
+
+def _repacked(weight: nn.Parameter) -> bool:
+    return bool(getattr(getattr(weight, "quant_state", None), "packing_format_for_cpu", False))
+
+
+def _beside(module: nn.Module) -> Iterator[torch.Tensor]:
+    """Tensors that a layer of a quantisation library holds as plain attributes of itself or of its weights.
+
+    bitsandbytes keeps scales and code tables so: ``weight.quant_state``, ``weight.SCB``, ``state.SCB``.
+    """
+    holders = [module, *module.parameters(recurse=False)]
+    for holder in holders:
+        library = _library(holder)
+        if library not in OWN_LIBRARIES:
+            yield from _attributes(vars(holder).values(), library, set())
+
+
+def _attributes(values: Iterable[Any], library: str, known: set[int]) -> Iterator[torch.Tensor]:
+    """Tensors among the values and in objects of the same library that they hold; not those of other modules."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif (
+            id(value) not in known
+            and not isinstance(value, (nn.Module, type))
+            and _library(value) == library
+            and hasattr(value, "__dict__")
+        ):
+            known.add(id(value))
+            yield from _attributes(vars(value).values(), library, known)
+
+
+def _library(value: object) -> str:
+    return type(value).__module__.partition(".")[0]
 
 
 def _driver(on: torch.device, name: str) -> list[Reading]:
@@ -223,9 +203,13 @@ def _driver(on: torch.device, name: str) -> list[Reading]:
     try:
         handle = device.nvml_handle(on)
         readings = [_reading(MEMORY_DEVICE, name, pynvml.nvmlDeviceGetMemoryInfo(handle).used)]
+        reserved = torch.cuda.memory_reserved(on)
         for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
             if process.pid == os.getpid() and process.usedGpuMemory is not None:
                 readings.append(_reading(MEMORY_PROCESS, name, process.usedGpuMemory))
+                # Both at this moment: NVML has no peak.
+                if process.usedGpuMemory >= reserved:
+                    readings.append(_reading(MEMORY_OUTSIDE_TORCH, name, process.usedGpuMemory - reserved))
     except pynvml.NVMLError:
         return []
     return readings

@@ -1,4 +1,4 @@
-"""Counts the floating-point operations of one eager step with torch's own counter, and sees in which formats they run."""
+"""Counts the work of one eager step, part by part: operations by torch's own counter, their formats, and bytes moved."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from workers.catalog.workload import Mark
+from workers.measurement.probes import traffic
+from workers.measurement.roofline import Operator, Stretch
+
 aten: Any = torch.ops.aten
 formulas: Any = flop_counter
 
 OPAQUE = ("bitsandbytes", "torchao", "quantized", "onednn", "mkldnn")
 """Namespaces whose products torch's counter does not see into."""
 PRODUCT_WORDS = ("matmul", "gemm", "gemv", "linear", "_mm", "conv")
+PRODUCTS = (
+    "_scaled_dot_product", "scaled_dot_product", "_int_mm", "_weight_int", "linear", "matmul", "einsum", "conv1d", "conv2d", "conv3d",
+)  # fmt: skip
+"""How the names of products begin that are no entries of torch's counter."""
 INPUT_AT = {"addmm": 1, "baddbmm": 1}
 """Which argument is the first factor, where it is not the first."""
 
@@ -26,24 +34,36 @@ INPUT_AT = {"addmm": 1, "baddbmm": 1}
 class Work(NamedTuple):
     """What one step did."""
 
-    flops: int | None
-    """None when products ran that the counter cannot see."""
+    step: Stretch
+    parts: Mapping[str, Stretch]
+    """By the name with which the step marked their ends; those marked several times add up."""
     dtypes: Mapping[str, int]
     """Matrix products by the format of their first factor."""
-    opaque: tuple[str, ...]
-    """Operators with products the counter cannot see."""
+
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations; None when products ran that the counter cannot see."""
+        return self.step.flops
+
+    @property
+    def opaque(self) -> tuple[str, ...]:
+        """Operators with products the counter cannot see."""
+        return self.step.opaque
 
 
-def count(step: Callable[[], object]) -> Work:
-    """Run one step under the counter; compiled models run eagerly meanwhile."""
-    seen = _Products()
+def count(step: Callable[[Mark], object]) -> Work:
+    """Run one step under the counter; compiled models run eagerly meanwhile.
+
+    Args:
+        step: Is given the function that marks the end of a part.
+    """
     counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
+    seen = _Operators(counter)
     # Importing the compiler only to keep it from compiling would take seconds.
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     with eager, counter, seen:
-        step()
-    total = counter.get_total_flops()
-    return Work(None if seen.opaque else int(total), dict(seen.dtypes), tuple(sorted(seen.opaque)))
+        step(seen.mark)
+    return Work(seen.whole.stretch(), seen.marked, dict(seen.dtypes))
 
 
 def _cpu_attention() -> dict[Any, Any]:
@@ -66,13 +86,66 @@ def _cpu_attention() -> dict[Any, Any]:
     }
 
 
-class _Products(TorchDispatchMode):
-    """Notes the format of every matrix product; takes composite operators apart as torch's counter does."""
+def multiplies(func: Any) -> bool:
+    """Whether an operator is a matrix product, convolution or attention, as a whole or before it is taken apart."""
+    packet = func._overloadpacket
+    name = packet.__name__
+    return packet in flop_registry or name.startswith(PRODUCTS)
+
+
+class _Tally:
+    """Adds up a stretch of work while it is done."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.dtypes: Counter[str] = Counter()
+        self.operators: list[Operator] = []
+        self.calls = 0
+        self.compulsory = traffic.Compulsory()
+        self.sizes: dict[int, int] = {}
+        self.transferred = 0
         self.opaque: set[str] = set()
+
+    def add(self, flops: int, dtype: str | None, moved: traffic.Moved, sizes: Mapping[int, int], opaque: str) -> None:
+        """One more operator."""
+        kept = self.compulsory.old(moved)
+        self.operators.append(Operator(flops, dtype, kept, moved.bytes - kept))
+        self.compulsory.take(moved)
+        for place, size in sizes.items():
+            self.sizes[place] = max(size, self.sizes.get(place, 0))
+        self.transferred += moved.between_devices
+        if opaque:
+            self.opaque.add(opaque)
+
+    def stretch(self) -> Stretch:
+        """What was added up."""
+        least = self.compulsory.bytes(self.sizes)
+        return Stretch(tuple(self.operators), self.calls, least, self.transferred, tuple(sorted(self.opaque)))
+
+
+class _Operators(TorchDispatchMode):
+    """Notes the work of every operator; takes composite operators apart as torch's counter does."""
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counter = counter
+        self.dtypes: Counter[str] = Counter()
+        self.whole = _Tally()
+        self.part = _Tally()
+        self.marked: dict[str, Stretch] = {}
+
+    def mark(self, phase: str) -> None:
+        """A part of the step has just ended."""
+        new = self.part.stretch()
+        old = self.marked.get(phase)
+        if old is not None:
+            new = Stretch(
+                (*old.operators, *new.operators),
+                old.calls + new.calls,
+                old.compulsory + new.compulsory,
+                old.transferred + new.transferred,
+                tuple(sorted({*old.opaque, *new.opaque})),
+            )
+        self.marked[phase] = new
+        self.part = _Tally()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -86,12 +159,37 @@ class _Products(TorchDispatchMode):
                 answer = func.decompose(*args, **kwargs)
             if answer is not NotImplemented:
                 return answer
+        opaque = ""
         if func.namespace in OPAQUE and any(word in name for word in PRODUCT_WORDS):
-            self.opaque.add(f"{func.namespace}::{name}")
+            opaque = f"{func.namespace}::{name}"
             product = True
-        if product:
-            tensors = [each for each in args if isinstance(each, torch.Tensor)]
-            index = INPUT_AT.get(name, 0)
-            if index < len(tensors):
-                self.dtypes[str(tensors[index].dtype).removeprefix("torch.")] += 1
-        return func(*args, **kwargs)
+        dtype = _format(name, args) if product else None
+        if dtype:
+            self.dtypes[dtype.replace("tf32", "float32")] += 1
+        before = self._flops()
+        # Before the call: an operator that resizes its argument would be asked about what is no longer there.
+        sizes = dict(traffic.sizes(args, kwargs))
+        answer = func(*args, **kwargs)
+        moved = traffic.moved(func, args, kwargs, answer)
+        for tally in (self.whole, self.part):
+            tally.calls += 1
+            if product or moved is not traffic.NOTHING:
+                tally.add(self._flops() - before, dtype, moved, sizes, opaque)
+        return answer
+
+    def _flops(self) -> int:
+        return int(self.counter.get_total_flops())
+
+
+def _format(name: str, args: tuple[Any, ...]) -> str | None:
+    """Format of a product's first factor; fp32 factors that the GPU rounds are tf32."""
+    tensors = [each for each in args if isinstance(each, torch.Tensor)]
+    index = INPUT_AT.get(name, 0)
+    if index >= len(tensors):
+        return None
+    factor = tensors[index]
+    if factor.is_cuda and factor.dtype is torch.float32:
+        backends: Any = torch.backends
+        setting = backends.cudnn.conv if "conv" in name else backends.cuda.matmul
+        return "tf32" if setting.fp32_precision == "tf32" else "float32"
+    return str(factor.dtype).removeprefix("torch.")
