@@ -1,4 +1,4 @@
-"""The command ``tradespace``: serve, worker, measure, submit, wait, cancel, token.
+"""The command ``tradespace``: serve, worker, measure, ceilings, submit, wait, cancel, token.
 
 What a command needs is imported when it runs, so that each starts quickly.
 """
@@ -76,9 +76,23 @@ def measure(
     json: Annotated[
         str | None, typer.Option("--json", help="Write the reports there; - writes them to standard output.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Profile a step of each arm; the traces go beside the reports.")
+    ] = False,
 ) -> None:
     """Measure a whole study in the terminal, with no server. Ends with 1 when a run did not end ok."""
-    become("workers.terminal", [file, *(["--json", json] if json else [])])
+    become("workers.terminal", [file, *(["--json", json] if json else []), *(["--profile"] if profile else [])])
+
+
+@app.command()
+def ceilings(
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, … (default: the first that is found).")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure although they are known.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """Show what a device of this machine can do at most: bytes and operations per second; measured if not yet known."""
+    words = [*(["--device", device] if device else []), *(["--again"] if again else []), *(["--json"] if json else [])]
+    become("workers.ceilings", words)
 
 
 @app.command()

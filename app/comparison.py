@@ -3,28 +3,35 @@
 Charts, tables and findings read a ``Comparison`` and nothing else. All but ``of_study`` are pure functions of stored rows.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
 
 from pydantic import JsonValue
 from sqlmodel import Session
 
 from app.db import queries
 from app.db.tables import EffectRow, MeasurementRow, Run, Study
+from app.environments import Elsewhere, Fields, elsewhere
 from app.pareto import Candidate, Frozen, Reading
-from workers.catalog import metrics
+from workers.catalog import metrics, multiplicity
 from workers.catalog.metrics import Better
-from workers.catalog.report import IMPROVES, WORSENS, Outcome, Proof, Verdict
+from workers.catalog.multiplicity import Claim, Corrected
+from workers.catalog.report import IMPROVES, WORSENS, Bottleneck, Outcome, Proof, Ran, Verdict
 from workers.catalog.spec import Point, StudySpec, Variant
 
 Scale = Literal["measured", "ratio"]
 Tone = Literal["improves", "worsens", "same", "undecided"]
+EffectKey = tuple[str, str, str]
+"""Run, metric and phase."""
 
 COLUMNS: tuple[tuple[str, ...], ...] = (
     (metrics.LATENCY.name,),
     (metrics.THROUGHPUT_TOKENS.name, metrics.THROUGHPUT_SAMPLES.name),
     (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name),
     (metrics.MEMORY_WEIGHTS.name,),
+    (metrics.ENERGY_STEP.name,),
+    (metrics.QUALITY_PERPLEXITY.name, metrics.QUALITY_LOSS.name),
+    (metrics.QUALITY_NEXT_TOKEN.name, metrics.QUALITY_TOP1.name, metrics.QUALITY_TASK.name),
     (metrics.QUALITY_KL.name,),
     (metrics.QUALITY_AGREEMENT.name,),
     (metrics.COLD_FIRST_CALL.name,),
@@ -53,7 +60,23 @@ class Ratio(Frozen):
     low: float
     high: float
     verdict: Verdict
+    """After correction for the study's comparisons of this quantity; what counts."""
     pairs: int
+    verdict_alone: Verdict = "undecided"
+    """What the run by itself says."""
+    p_value: float | None = None
+    """Of the run by itself; None for counters that repeat."""
+    p_adjusted: float | None = None
+    """After correction (Holm)."""
+    comparisons: int = 1
+    """How many the study made of this quantity."""
+    method: str | None = None
+    """How the interval was found."""
+
+    @property
+    def corrected_away(self) -> bool:
+        """Whether the run alone decides, and the study with all its comparisons does not."""
+        return self.verdict != self.verdict_alone
 
     @property
     def tone(self) -> Tone:
@@ -84,9 +107,20 @@ class ComparedRun(Frozen):
     beside: dict[str, Reading]
     """Of the baseline arm in the same sitting, by quantity key."""
     effects: dict[str, Ratio]
+    ran: Ran | None = None
+    """The worst of what its techniques ran; None while nothing was proven."""
+    environment: str | None = None
+    """Id of the environment it was measured in."""
     proofs: tuple[Proof, ...] = ()
+    bottlenecks: tuple[Bottleneck, ...] = ()
+    """What binds each phase of each arm."""
     notes: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether something else ran than was asked: its figures are of that, and it wins nothing."""
+        return self.ran == "fell_back"
 
     @property
     def failed(self) -> bool:
@@ -110,6 +144,20 @@ class Comparison(Frozen):
     axes: tuple[str, str] | None
     """Keys of the two quantities a trade-off opens with."""
     runs: tuple[ComparedRun, ...]
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Environments that some runs were measured in, against that of most; empty when all share one."""
+
+    @property
+    def environments_differ(self) -> bool:
+        """Whether runs were measured in environments whose difference matters.
+
+        Effects hold all the same: both arms of a run share a sitting. Values as measured do not stand side by side.
+        """
+        return any(other.matters for other in self.elsewhere)
+
+    def environment_number(self, run: ComparedRun) -> int:
+        """1 for a run measured where most were, higher for one measured elsewhere."""
+        return next((other.number for other in self.elsewhere if run.run in other.runs), 1)
 
     def quantity(self, wanted: str) -> Quantity | None:
         """The quantity of a key, or of a metric's name alone (its main phase first); None when it was not measured."""
@@ -135,11 +183,17 @@ def of_study(session: Session, study: Study) -> Comparison:
     """The comparison of a stored study, from the reports that count."""
     runs = queries.runs(session, study.id)
     ids = [run.id for run in runs]
-    return compare(study, runs, queries.measurements(session, ids), queries.effects(session, ids))
+    found = {run.environment_id for run in runs if run.environment_id}
+    fields = {name: _fields(queries.environment(session, name).fields) for name in found} if len(found) > 1 else {}
+    return compare(study, runs, queries.measurements(session, ids), queries.effects(session, ids), fields)
 
 
 def compare(
-    study: Study, runs: Sequence[Run], measurements: Iterable[MeasurementRow], effects: Iterable[EffectRow]
+    study: Study,
+    runs: Sequence[Run],
+    measurements: Iterable[MeasurementRow],
+    effects: Iterable[EffectRow],
+    environments: Mapping[str, Fields] | None = None,
 ) -> Comparison:
     """Bring a study's stored rows together.
 
@@ -148,7 +202,9 @@ def compare(
         runs: its runs, in any order.
         measurements: rows of these runs.
         effects: rows of these runs.
+        environments: fields of the environments these runs were measured in; may be left out when there is one.
     """
+    known = environments or {}
     spec = StudySpec.model_validate(study.spec)
     variants = {variant.name: variant for variant in (spec.baseline, *spec.variants)}
     readings: dict[tuple[str, str], dict[str, Reading]] = {}
@@ -158,11 +214,11 @@ def compare(
         readings.setdefault((row.run_id, row.arm), {})[f"{row.metric}@{row.phase}"] = Reading(
             value=row.value, low=row.low, high=row.high, n=row.n, effective_n=row.effective_n
         )
+    effects = list(effects)
+    together = corrections(runs, effects)
     ratios: dict[str, dict[str, Ratio]] = {}
     for effect in effects:
-        ratios.setdefault(effect.run_id, {})[f"{effect.metric}@{effect.phase}"] = Ratio.model_validate(
-            effect, from_attributes=True
-        )
+        ratios.setdefault(effect.run_id, {})[f"{effect.metric}@{effect.phase}"] = ratio(effect, together)
     quantities = _quantities(seen)
     compared = tuple(
         _compared(
@@ -185,10 +241,51 @@ def compare(
         columns=(),
         axes=None,
         runs=compared,
+        elsewhere=elsewhere(
+            [(run.run, run.environment) for run in compared if run.environment and run.environment in known],
+            known,
+        ),
     )
     opening = axes(draft)
     return draft.model_copy(
         update={"columns": tuple(_columns(draft)), "axes": (opening[0].key, opening[1].key) if opening else None}
+    )
+
+
+def corrections(runs: Iterable[Run], effects: Iterable[EffectRow]) -> dict[EffectKey, Corrected]:
+    """Verdicts of a study when all its comparisons are looked at together; null tests have none.
+
+    Args:
+        runs: all of the study.
+        effects: rows of these runs.
+    """
+    compared = {run.id for run in runs if not run.is_baseline}
+    return multiplicity.corrected(
+        {
+            (effect.run_id, effect.metric, effect.phase): Claim(
+                effect.metric, effect.phase, cast(Verdict, effect.verdict), effect.p_value
+            )
+            for effect in effects
+            if effect.run_id in compared
+        }
+    )
+
+
+def ratio(effect: EffectRow, together: Mapping[EffectKey, Corrected]) -> Ratio:
+    """A stored effect with its verdict among all comparisons of its study.
+
+    Args:
+        effect: the row.
+        together: the study's ``corrections``.
+    """
+    found = together.get((effect.run_id, effect.metric, effect.phase))
+    alone = cast(Verdict, effect.verdict)
+    return Ratio(
+        **effect.model_dump(include={"ratio", "low", "high", "pairs", "p_value", "method"}),
+        verdict=found.verdict if found else alone,
+        verdict_alone=alone,
+        p_adjusted=found.p_value if found else None,
+        comparisons=found.comparisons if found else 1,
     )
 
 
@@ -229,7 +326,10 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
         gains = [
             (run.effects[quantity.key], run)
             for run in comparison.runs
-            if not run.is_baseline and quantity.key in run.effects and run.effects[quantity.key].tone == "improves"
+            if not run.is_baseline
+            and not run.fell_back
+            and quantity.key in run.effects
+            and run.effects[quantity.key].tone == "improves"
         ]
         if gains:
             effect, run = min(gains, key=lambda gain: gain[0].ratio)
@@ -303,10 +403,23 @@ def _compared(
         readings=readings,
         beside=beside,
         effects=effects,
+        ran=cast("Ran | None", run.ran),
+        environment=run.environment_id,
         proofs=tuple(Proof.model_validate(proof) for proof in proofs),
+        bottlenecks=tuple(bottlenecks(run)),
         notes=_texts(remarks.get("notes")),
         unmet=_texts(remarks.get("unmet")),
     )
+
+
+def bottlenecks(run: Run) -> list[Bottleneck]:
+    """What binds each phase of each arm of a stored run."""
+    found = run.bottlenecks if isinstance(run.bottlenecks, list) else []
+    return [Bottleneck.model_validate(one) for one in found]
+
+
+def _fields(found: JsonValue) -> Fields:
+    return found if isinstance(found, dict) else {}
 
 
 def _texts(found: JsonValue) -> tuple[str, ...]:

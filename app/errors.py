@@ -114,6 +114,17 @@ class NotFound(Refused):
     code = "not_found"
 
 
+class EnvironmentsDiffer(Refused):
+    """The runs were measured in environments that differ where it matters."""
+
+    status = 409
+    code = "environments_differ"
+    advice = (
+        "Ratios over the baseline hold, because both arms share a sitting. To put values as measured side by side all "
+        "the same, add across_environments=true."
+    )
+
+
 class WrongMethod(Refused):
     """This address does not take that method."""
 

@@ -28,6 +28,7 @@ OPEN_BELOW = (("GET", "/static/"), ("GET", "/sign-in/"), ("POST", "/sign-in/"))
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_BYTES = 1_000_000
 REPORT_BYTES = 8_000_000
+"""Of a finished run: a compressed trace for each arm and every raw sample have room."""
 BODY_S = 15.0
 """A body has to be here by then."""
 _SECRET_NAMES = frozenset({"token", "access_token", "api_key", "apikey", "authorization", "bearer"})

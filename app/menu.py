@@ -13,7 +13,7 @@ from workers.catalog.declared import Declared
 from workers.catalog.evaluations import EVALUATIONS
 from workers.catalog.model import Model
 from workers.catalog.models import MODELS
-from workers.catalog.spec import MAX_RUNS, Effort
+from workers.catalog.spec import MAX_RUNS, Effort, StudySpec
 from workers.catalog.technique import DeviceKind
 from workers.catalog.techniques import TECHNIQUES
 from workers.catalog.workloads import WORKLOADS
@@ -151,6 +151,7 @@ def menu() -> dict[str, Any]:
         "starts": [start._asdict() for start in STARTS],
         "devices": DEVICES,
         "efforts": EFFORTS,
+        "profile": StudySpec.model_fields["profile"].description,
         "max_runs": MAX_RUNS,
     }
 

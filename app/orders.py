@@ -9,7 +9,19 @@ from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.events import TERMINAL
 from app.transitions import HELD, QUEUE_S, change, lock, settle
 
-RESULT = ("outcome", "outcome_phase", "message", "tail", "signal", "notes", "proofs", "seconds", "environment_id")
+RESULT = (
+    "outcome",
+    "outcome_phase",
+    "message",
+    "tail",
+    "signal",
+    "notes",
+    "proofs",
+    "ran",
+    "bottlenecks",
+    "seconds",
+    "environment_id",
+)
 """Columns of a run that a report fills."""
 
 

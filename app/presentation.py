@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, JsonValue
 from sqlmodel import Session
 
-from app import reports
+from app import comparison, reports
 from app.db import queries
 from app.db.session import clock
 from app.db.tables import Environment, Run, Study, Worker
+from workers.catalog.report import Bottleneck
 
 Item = TypeVar("Item")
 
@@ -47,7 +48,18 @@ class ShownEffect(BaseModel):
     low: float
     high: float
     verdict: str
+    """After correction for all comparisons of the study (Holm, for each metric and phase)."""
+    verdict_alone: str
+    """What the run by itself says."""
     pairs: int
+    p_value: float | None
+    """Of the run by itself; null for counters that repeat."""
+    p_adjusted: float | None
+    """After the correction; null where nothing was corrected."""
+    comparisons: int
+    """How many comparisons of this metric in this phase the study made; 1 where nothing was corrected."""
+    method: str | None
+    """How the interval was found."""
 
 
 class ShownRun(BaseModel):
@@ -76,7 +88,11 @@ class ShownRun(BaseModel):
     finished_at: str | None
     measurements: list[ShownMeasurement]
     effects: list[ShownEffect]
+    ran: str | None
+    """as_asked, emulated or fell_back: the worst of the variant's proofs; null while nothing was proven."""
     proofs: JsonValue
+    bottlenecks: list[Bottleneck]
+    """What binds each phase of each arm."""
     notes: list[str]
     unmet: list[str]
     machine_state: JsonValue
@@ -91,7 +107,44 @@ class ShownSamples(BaseModel):
     arm: str
     pair: int
     warm_up: bool
+    contended: bool
+    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
     values: list[float]
+
+
+class ShownTimeline(BaseModel):
+    """One quantity over the time of one step or sitting."""
+
+    metric: str
+    phase: str
+    arm: str
+    at_s: list[float]
+    """Seconds since its beginning."""
+    values: list[float]
+    """In the metric's base unit, one for each time."""
+
+
+class ShownKernel(BaseModel):
+    """One operator or device kernel of the profiled step."""
+
+    arm: str
+    name: str
+    device: str
+    calls: int
+    seconds: float
+    """Its own time in the step, without that of what it calls."""
+
+
+class ShownArtifact(BaseModel):
+    """A file that the run brought back."""
+
+    name: str
+    arm: str
+    media_type: str
+    size: int
+    """Bytes once unpacked."""
+    url: str
+    """Where it is downloaded."""
 
 
 class ShownAttempt(BaseModel):
@@ -117,6 +170,10 @@ class RunDetail(ShownRun):
     log: list[str]
     history: list[ShownAttempt]
     samples: list[ShownSamples]
+    timelines: list[ShownTimeline]
+    kernels: list[ShownKernel]
+    """Longest first; empty unless the study asked for a profile."""
+    artifacts: list[ShownArtifact]
 
 
 class StudySummary(BaseModel):
@@ -174,7 +231,7 @@ class ShownEnvironment(BaseModel):
     """A machine and its software as runs found it."""
 
     id: str
-    fields: JsonValue
+    fields: dict[str, JsonValue]
     first_seen_at: str
 
 
@@ -235,12 +292,36 @@ def run_detail(session: Session, run_id: str) -> RunDetail:
         ],
         samples=[
             ShownSamples(
-                **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up"}),
+                **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
                 values=list(reports.values(row)),
             )
             for row in queries.samples(session, run.id)
         ],
+        timelines=[
+            ShownTimeline(
+                **row.model_dump(include={"metric", "phase", "arm"}),
+                at_s=list(reports.moments(row)),
+                values=list(reports.values(row)),
+            )
+            for row in queries.timelines(session, run.id)
+        ],
+        kernels=[ShownKernel.model_validate(row, from_attributes=True) for row in queries.kernels(session, run.id)],
+        artifacts=shown_artifacts(session, run.id),
     )
+
+
+def shown_artifacts(session: Session, run_id: str) -> list[ShownArtifact]:
+    """The files of the report that counts, each with its address."""
+    return [
+        ShownArtifact(
+            name=row.name,
+            arm=row.arm,
+            media_type=row.media_type,
+            size=row.size,
+            url=f"/api/v1/runs/{run_id}/artifacts/{row.name}?arm={row.arm}",
+        )
+        for row in queries.artifacts(session, run_id)
+    ]
 
 
 def workers(session: Session, *, cursor: str | None = None, limit: int = 50) -> Listing[ShownWorker]:
@@ -277,18 +358,24 @@ def environment(session: Session, environment_id: str) -> ShownEnvironment:
         NotFound: there is none with this id.
     """
     found: Environment = queries.environment(session, environment_id)
-    return ShownEnvironment(id=found.id, fields=found.fields, first_seen_at=moment(found.first_seen_at))
+    fields = found.fields if isinstance(found.fields, dict) else {}
+    return ShownEnvironment(id=found.id, fields=fields, first_seen_at=moment(found.first_seen_at))
 
 
 def shown_runs(session: Session, runs: Sequence[Run]) -> list[ShownRun]:
     """Runs with the figures of the reports that count."""
-    ids = [run.id for run in runs]
     measured: dict[str, list[ShownMeasurement]] = defaultdict(list)
-    for row in queries.measurements(session, ids):
+    for row in queries.measurements(session, [run.id for run in runs]):
         measured[row.run_id].append(ShownMeasurement.model_validate(row, from_attributes=True))
     effects: dict[str, list[ShownEffect]] = defaultdict(list)
-    for effect in queries.effects(session, ids):
-        effects[effect.run_id].append(ShownEffect.model_validate(effect, from_attributes=True))
+    for study_id in dict.fromkeys(run.study_id for run in runs):
+        # All comparisons of the study, whichever runs are shown: the verdicts are corrected for them.
+        siblings = queries.runs(session, study_id)
+        rows = queries.effects(session, [run.id for run in siblings])
+        together = comparison.corrections(siblings, rows)
+        for effect in rows:
+            shown = comparison.ratio(effect, together)
+            effects[effect.run_id].append(ShownEffect(metric=effect.metric, phase=effect.phase, **shown.model_dump()))
     return [_run(run, measured[run.id], effects[run.id]) for run in runs]
 
 
@@ -296,7 +383,7 @@ def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffe
     remarks = run.notes if isinstance(run.notes, dict) else {}
     same = {"id", "variant", "is_baseline", "point", "state", "outcome", "outcome_phase", "message", "signal"}
     return ShownRun(
-        **run.model_dump(include=same | {"attempts", "progress", "seconds"}),
+        **run.model_dump(include=same | {"attempts", "progress", "ran", "seconds"}),
         url=f"/runs/{run.id}",
         study=run.study_id,
         worker=run.worker_id,
@@ -308,6 +395,7 @@ def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffe
         measurements=measurements,
         effects=effects,
         proofs=run.proofs or [],
+        bottlenecks=comparison.bottlenecks(run),
         notes=_texts(remarks.get("notes")),
         unmet=_texts(remarks.get("unmet")),
         machine_state=remarks.get("machine_state") or {},

@@ -14,13 +14,26 @@ log = structlog.get_logger()
 READ_S = 3_600.0
 """How long the embedded broker's files of hints that were read are left alone."""
 
+IMPATIENT = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_max": 0.1,
+}
+"""How the server connects to a broker that is a service; seconds."""
+
 
 class Queue:
     """Publishes hints. A hint that cannot be published is dropped: the reaper publishes it again."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery("tradespace", set_as_current=False)
-        self._celery.conf.update(hint.celery_settings(broker_url))
+        settings = hint.celery_settings(broker_url)
+        if hint.folder(broker_url) is None:
+            # The reaper does not wait for a broker that is away: the next round publishes the hint again.
+            settings["broker_transport_options"] = settings.get("broker_transport_options", {}) | IMPATIENT
+        self._celery.conf.update(settings)
         self._broker_url = broker_url
 
     def publish(self, run_id: str, device_kind: str) -> bool:

@@ -1,5 +1,6 @@
-"""A report becomes rows: measurements, effects, raw samples, environment, and what the run itself shows of it."""
+"""A report becomes rows: figures, raw samples, timelines, kernels, files, environment, and what the run itself shows."""
 
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterable
@@ -8,12 +9,22 @@ from typing import Any
 from pydantic import JsonValue
 from sqlmodel import Session
 
+from app import artifacts
 from app.db.session import insert_once
-from app.db.tables import EffectRow, Environment, MeasurementRow, Run, SampleRow
+from app.db.tables import (
+    ArtifactRow,
+    EffectRow,
+    Environment,
+    KernelRow,
+    MeasurementRow,
+    Run,
+    SampleRow,
+    TimelineRow,
+)
 from app.errors import Invalid
 from app.events import visible
 from workers.catalog.declared import Problem
-from workers.catalog.report import STATE, Report, digest
+from workers.catalog.report import STATE, Report, Timeline, digest, ran_as
 
 
 def store(session: Session, run: Run, token: int, report: Report, now: float) -> dict[str, Any]:
@@ -23,10 +34,13 @@ def store(session: Session, run: Run, token: int, report: Report, now: float) ->
         What to set on the run.
 
     Raises:
-        Invalid: it has two measurements or effects of the same quantity, or a name that is no plain text.
+        Invalid: it has two entries of the same quantity or file, a name that is no plain text, a timeline whose times
+            do not fit its values, or a file that cannot be kept.
     """
     _once("measurements", ((m.metric, m.phase, m.arm) for m in report.measurements))
     _once("effects", ((e.metric, e.phase) for e in report.effects))
+    _once("timelines", ((t.metric, t.phase, t.arm) for t in report.timelines))
+    _once("artifacts", ((a.name, a.arm) for a in report.artifacts))
     for name, kind, entries in (
         ("measurements", MeasurementRow, report.measurements),
         ("effects", EffectRow, report.effects),
@@ -42,9 +56,29 @@ def store(session: Session, run: Run, token: int, report: Report, now: float) ->
                 token=token,
                 **samples.model_dump(exclude={"values"}),
                 count=len(samples.values),
-                data=struct.pack(f"<{len(samples.values)}d", *samples.values),
+                data=_packed(samples.values),
             )
         )
+    for index, timeline in enumerate(report.timelines):
+        _plain(f"timelines.{index}", (timeline.metric, timeline.phase))
+        _timed(f"timelines.{index}", timeline)
+        session.add(
+            TimelineRow(
+                run_id=run.id,
+                token=token,
+                **timeline.model_dump(include={"metric", "phase", "arm"}),
+                count=len(timeline.values),
+                at_s=_packed(timeline.at_s),
+                data=_packed(timeline.values),
+            )
+        )
+    for kernel in report.kernels:
+        row = kernel.model_dump() | {"name": visible(kernel.name)}
+        session.add(KernelRow(run_id=run.id, token=token, **row))
+    for index, artifact in enumerate(report.artifacts):
+        data, size = artifacts.checked(artifact, f"artifacts.{index}")
+        kept = artifact.model_dump(include={"name", "arm", "media_type"})
+        session.add(ArtifactRow(run_id=run.id, token=token, **kept, size=size, data=data))
     state = {name: value for name, value in report.environment.items() if name.startswith(STATE)}
     lasting = {name: value for name, value in report.environment.items() if name not in state}
     return {
@@ -55,15 +89,37 @@ def store(session: Session, run: Run, token: int, report: Report, now: float) ->
         "signal": report.signal,
         "notes": _cleaned({"notes": list(report.notes), "unmet": list(report.unmet), "machine_state": dict(state)}),
         "proofs": _cleaned([proof.model_dump(mode="json") for proof in report.proofs]),
+        "ran": "fell_back" if ran_as(report.proofs) == "fell_back" else ran_as(report.proofs, "variant"),
+        "bottlenecks": _cleaned([found.model_dump(mode="json") for found in report.bottlenecks]),
         "seconds": report.seconds,
         "environment_id": _environment(session, lasting, now),
         "result_token": token,
     }
 
 
-def values(row: SampleRow) -> tuple[float, ...]:
+def values(row: SampleRow | TimelineRow) -> tuple[float, ...]:
     """The raw values of a row, in the order in which they were taken."""
     return struct.unpack(f"<{row.count}d", row.data)
+
+
+def moments(row: TimelineRow) -> tuple[float, ...]:
+    """When the values of a timeline were taken, in seconds since its beginning."""
+    return struct.unpack(f"<{row.count}d", row.at_s)
+
+
+def _packed(numbers: tuple[float, ...]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def _timed(field: str, timeline: Timeline) -> None:
+    if len(timeline.at_s) != len(timeline.values):
+        message = f"has {len(timeline.at_s)} times for {len(timeline.values)} values."
+        problem = Problem(f"{field}.at_s", "length", message, "Give one time for each value.")
+    elif any(later < earlier for earlier, later in itertools.pairwise(timeline.at_s)):
+        problem = Problem(f"{field}.at_s", "not_rising", "has times that go back.", "Give times in their order.")
+    else:
+        return
+    raise Invalid("The report has a timeline whose times do not fit its values.", problems=[problem])
 
 
 def _environment(session: Session, fields: dict[str, JsonValue], now: float) -> str | None:

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from app import comparison, menu, overview
+from app import comparison, menu, overview, sittings
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
-from app.charts import BY_NAME
+from app.charts import BY_NAME, RUN_CHART_BY_NAME
 from app.charts.chart import Choice, UnknownQuantity
-from app.charts.drawing import Drawing, draw
+from app.charts.drawing import Drawing, draw, draw_run
 from app.comparison import Comparison
 from app.db import queries
-from app.errors import NotFound
+from app.errors import EnvironmentsDiffer, NotFound
 from app.overview import Overview
 from workers.catalog.declared import Problem
 
@@ -31,11 +31,19 @@ def read_menu(caller: Reader) -> dict[str, Any]:
     return menu.menu()
 
 
+Across = Annotated[
+    bool, Query(description="Put values side by side although their environments differ where it matters.")
+]
+
+
 @router.get("/studies/{study_id}/comparison")
-def read_comparison(study_id: str, caller: Reader, database: Ledger) -> Comparison:
+def read_comparison(study_id: str, caller: Reader, database: Ledger, across_environments: Across = False) -> Comparison:
     """A study's variants side by side: readings, effects over the baseline, proofs and notes."""
     with database.reading() as session:
-        return comparison.of_study(session, queries.study(session, study_id))
+        compared = comparison.of_study(session, queries.study(session, study_id))
+    if not across_environments:
+        _refuse_mixed(compared)
+    return compared
 
 
 @router.get("/studies/{study_id}/charts/{name}")
@@ -47,16 +55,57 @@ def read_chart(
     x: Annotated[str | None, Query(max_length=200, description="A metric, or metric@phase.")] = None,
     y: Annotated[str | None, Query(max_length=200, description="A metric, or metric@phase.")] = None,
     point: Annotated[int, Query(ge=0, le=10_000, description="Which point of the sweep, from 0.")] = 0,
-    scale: Literal["measured", "ratio"] = "measured",
+    scale: Annotated[
+        Literal["measured", "ratio"] | None,
+        Query(description="Left out: the ratio over the baseline, or as measured where there is no ratio."),
+    ] = None,
+    across_environments: Across = False,
 ) -> Drawing:
     """A chart of a study as a Plotly figure; its colours are the page's CSS variables."""
     if name not in BY_NAME:
         raise NotFound("There is no such chart.", hint=f"Charts: {', '.join(BY_NAME)}.")
     with database.reading() as session:
         compared = comparison.of_study(session, queries.study(session, study_id))
+    if scale == "measured" and not across_environments:
+        _refuse_mixed(compared)
+    choice = Choice(x=x, y=y, point=point, scale=scale, across_environments=across_environments)
     try:
-        return draw(BY_NAME[name], compared, Choice(x=x, y=y, point=point, scale=scale))
+        return draw(BY_NAME[name], compared, choice)
     except UnknownQuantity as unknown:
         known = ", ".join(unknown.known) or "none yet"
         problem = Problem(unknown.field, "unknown_quantity", "was not measured in this study.", f"Measured: {known}.")
         raise invalid([problem]) from unknown
+
+
+@router.get("/runs/{run_id}/charts/{name}")
+def read_run_chart(
+    run_id: str,
+    name: Annotated[str, Path(max_length=100, description=f"One of {', '.join(RUN_CHART_BY_NAME)}.")],
+    caller: Reader,
+    database: Ledger,
+) -> Drawing:
+    """A chart of one run as a Plotly figure; its colours are the page's CSS variables."""
+    if name not in RUN_CHART_BY_NAME:
+        raise NotFound("There is no such chart.", hint=f"Charts: {', '.join(RUN_CHART_BY_NAME)}.")
+    with database.reading() as session:
+        _, sitting = sittings.of_run(session, run_id)
+    return draw_run(RUN_CHART_BY_NAME[name], sitting)
+
+
+def _refuse_mixed(compared: Comparison) -> None:
+    """Values of runs that were measured in environments that differ do not stand side by side by accident.
+
+    Raises:
+        EnvironmentsDiffer: they do; names every field that matters.
+    """
+    found = {c.field: c for other in compared.elsewhere for c in other.changes if c.matters}
+    if found:
+        problems = [
+            Problem(field, "environments_differ", f"is {one.before!r} and {one.after!r}. {one.reason}", "")
+            for field, one in found.items()
+        ]
+        raise EnvironmentsDiffer(
+            f"Runs of this study were measured in environments that differ in {', '.join(found)}.",
+            hint=EnvironmentsDiffer.advice,
+            problems=problems,
+        )

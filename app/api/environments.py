@@ -1,12 +1,47 @@
 """Environments: the machines and software that runs were measured with."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from app import presentation
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from app import environments, presentation
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.environments import Change
 from app.presentation import ShownEnvironment
 
 router = APIRouter(prefix="/environments", tags=["environments"], route_class=StrictRoute, responses=REFUSALS)
+
+
+class Difference(BaseModel):
+    """Two environments, field by field."""
+
+    before: str
+    after: str
+    comparable: bool
+    """Whether nothing that matters differs, so that figures may stand side by side."""
+    changes: list[Change]
+    """Those that matter first; fields that are equal are left out."""
+
+
+@router.get("/{environment_id}/difference")
+def read_difference(
+    environment_id: str,
+    to: Annotated[str, Query(max_length=100, description="Id of the other environment.")],
+    caller: Reader,
+    database: Ledger,
+) -> Difference:
+    """In what two environments differ, and whether that may change a figure."""
+    with database.reading() as session:
+        before = presentation.environment(session, environment_id)
+        after = presentation.environment(session, to)
+    found = environments.changes(before.fields, after.fields)
+    return Difference(
+        before=before.id,
+        after=after.id,
+        comparable=not any(change.matters for change in found),
+        changes=list(found),
+    )
 
 
 @router.get("/{environment_id}")

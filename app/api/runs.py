@@ -1,17 +1,19 @@
 """Runs: read, cancel and run again for people; claim, start, beat, finish and release for workers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from app import ledger, orders, presentation, submission
+from app import artifacts, ledger, orders, presentation, submission
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller, reply_once
 from app.api.studies import own
 from app.db import queries
 from app.presentation import RunDetail
 from workers.catalog.lease import Beat, Claim, Finish, Granted, Pulse, Release, Start
+from workers.catalog.report import Arm
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -27,6 +29,36 @@ def read_run(run_id: str, caller: Reader, database: Ledger) -> RunDetail:
     """A run with its figures, raw samples, attempts and log."""
     with database.reading() as session:
         return presentation.run_detail(session, run_id)
+
+
+@router.get(
+    "/{run_id}/artifacts/{name}",
+    response_class=Response,
+    responses={200: {"description": "The file.", "content": {"application/octet-stream": {}}}},
+)
+def read_artifact(
+    run_id: str,
+    name: Annotated[str, Path(max_length=100)],
+    request: Request,
+    caller: Reader,
+    database: Ledger,
+    arm: Annotated[Arm, Query(description="Whose file.")] = "variant",
+) -> Response:
+    """Download a file that a run brought back, for example the trace of a profiled step."""
+    with database.reading() as session:
+        found = queries.artifact(session, run_id, name, arm)
+        data, size, media_type = found.data, found.size, found.media_type
+    # What a measured program wrote is never shown by this origin, only saved.
+    headers = {
+        "Content-Disposition": f'attachment; filename="{run_id}-{arm}-{name}"',
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Vary": "Accept-Encoding",
+    }
+    if _takes_gzip(request):
+        return Response(data, media_type=media_type, headers=headers | {"Content-Encoding": "gzip"})
+    headers["Content-Length"] = str(size)
+    return StreamingResponse(artifacts.unpacked(data), media_type=media_type, headers=headers)
 
 
 @router.post("/{run_id}/cancel", response_model=RunDetail)
@@ -96,3 +128,11 @@ def release(run_id: str, paper: Release, caller: WorkerCaller, database: Ledger,
         state = ledger.release(session, run_id, paper)
     reaper.wake()
     return Ended.model_validate({"state": state})
+
+
+def _takes_gzip(request: Request) -> bool:
+    for wanted in request.headers.get("accept-encoding", "").split(","):
+        coding, _, weight = wanted.partition(";")
+        if coding.strip().lower() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

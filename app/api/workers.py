@@ -5,11 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app import ledger, presentation
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, Waking, WorkerCaller
+from app import ceilings, ledger, presentation, submission
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller
+from app.ceilings import ShownCeilings
 from app.db import queries
 from app.presentation import Listing, ShownWorker
-from workers.catalog.lease import Announcement
+from workers.catalog.ceilings import Ceilings
+from workers.catalog.lease import Announcement, Work
 
 router = APIRouter(prefix="/workers", tags=["workers"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -19,13 +21,6 @@ class Announced(BaseModel):
 
     worker: str
     """Its id."""
-
-
-class Work(BaseModel):
-    """What waits for a worker."""
-
-    queued: int
-    """Runs that it could claim now."""
 
 
 @router.post("")
@@ -56,4 +51,30 @@ def work(worker_id: str, caller: WorkerCaller, database: Ledger) -> Work:
         worker = queries.worker(session, worker_id)
         device = queries.devices(session, [worker.device_id])[worker.device_id]
         # While its device is held, by whichever worker, there is nothing that it could claim.
-        return Work(queued=0 if device.run_id else queries.queued_for(session, device.kind))
+        return Work(
+            queued=0 if device.run_id else queries.queued_for(session, device.kind),
+            measure_ceilings=ceilings.wanted(session, device.id),
+        )
+
+
+@router.get("/{worker_id}/ceilings")
+def read_ceilings(worker_id: str, caller: Reader, database: Ledger) -> ShownCeilings:
+    """What the device of a worker can do at most, as measured."""
+    with database.reading() as session:
+        return ceilings.of_worker(session, worker_id)
+
+
+@router.put("/{worker_id}/ceilings", status_code=204)
+def keep_ceilings(worker_id: str, paper: Ceilings, caller: WorkerCaller, database: Ledger) -> None:
+    """Hand over what a worker measured."""
+    with database.writing() as session:
+        ceilings.keep(session, worker_id, paper)
+
+
+@router.post("/{worker_id}/ceilings/again", status_code=202)
+def measure_ceilings_again(worker_id: str, caller: Submitter, database: Ledger) -> ShownCeilings:
+    """Have a worker measure the ceilings of its device again, as soon as it is free."""
+    with database.writing() as session:
+        ceilings.ask_again(session, worker_id)
+        submission.audit(session, caller.name, "measure ceilings again", worker_id)
+        return ceilings.of_worker(session, worker_id)

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from app.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.charts.units import digits
+from app.comparison import ComparedRun, Comparison, Quantity, Ratio, Scale
 from app.pareto import Frozen
-from workers.catalog.report import Outcome
+from app.sittings import Sitting
+from workers.catalog.report import Outcome, Ran
 
 Figure = dict[str, Any]
 
@@ -49,7 +51,14 @@ class Choice(Frozen):
     x: str | None = None
     y: str | None = None
     point: int = Field(0, ge=0)
-    scale: Scale = "measured"
+    scale: Scale | None = None
+    """None is the ratio over the baseline, or as measured where a quantity has no ratio."""
+    across_environments: bool = False
+    """Whether values as measured may stand side by side although they come from environments that differ."""
+
+
+RAN: dict[Ran, str] = {"as_asked": "as asked", "emulated": "emulated", "fell_back": "fell back"}
+"""What ran against what was asked, in words."""
 
 
 class NotDrawn(Exception):
@@ -74,6 +83,17 @@ class Chart(NamedTuple):
     """The question a reader has when looking at it."""
     figure: Callable[[Comparison, Choice], Figure]
     """Raises ``NotDrawn`` or ``UnknownQuantity``."""
+
+
+class RunChart(NamedTuple):
+    """One kind of chart of a single run."""
+
+    name: str
+    title: str
+    answers: str
+    """The question a reader has when looking at it."""
+    figure: Callable[[Sitting], Figure]
+    """Raises ``NotDrawn``."""
 
 
 def chosen(comparison: Comparison, field: str, wanted: str) -> Quantity:
@@ -107,6 +127,23 @@ def plain(text: str) -> str:
 def shortened(text: str, length: int = 28) -> str:
     """A name that fits beside a point."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def certainty(effect: Ratio) -> str:
+    """How sure a verdict is: by the run alone, and among all comparisons of its study."""
+    if effect.p_value is None:
+        return ""
+    text = f"p {p_value(effect.p_value)}"
+    if effect.comparisons > 1 and effect.p_adjusted is not None:
+        text += f"; among {effect.comparisons} comparisons p {p_value(effect.p_adjusted)}"
+    if effect.corrected_away:
+        text += f"; by itself the run says {effect.verdict_alone}"
+    return text
+
+
+def p_value(value: float) -> str:
+    """A probability as it is worth reading."""
+    return "< 0.0001" if value < 1e-4 else f"= {digits(value, 2)}"
 
 
 def ended(run: ComparedRun) -> str:

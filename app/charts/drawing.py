@@ -1,8 +1,11 @@
 """One chart, drawn for one choice: what the page and the API hand out, with the reason where there is nothing to draw."""
 
-from app.charts.chart import Chart, Choice, Figure, NotDrawn
-from app.comparison import Comparison
+from typing import Any
+
+from app.charts.chart import Chart, Choice, Figure, NotDrawn, RunChart
+from app.comparison import Comparison, Scale
 from app.pareto import Frozen
+from app.sittings import Sitting
 
 
 class Drawing(Frozen):
@@ -17,8 +20,12 @@ class Drawing(Frozen):
     """Why nothing is drawn."""
     caption: str
     """The figure in words."""
-    families: tuple[str, ...]
+    families: tuple[str, ...] = ()
     """Technique families that appear, for the key."""
+    parts: tuple[str, ...] = ()
+    """Parts of memory that appear, for the key."""
+    scale: Scale | None = None
+    """The scale it is drawn on, where there is a choice of scales."""
 
 
 def draw(chart: Chart, comparison: Comparison, choice: Choice) -> Drawing:
@@ -27,10 +34,26 @@ def draw(chart: Chart, comparison: Comparison, choice: Choice) -> Drawing:
     Raises:
         UnknownQuantity: the choice names a quantity that was not measured.
     """
-    named = {"name": chart.name, "title": chart.title, "answers": chart.answers}
     try:
-        figure = chart.figure(comparison, choice)
+        return _drawn(chart, chart.figure(comparison, choice))
     except NotDrawn as nothing:
-        return Drawing(**named, figure=None, reason=str(nothing), caption="", families=())
-    words = figure["layout"].pop("meta")
-    return Drawing(**named, figure=figure, reason=None, caption=words["caption"], families=tuple(words["families"]))
+        return _empty(chart, nothing)
+
+
+def draw_run(chart: RunChart, sitting: Sitting) -> Drawing:
+    """The chart of one run."""
+    try:
+        return _drawn(chart, chart.figure(sitting))
+    except NotDrawn as nothing:
+        return _empty(chart, nothing)
+
+
+def _drawn(chart: Chart | RunChart, figure: Figure) -> Drawing:
+    words: dict[str, Any] = figure["layout"].pop("meta")
+    said = {name: words[name] for name in ("caption", "families", "parts", "scale") if name in words}
+    return Drawing(name=chart.name, title=chart.title, answers=chart.answers, figure=figure, reason=None, **said)
+
+
+def _empty(chart: Chart | RunChart, nothing: NotDrawn) -> Drawing:
+    named = {"name": chart.name, "title": chart.title, "answers": chart.answers}
+    return Drawing(**named, figure=None, reason=str(nothing), caption="")

@@ -4,13 +4,13 @@ import math
 from typing import Any
 
 from app.charts.axis import FAINT, INK, ticks
-from app.charts.chart import SYMBOLS, Chart, Choice, Figure, NotDrawn, chosen, plain, runs_at, shortened
+from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, NotDrawn, certainty, chosen, plain, runs_at, shortened
 from app.charts.units import digits, times
 from app.comparison import ComparedRun, Comparison, Quantity, Ratio, axes
 
 ROW = 46
 """Pixels of one variant: a line of words above its interval."""
-TIMES_MARGIN = 0.03
+TIMES_MARGIN = 0.02
 """How far from 1 a measured effect still counts as the same, as the measuring program's verdicts have it."""
 COUNTS_MARGIN = 0.005
 """The same for quantities that are counted, whose interval is a point."""
@@ -85,7 +85,7 @@ CHART = Chart("effects", "Effects", "How much does each variant change one quant
 
 def _interval(run: ComparedRun, effect: Ratio, quantity: Quantity, height: int) -> dict[str, Any]:
     colour = f"var(--family-{run.family})"
-    decided = effect.verdict != "undecided"
+    decided = effect.verdict != "undecided" and not run.fell_back
     return {
         "type": "scatter",
         "mode": "markers",
@@ -110,6 +110,8 @@ def _interval(run: ComparedRun, effect: Ratio, quantity: Quantity, height: int) 
         "hovertext": [
             f"<b>{plain(run.variant)}</b><br>{quantity.title} {times(effect.ratio)} "
             f"({digits(effect.low)}–{digits(effect.high)})<br>{effect.verdict}, {effect.pairs} pairs"
+            + (f"<br>{certainty(effect)}" if effect.p_value is not None else "")
+            + (f"<br>ran {RAN[run.ran]}" if run.ran else "")
         ],
         "customdata": [{"run": run.run}],
         "showlegend": False,

@@ -8,9 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.axis import INK, Axis, axis
-from app.charts.chart import SYMBOLS, Chart, Choice, Figure, NotDrawn, chosen, ended, plain, runs_at, shortened
+from app.charts.chart import (
+    RAN,
+    SYMBOLS,
+    Chart,
+    Choice,
+    Figure,
+    NotDrawn,
+    chosen,
+    ended,
+    plain,
+    runs_at,
+    shortened,
+)
 from app.charts.units import THIN, between, digits, readable, times
-from app.comparison import ComparedRun, Comparison, Quantity, axes, candidates
+from app.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates
 from app.pareto import Candidate, Front, Reading, pareto
 
 HEIGHT = 430
@@ -18,12 +30,17 @@ HEIGHT = 430
 STRIP_ROW = 24
 """Pixels of one failed run in the strip."""
 STRIP_ROWS = 6
-OPACITY = {"front": 1.0, "possible": 0.85, "dominated": 0.5}
+OPACITY = {"front": 1.0, "possible": 0.85, "dominated": 0.5, "fell_back": 0.7}
 STANDINGS = {
     "front": "on the Pareto front",
     "possible": "possibly on the front: its interval reaches it",
     "dominated": "beaten on both axes",
+    "fell_back": "something else ran than was asked, so it stands beside the front",
 }
+MIXED = (
+    "Runs of this study were measured in environments that differ where it matters, so their values as measured do not "
+    "stand side by side. Ratios over the baseline hold; “Compare anyway” on this page shows the values."
+)
 PLACES = ("top center", "bottom center", "middle right", "middle left", "top right", "bottom right")
 
 
@@ -36,16 +53,11 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     """
     runs = runs_at(comparison, choice)
     x, y = _axes(comparison, choice)
-    places = candidates(runs, x, y, choice.scale)
-    if not places:
-        reason = "No run has measured both of these yet."
-        if choice.scale == "ratio":
-            reason = "No run has an effect over the baseline for both of these; the scale “as measured” may show them."
-        raise NotDrawn(reason)
-    front = pareto(places, x.better, y.better)
-    across = axis(x, [place.x for place in places], choice.scale)
-    up = axis(y, [place.y for place in places], choice.scale)
+    scale, places = _placed(comparison, choice, runs, x, y)
     by_run = {run.run: run for run in runs}
+    front = pareto([place for place in places if not by_run[place.key].fell_back], x.better, y.better)
+    across = axis(x, [place.x for place in places], scale)
+    up = axis(y, [place.y for place in places], scale)
     positions = label_places(
         [(across.share(p.x.value), up.share(p.y.value), len(shortened(by_run[p.key].variant))) for p in places],
         [(across.share(left), up.share(height)) for left, height in _corners(front, places, x)],
@@ -65,7 +77,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
                 front,
                 (x, y),
                 (across, up),
-                choice,
+                scale,
             )
         )
     failed = [run for run in runs if run.failed]
@@ -81,7 +93,9 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "families": list(families),
             "front": [by_run[key].variant for key in front.line] if front else [],
             "knee": by_run[front.knee].variant if front and front.knee else None,
-            "caption": _caption(front, by_run, x, y),
+            "scale": scale,
+            "caption": _caption(front, by_run, x, y)
+            + _warnings(comparison, [by_run[place.key] for place in places], scale),
         },
     }
     if failed:
@@ -165,6 +179,32 @@ def _axes(comparison: Comparison, choice: Choice) -> tuple[Quantity, Quantity]:
     return x, y
 
 
+def _placed(
+    comparison: Comparison, choice: Choice, runs: Sequence[ComparedRun], x: Quantity, y: Quantity
+) -> tuple[Scale, list[Candidate]]:
+    """Where the runs lie, on the scale that was picked; without a pick on that of ratios, if any run has both.
+
+    Raises:
+        NotDrawn: no run has figures on both axes.
+    """
+    mixed = comparison.environments_differ and not choice.across_environments
+    if choice.scale == "measured" and mixed:
+        raise NotDrawn(MIXED)
+    scale: Scale = choice.scale or "ratio"
+    places = candidates(runs, x, y, scale)
+    if places:
+        return scale, places
+    measured = candidates(runs, x, y, "measured")
+    if choice.scale is None and measured and not mixed:
+        return "measured", measured
+    if scale == "ratio" and measured:
+        raise NotDrawn(
+            "No run has an effect over the baseline for both of these. "
+            + (MIXED if mixed else "The scale “as measured” shows them.")
+        )
+    raise NotDrawn("No run has measured both of these yet.")
+
+
 def _points(
     family: str,
     places: Sequence[Candidate],
@@ -173,10 +213,10 @@ def _points(
     front: Front | None,
     quantities: tuple[Quantity, Quantity],
     drawn: tuple[Axis, Axis],
-    choice: Choice,
+    scale: Scale,
 ) -> dict[str, Any]:
     across, up = drawn
-    standings = [front.standings[place.key] if front else None for place in places]
+    standings = [_standing(front, by_run[place.key]) for place in places]
     colour = f"var(--family-{family})"
     return {
         "type": "scatter",
@@ -191,22 +231,31 @@ def _points(
         "textfont": {"size": 13, "color": "var(--ink-1)"},
         "hoverinfo": "text",
         "hovertext": [
-            _hover(by_run[place.key], place, standing, quantities, choice)
+            _hover(by_run[place.key], place, standing, quantities, scale)
             for place, standing in zip(places, standings, strict=True)
         ],
         "customdata": [
-            {"run": place.key, "minor": standing == "dominated" and not by_run[place.key].is_baseline}
+            {"run": place.key, "minor": standing in ("dominated", "fell_back") and not by_run[place.key].is_baseline}
             for place, standing in zip(places, standings, strict=True)
         ],
         "marker": {
             "size": 12,
-            "symbol": SYMBOLS[family],
+            "symbol": [SYMBOLS[family] + ("-open" if by_run[place.key].fell_back else "") for place in places],
             "color": colour,
             "opacity": [OPACITY[standing] if standing else 1.0 for standing in standings],
-            "line": {"width": 1.5, "color": "var(--surface)"},
+            "line": {
+                "width": [2.0 if by_run[place.key].fell_back else 1.5 for place in places],
+                "color": [colour if by_run[place.key].fell_back else "var(--surface)" for place in places],
+            },
         },
         "cliponaxis": False,
     }
+
+
+def _standing(front: Front | None, run: ComparedRun) -> str | None:
+    if run.fell_back:
+        return "fell_back"
+    return front.standings[run.run] if front else None
 
 
 def _bars(readings: Sequence[Reading], on: Axis, colour: str) -> dict[str, Any]:
@@ -222,11 +271,11 @@ def _bars(readings: Sequence[Reading], on: Axis, colour: str) -> dict[str, Any]:
 
 
 def _hover(
-    run: ComparedRun, place: Candidate, standing: str | None, quantities: tuple[Quantity, Quantity], choice: Choice
+    run: ComparedRun, place: Candidate, standing: str | None, quantities: tuple[Quantity, Quantity], scale: Scale
 ) -> str:
     lines = [f"<b>{plain(run.variant)}</b>", plain(run.label)]
     for quantity, reading in zip(quantities, (place.x, place.y), strict=True):
-        if choice.scale == "ratio":
+        if scale == "ratio":
             shown = f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} pairs"
         else:
             span = between(reading.low, reading.high, quantity.unit, reading.value)
@@ -234,6 +283,8 @@ def _hover(
         lines.append(f"{quantity.title}: {shown}")
     if run.is_baseline:
         lines.append("null test: baseline against itself")
+    if run.ran is not None:
+        lines.append(f"ran {RAN[run.ran]}")
     if standing:
         lines.append(STANDINGS[standing])
     return "<br>".join(lines)
@@ -340,6 +391,18 @@ def _strip(failed: Sequence[ComparedRun]) -> dict[str, Any]:
         },
         "cliponaxis": False,
     }
+
+
+def _warnings(comparison: Comparison, shown: Sequence[ComparedRun], scale: Scale) -> str:
+    """What a reader must know of the points: some are not what was asked, some come from another machine."""
+    text = ""
+    fallen = [run.variant for run in shown if run.fell_back]
+    if fallen:
+        text += f" Hollow, because something else ran than was asked: {', '.join(fallen)}."
+    if scale == "measured" and comparison.environments_differ:
+        fields = dict.fromkeys(c.field for other in comparison.elsewhere for c in other.changes if c.matters)
+        text += f" Across environments that differ in {', '.join(fields)}: a distance is not the variants' alone."
+    return text
 
 
 def _caption(front: Front | None, by_run: Mapping[str, ComparedRun], x: Quantity, y: Quantity) -> str:

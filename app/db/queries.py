@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, defer
 from sqlmodel import Session, col
 
 from app.db.session import clock
 from app.db.tables import (
+    ArtifactRow,
     Attempt,
     DeviceRow,
     EffectRow,
     Environment,
     Event,
+    KernelRow,
     MeasurementRow,
     Run,
     SampleRow,
     Study,
+    TimelineRow,
     User,
     Worker,
 )
@@ -142,6 +145,48 @@ def effects(session: Session, run_ids: Sequence[str]) -> Sequence[EffectRow]:
 def samples(session: Session, run_id: str) -> Sequence[SampleRow]:
     """Raw samples of the report that counts, for one run."""
     return _reported(session, SampleRow, [run_id])
+
+
+def timelines(session: Session, run_id: str) -> Sequence[TimelineRow]:
+    """Timelines of the report that counts, for one run."""
+    return _reported(session, TimelineRow, [run_id])
+
+
+def kernels(session: Session, run_id: str) -> Sequence[KernelRow]:
+    """Kernels of the profiled step of the report that counts, longest first."""
+    return sorted(_reported(session, KernelRow, [run_id]), key=lambda kernel: -kernel.seconds)
+
+
+def artifacts(session: Session, run_id: str) -> Sequence[ArtifactRow]:
+    """Files of the report that counts, without their data."""
+    statement = (
+        select(ArtifactRow)
+        .join(Run, and_(col(Run.id) == col(ArtifactRow.run_id), col(Run.result_token) == col(ArtifactRow.token)))
+        .where(col(ArtifactRow.run_id) == run_id)
+        .options(defer(ArtifactRow.data, raiseload=True))  # type: ignore[arg-type]
+        .order_by(col(ArtifactRow.name), col(ArtifactRow.arm))
+    )
+    return session.execute(statement).scalars().all()
+
+
+def artifact(session: Session, run_id: str, name: str, arm: str) -> ArtifactRow:
+    """One file of the report that counts, with its data.
+
+    Raises:
+        NotFound: there is no such run, or its report brought no such file.
+    """
+    found = run(session, run_id)
+    statement = select(ArtifactRow).where(
+        col(ArtifactRow.run_id) == found.id,
+        col(ArtifactRow.token) == found.result_token,
+        col(ArtifactRow.name) == name,
+        col(ArtifactRow.arm) == arm,
+    )
+    row: ArtifactRow | None = session.execute(statement).scalar_one_or_none()
+    if row is None:
+        there = ", ".join(f"{one.name} ({one.arm})" for one in artifacts(session, run_id)) or "none"
+        raise NotFound("The run brought no such file.", hint=f"Files of this run: {there}.")
+    return row
 
 
 def attempts(session: Session, run_id: str) -> Sequence[tuple[Attempt, str]]:

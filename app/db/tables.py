@@ -162,6 +162,10 @@ class Run(SQLModel, table=True):
     notes: JsonValue = _json(nullable=True, default=None)
     """Of the report {"notes": [...], "unmet": [...], "machine_state": {...}}: the environment's fields that change."""
     proofs: JsonValue = _json(nullable=True, default=None)
+    ran: str | None = None
+    """as_asked, emulated, fell_back: the worst of the proofs of the variant arm; None while nothing was proven."""
+    bottlenecks: JsonValue = _json(nullable=True, default=None)
+    """What binds each phase of each arm, as the report says it."""
     seconds: float | None = None
     created_at: float
     hinted_at: float | None = None
@@ -230,7 +234,10 @@ class EffectRow(SQLModel, table=True):
     low: float
     high: float
     verdict: str
+    """What the run alone says; ``app/comparison.py`` corrects for the comparisons of its study."""
     pairs: int = Field(sa_type=BigInteger)
+    p_value: float | None = None
+    method: str | None = None
 
 
 class SampleRow(SQLModel, table=True):
@@ -247,7 +254,60 @@ class SampleRow(SQLModel, table=True):
     arm: str
     pair: int = Field(sa_type=BigInteger)
     warm_up: bool
+    contended: bool = False
+    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
     count: int
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class TimelineRow(SQLModel, table=True):
+    """One quantity over the time of one step or sitting: times and values as little-endian float64."""
+
+    __tablename__ = "timelines"
+    __table_args__ = (UniqueConstraint("run_id", "token", "metric", "phase", "arm"),)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+    run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
+    metric: str
+    phase: str
+    arm: str
+    count: int
+    at_s: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Seconds since its beginning."""
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class KernelRow(SQLModel, table=True):
+    """One operator or device kernel of a profiled step."""
+
+    __tablename__ = "kernels"
+    __table_args__ = (Index("ix_kernels_run", "run_id", "token"),)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+    run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
+    arm: str
+    name: str
+    device: str
+    calls: int = Field(sa_type=BigInteger)
+    seconds: float
+
+
+class ArtifactRow(SQLModel, table=True):
+    """A file that a run brought back, compressed with gzip as it came."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (UniqueConstraint("run_id", "token", "name", "arm"),)
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+    run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
+    name: str
+    arm: str
+    media_type: str
+    size: int = Field(sa_type=BigInteger)
+    """Bytes once unpacked."""
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -289,6 +349,18 @@ class DeviceRow(SQLModel, table=True):
     """The run that holds it, from its claim to the end of that attempt; its lease is the run's."""
     token: int = 0
     """Of the attempt that holds it."""
+
+
+class CeilingsRow(SQLModel, table=True):
+    """What a device can do at most, as its worker measured it last."""
+
+    __tablename__ = "ceilings"
+    device_id: str = Field(primary_key=True, foreign_key="devices.id")
+    measured: JsonValue = _json(nullable=True, default=None)
+    """As ``workers.catalog.ceilings`` has it; None while only asked for."""
+    received_at: float | None = None
+    asked_at: float | None = None
+    """When somebody asked to measure again; None once that is done."""
 
 
 class Event(SQLModel, table=True):

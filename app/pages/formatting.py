@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 
 from pydantic import JsonValue
 
-from app.charts.chart import ended
-from app.charts.units import between, digits, readable, times
-from app.comparison import ComparedRun, Comparison, Ratio
+from app.charts.anatomy import TITLES
+from app.charts.chart import RAN, certainty, ended
+from app.charts.units import THIN, between, digits, readable, times
+from app.comparison import Comparison, Ratio
 from app.pareto import Reading
+from workers.catalog.report import Ran
 from workers.catalog.spec import Point
 
 STATES = {
@@ -24,7 +26,6 @@ STATES = {
     "quarantined": "given up",
     "expired": "expired",
 }
-RAN = {"as_asked": "as asked", "emulated": "emulated", "fell_back": "fell back"}
 HEADLINE = ("gpu.name", "device.name", "cpu.model", "torch", "python", "os.release", "os")
 """Fields of an environment that are worth seeing before it is opened; the first whose name holds the words."""
 HEADLINE_FIELDS = 4
@@ -87,15 +88,19 @@ def state(word: str) -> str:
     return STATES.get(word, word)
 
 
-def ran(run: ComparedRun) -> list[str]:
-    """What became of the variant's techniques, each word once, the worst first."""
-    seen = {proof.ran for proof in run.proofs if proof.arm == "variant"}
-    return [RAN[word] for word in ("fell_back", "emulated", "as_asked") if word in seen]
+def ran(word: Ran) -> str:
+    """What ran against what was asked, in words."""
+    return RAN[word]
 
 
 def strays(comparison: Comparison) -> int:
     """How many runs have a technique that did not run as asked."""
-    return sum(1 for run in comparison.runs if any(p.ran != "as_asked" and p.arm == "variant" for p in run.proofs))
+    return sum(1 for run in comparison.runs if run.ran not in (None, "as_asked"))
+
+
+def mattering(comparison: Comparison) -> list[str]:
+    """Fields in which the environments of a study's runs differ so that figures may differ too."""
+    return list(dict.fromkeys(c.field for other in comparison.elsewhere for c in other.changes if c.matters))
 
 
 def remarks(comparison: Comparison) -> list[tuple[str, list[str]]]:
@@ -116,6 +121,20 @@ def flat(fields: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[st
             yield f"{prefix}{name}", ", ".join(str(item) for item in value) or "–"
         else:
             yield f"{prefix}{name}", "–" if value is None else str(value)
+
+
+def value(found: JsonValue) -> str:
+    """One field of an environment in words."""
+    return (
+        dict(flat({"": found})).get("", "–")
+        if not isinstance(found, Mapping)
+        else ", ".join(f"{name} {text}" for name, text in flat(found))
+    )
+
+
+def percent(share: float) -> str:
+    """A share, for example ``12 %``."""
+    return f"{share:.1%}".replace("%", f"{THIN}%") if 0 < share < 0.1 else f"{share:.0%}".replace("%", f"{THIN}%")
 
 
 def headline(fields: Mapping[str, JsonValue]) -> str:
@@ -139,12 +158,16 @@ def query(values: Mapping[str, str | None]) -> str:
 FILTERS = {
     "ago": ago,
     "between": interval,
+    "certainty": certainty,
     "digits": digits,
     "duration": duration,
     "ended": ended,
     "flat": flat,
     "headline": headline,
     "iso": iso,
+    "mattering": mattering,
+    "part": TITLES.__getitem__,
+    "percent": percent,
     "point": point,
     "query": query,
     "ran": ran,
@@ -154,4 +177,5 @@ FILTERS = {
     "strays": strays,
     "strip_place": strip_place,
     "times": times,
+    "value": value,
 }

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app import comparison, presentation
+from app import comparison, presentation, sittings
 from app.charts import CHARTS
 from app.charts.chart import SYMBOLS, Choice
+from app.comparison import ComparedRun, Comparison, Quantity
 from app.db import queries
 from app.db.tables import Environment, Run, Study
 from app.errors import NotFound
@@ -21,6 +22,7 @@ from app.overview import devices_present
 from app.pages import formatting, reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.sittings import Stack
 from workers.catalog.spec import StudySpec
 
 router = APIRouter()
@@ -60,7 +62,11 @@ def new(request: Request, session: Reading) -> HTMLResponse:
 
 @router.get("/studies/{study_id}", response_class=HTMLResponse)
 def study(
-    request: Request, session: Reading, study_id: str, point: Annotated[int, Query(ge=0, le=10_000)] = 0
+    request: Request,
+    session: Reading,
+    study_id: str,
+    point: Annotated[int, Query(ge=0, le=10_000)] = 0,
+    across_environments: bool = False,
 ) -> HTMLResponse:
     found = queries.study(session, study_id)
     runs = queries.runs(session, study_id)
@@ -76,7 +82,10 @@ def study(
         comparison=compared,
         findings=comparison.findings(compared),
         charts=CHARTS,
-        choice=Choice(point=point),
+        choice=Choice(point=point, across_environments=across_environments),
+        pickable=_pickable(compared),
+        anatomy=_anatomy(compared),
+        memory_parts=sittings.PARTS,
         marks=tuple(SYMBOLS),
         workload=_workload(StudySpec.model_validate(found.spec)),
         device=_devices(session, runs),
@@ -86,10 +95,34 @@ def study(
         progress_message=_message(runs),
         waiting_for=_waiting_for(session, found, runs),
         remarks=formatting.remarks(compared),
-        environments=_environments(session, runs),
+        environments=_environments(session, runs, compared),
         reproduce=reproduce.study(found.spec, str(request.base_url)),
         log=queries.log_lines(session, study_id=study_id),
     )
+
+
+class Pickable(NamedTuple):
+    """A quantity that an axis or a chart can show."""
+
+    quantity: Quantity
+    has_effect: bool
+    opens: str
+    """Which axes it opens on: "", "x", "y"."""
+
+
+def _pickable(compared: Comparison) -> list[Pickable]:
+    effects = {key for run in compared.runs for key in run.effects}
+    x, y = compared.axes or ("", "")
+    return [
+        Pickable(quantity, quantity.key in effects, "x" if quantity.key == x else "y" if quantity.key == y else "")
+        for quantity in compared.quantities
+    ]
+
+
+def _anatomy(compared: Comparison) -> list[tuple[ComparedRun, Stack]]:
+    """The parts of each run's peak, where they were told apart."""
+    found = ((run, sittings.stack_of(run, "variant", compared.main_phase)) for run in compared.runs)
+    return [(run, stack) for run, stack in found if stack is not None]
 
 
 def _workload(spec: StudySpec) -> str:
@@ -106,8 +139,12 @@ def _devices(session: Session, runs: Sequence[Run]) -> str:
     return ", ".join(sorted({device.name for device in queries.devices(session, measured).values()}))
 
 
-def _environments(session: Session, runs: Sequence[Run]) -> list[Environment]:
-    return [queries.environment(session, name) for name in dict.fromkeys(run.environment_id for run in runs) if name]
+def _environments(session: Session, runs: Sequence[Run], compared: Comparison) -> list[Environment]:
+    """The environments of a study's runs; that of most runs first."""
+    names = list(dict.fromkeys(run.environment_id for run in runs if run.environment_id))
+    if compared.elsewhere:
+        names = [compared.elsewhere[0].against, *(other.environment for other in compared.elsewhere)]
+    return [queries.environment(session, name) for name in names]
 
 
 def _fraction(progress: JsonValue) -> float:

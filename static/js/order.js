@@ -7,6 +7,7 @@ const slot = (name) => form.querySelector(`[data-slot="${name}"]`);
 const [jsonView, curlView] = form.querySelectorAll(".summary code");
 const marks = document.getElementById("marks").content;
 const key = globalThis.crypto?.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
+const LOOK_MS = 4000;
 let menu;
 let study;
 let sweep = {};
@@ -25,6 +26,7 @@ const suggestion = () => `${study.model.name} ${study.model.preset ?? ""} ${stud
 function order() {
   const asked = { ...study, name: study.name.trim() || suggestion() };
   if (!asked.evaluation) delete asked.evaluation;
+  if (!asked.profile) delete asked.profile;
   asked.sweep = Object.fromEntries(Object.entries(sweep).map(([name, text]) => [name, text.split(/[\s,;]+/).filter(Boolean).map((word) => (/^-?\d+$/.test(word) ? Number(word) : word))]).filter(([, values]) => values.length));
   return asked;
 }
@@ -168,6 +170,20 @@ function drawPlace() {
   const present = form.dataset.present.split(" ");
   slot("device").replaceChildren(radios("Device", "device", Object.entries(menu.devices).map(([word, title]) => [word, title, present.includes(word) ? "a worker is present" : "no worker is present now; the study would wait"]), study.device, (word) => { study.device = word; drawChoices(); changed(); }));
   slot("effort").replaceChildren(radios("Effort", "effort", Object.entries(menu.efforts).map(([word, more]) => [word, word.replace(/^./, (first) => first.toUpperCase()), more]), study.effort, (word) => { study.effort = word; changed(); }));
+  slot("profile").replaceChildren(field("profile", "profile", { type: "boolean", description: menu.profile }, study.profile, (value) => { study.profile = value; changed(); }));
+}
+
+// A worker may announce itself while the form is open: the notice goes and the device says so.
+async function look() {
+  if (document.hidden) return;
+  const { items } = await call("/api/v1/workers?limit=200");
+  const present = [...new Set(items.filter((worker) => worker.present).map((worker) => worker.device.kind))].sort().join(" ");
+  if (present === form.dataset.present) return;
+  form.dataset.present = present;
+  document.getElementById("absent").hidden = present !== "";
+  const within = slot("device").contains(document.activeElement);
+  drawPlace();
+  if (within) slot("device").querySelector(":checked")?.focus();
 }
 
 function drawChoices() {
@@ -286,6 +302,8 @@ try {
   changed();
   form.hidden = false;
   document.getElementById("order-loading").remove();
+  // A server that is away for a moment is asked again the next time.
+  setInterval(() => look().catch((error) => console.debug(error)), LOOK_MS);
 } catch (error) {
   document.getElementById("order-loading").textContent = `The form could not be filled: ${error.message}`;
 }

@@ -1,6 +1,7 @@
 // The study page while it is open: charts and their pickers (kept in the address), live progress, cancel and run again.
 import { call } from "./api.js";
 import { clear, draw } from "./charts.js";
+import { key } from "./key.js";
 
 const head = document.querySelector("[data-study]");
 const study = head.dataset.study;
@@ -14,22 +15,28 @@ function remember(name, value) {
   history.replaceState(null, "", `?${query}`);
 }
 
+// What each chart reads of the address.
+const READS = { trade_off: { x: "x", y: "y", point: "point", scale: "scale" }, effects: { x: "quantity", point: "point" }, anatomy: { point: "point" } };
+
 async function show(section) {
   const chart = section.dataset.chart;
   const place = section.querySelector(".plot");
   const query = new URLSearchParams();
   const chosen = address();
-  const wanted = { x: chosen.get(chart === "effects" ? "quantity" : "x"), y: chart === "effects" ? null : chosen.get("y"), point: chosen.get("point"), scale: chart === "effects" ? null : chosen.get("scale") };
-  for (const [name, value] of Object.entries(wanted)) if (value) query.set(name, value);
+  for (const [name, from] of Object.entries({ ...READS[chart], across_environments: "across_environments" }))
+    if (chosen.get(from)) query.set(name, chosen.get(from));
   section.classList.add("loading");
   try {
-    const answer = await call(`${api}/charts/${chart}?${query}`);
-    section.querySelector(".chart-caption").textContent = answer.caption;
-    key(section, answer.families);
-    if (answer.figure) {
+    const drawing = await call(`${api}/charts/${chart}?${query}`);
+    section.querySelector(".chart-caption").textContent = drawing.caption;
+    key(section, drawing);
+    if ("optional" in section.dataset) section.hidden = !drawing.figure;
+    const scale = section.querySelector('[name="scale"]');
+    if (scale && drawing.scale) scale.value = drawing.scale;
+    if (drawing.figure) {
       if (!place._fullLayout) place.replaceChildren();
-      await draw(place, answer.figure, `${query}`);
-    } else clear(place, answer.reason);
+      await draw(place, drawing.figure, `${query}`);
+    } else clear(place, drawing.reason);
   } catch (error) {
     clear(place, error.message);
   } finally {
@@ -37,42 +44,30 @@ async function show(section) {
   }
 }
 
-function key(section, families) {
-  const shown = document.querySelector("#marks").content;
-  const list = document.createElement("ul");
-  list.className = "chart-key";
-  for (const family of families) {
-    const mark = shown.querySelector(`[data-family="${family}"]`);
-    if (mark) list.append(mark.cloneNode(true));
-  }
-  section.querySelector("[data-key]").replaceChildren(list);
-}
-
 function fill(select, keys, current) {
   select.replaceChildren(...keys.map((quantity) => new Option(quantity.title, quantity.key, false, quantity.key === current)));
 }
 
-async function offer() {
-  const comparison = await call(`${api}/comparison`);
-  quantities = comparison.quantities;
+// The pickers, from what the server says was measured.
+function offer() {
+  quantities = [...document.querySelectorAll("#quantities option")].map((option) => ({ key: option.value, title: option.textContent, ...option.dataset, effect: "effect" in option.dataset }));
   document.getElementById("charts").hidden = quantities.length === 0;
   const chosen = address();
-  const [x, y] = comparison.axes ?? [];
+  const opening = (axis) => quantities.find((q) => q.opens === axis)?.key;
   const named = (wanted) => quantities.find((q) => q.key === wanted || q.metric === wanted)?.key;
-  const picks = { x: named(chosen.get("x")) ?? x, y: named(chosen.get("y")) ?? y, quantity: named(chosen.get("quantity")) ?? x };
-  const effects = new Set(comparison.runs.flatMap((run) => Object.keys(run.effects)));
-  for (const tools of document.querySelectorAll(".chart-tools")) {
-    for (const select of tools.querySelectorAll("select")) {
-      if (select.name === "scale") select.value = chosen.get("scale") === "ratio" ? "ratio" : "measured";
-      else fill(select, select.name === "quantity" ? quantities.filter((q) => effects.has(q.key)) : quantities, picks[select.name]);
-    }
+  const picks = { x: named(chosen.get("x")) ?? opening("x"), y: named(chosen.get("y")) ?? opening("y"), quantity: named(chosen.get("quantity")) ?? opening("x") };
+  for (const select of document.querySelectorAll(".chart-tools select")) {
+    if (select.name === "scale") {
+      if (chosen.get("scale")) select.value = chosen.get("scale");
+      select.querySelector('[value="measured"]').disabled = Boolean(document.querySelector("#elsewhere .notice")) && !chosen.get("across_environments");
+    } else fill(select, select.name === "quantity" ? quantities.filter((q) => q.effect) : quantities, picks[select.name]);
   }
 }
 
 const sections = [...document.querySelectorAll("[data-chart]")];
 async function showAll() {
   // The pickers first: while nothing is measured there is nothing to draw, and a hidden chart has no width.
-  await offer().catch((error) => clear(sections[0].querySelector(".plot"), error.message));
+  offer();
   if (quantities.length) await Promise.all(sections.map(show));
 }
 for (const section of sections)

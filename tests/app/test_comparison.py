@@ -52,6 +52,54 @@ def test_findings_are_the_largest_decided_gains() -> None:
     assert all(finding.effect.tone == "improves" for finding in found.values())
 
 
+def test_verdicts_are_corrected_for_the_study_s_comparisons() -> None:
+    study, runs, measurements, effects = demo.rows(demo.order())
+    latency = [effect for effect in effects if effect.metric == "latency"]
+    for effect, p_value in zip(latency, (0.0001, 0.0002, 0.02, 0.03, 0.04, 0.05), strict=True):
+        effect.verdict, effect.p_value = "faster", p_value
+    found = {
+        run.variant: run.effects["latency@prefill"] for run in compare(study, runs, measurements, effects).runs[:6]
+    }
+    # The null test stands alone; of the other five, 4 x 0.02, 3 x 0.03, 2 x 0.04 and 1 x 0.05 do not survive.
+    assert [found[name].verdict for name in found] == ["faster", "faster", *["undecided"] * 4]
+    assert {ratio.verdict_alone for ratio in found.values()} == {"faster"}
+    assert found["bf16"].p_adjusted == pytest.approx(0.001)
+    assert found["flash attention"].p_adjusted == pytest.approx(0.08)
+    assert (found["flash attention"].comparisons, found["flash attention"].corrected_away) == (5, True)
+    assert (found["fp32"].comparisons, found["fp32"].p_adjusted) == (1, None)
+
+
+def test_counters_are_not_corrected() -> None:
+    found = compare(*demo.rows(demo.order())).runs[1].effects["memory.weights@load"]
+    assert (found.verdict, found.p_adjusted, found.comparisons) == ("smaller", None, 1)
+
+
+def test_what_fell_back_is_no_finding() -> None:
+    study, runs, measurements, effects = demo.rows(demo.order())
+    winner = next(run for run in runs if run.variant == "bf16 + flash + compile")
+    winner.ran = "fell_back"
+    found = {one.quantity.metric: one for one in findings(compare(study, runs, measurements, effects))}
+    assert found["latency"].variant == "bf16"
+
+
+def test_runs_measured_elsewhere_are_told_apart() -> None:
+    study, runs, measurements, effects = demo.rows(demo.order())
+    for run in runs:
+        run.environment_id = "b" if run.variant in ("compile", "nf4") else "a"
+    fields = {"a": {"cpu.model": "EPYC", "host.name": "one"}, "b": {"cpu.model": "Xeon", "host.name": "two"}}
+    found = compare(study, runs, measurements, effects, fields)
+    assert found.environments_differ
+    assert [(other.environment, other.against, other.number) for other in found.elsewhere] == [("b", "a", 2)]
+    assert [(change.field, change.matters) for change in found.elsewhere[0].changes] == [
+        ("cpu.model", True),
+        ("host.name", False),
+    ]
+    assert [run.variant for run in found.runs if found.environment_number(run) == 2] == ["compile", "nf4"]
+    fields["b"]["cpu.model"] = "EPYC"
+    alike = compare(study, runs, measurements, effects, fields)
+    assert (len(alike.elsewhere), alike.environments_differ) == (1, False)
+
+
 def test_family_is_what_the_baseline_lacks() -> None:
     plain = Variant.model_validate({"name": "fp32", "stack": [demo.order()["baseline"]["stack"][0]]})
     for name, family in (("bf16", "precision"), ("bf16 + flash + compile", "stack"), ("compile", "compile")):

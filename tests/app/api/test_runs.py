@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from app.db.session import Database
 from app.guard import REPORT_BYTES
+from tests import demo
 from tests.conftest import signed_in
 from tests.doubles import announcement, measured
 from tests.services import BOTH_DATABASES
@@ -141,9 +142,11 @@ def test_people_run_again_and_cancel(app: FastAPI, client: TestClient, worker: T
 
 def test_a_worker_sees_how_much_there_is_to_do(worker: TestClient, runs: list[str]) -> None:
     worker_id = announce(worker)
-    assert worker.get(f"/api/v1/workers/{worker_id}/work").json() == {"queued": 2}
+    assert worker.get(f"/api/v1/workers/{worker_id}/work").json() == {"queued": 2, "measure_ceilings": False}
     say(worker, runs[0], "claim", worker="box1:cpu:1")
-    assert worker.get(f"/api/v1/workers/{worker_id}/work").json() == {"queued": 0}, "its device is held"
+    assert worker.get(f"/api/v1/workers/{worker_id}/work").json() == {"queued": 0, "measure_ceilings": False}, (
+        "its device is held"
+    )
     assert worker.get(f"/api/v1/workers/{'0' * 26}/work").status_code == 404
 
 
@@ -153,3 +156,38 @@ def test_an_announcement_without_a_name_or_with_control_characters(worker: TestC
     for change in changes:
         answer = worker.post("/api/v1/workers", json=good | change)
         assert answer.status_code == 422, change
+
+
+@both
+def test_files_of_a_run_are_downloaded_and_never_shown(
+    client: TestClient, worker: TestClient, runs: list[str], anonymous: TestClient
+) -> None:
+    announce(worker)
+    token = say(worker, runs[0], "claim", worker="box1:cpu:1").json()["token"]
+    report = measured(artifacts=[demo.trace("variant").model_dump()]).model_dump(mode="json")
+    assert say(worker, runs[0], "finish", token=token, report=report).status_code == 200
+    shown = client.get(f"/api/v1/runs/{runs[0]}").json()["artifacts"]
+    assert [(one["name"], one["arm"], one["media_type"]) for one in shown] == [
+        ("trace.json", "variant", "application/json")
+    ]
+    packed, whole = (
+        client.get(shown[0]["url"], headers={"Accept-Encoding": coding}) for coding in ("gzip", "identity")
+    )
+    assert packed.content == whole.content
+    assert (packed.headers["content-encoding"], len(whole.content)) == ("gzip", shown[0]["size"])
+    assert "content-encoding" not in whole.headers
+    assert json.loads(whole.content)["traceEvents"][0]["name"] == "aten::mm"
+    for answer in (packed, whole):
+        assert answer.headers["content-disposition"] == f'attachment; filename="{runs[0]}-variant-trace.json"'
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("sandbox")
+    for path in (
+        f"{runs[0]}/artifacts/trace.json?arm=baseline",
+        f"{runs[0]}/artifacts/other.json",
+        f"{runs[1]}/artifacts/trace.json",
+        f"{'0' * 26}/artifacts/trace.json",
+    ):
+        refused = client.get(f"/api/v1/runs/{path}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), path
+    assert client.get(f"/api/v1/runs/{runs[0]}/artifacts/trace.json?arm=both").status_code == 422
+    assert anonymous.get(shown[0]["url"]).status_code == 401

@@ -9,16 +9,30 @@ from typing import Any, get_args
 
 import pytest
 
-from app.charts import BY_NAME, CHARTS, effects, trade_off
-from app.charts.chart import OUTCOMES, SYMBOLS, Chart, Choice, UnknownQuantity
-from app.charts.drawing import draw
-from app.comparison import compare
+from app.charts import (
+    BY_NAME,
+    CHARTS,
+    RUN_CHART_BY_NAME,
+    RUN_CHARTS,
+    anatomy,
+    effects,
+    memory_over_time,
+    trade_off,
+)
+from app.charts.chart import OUTCOMES, SYMBOLS, Chart, Choice, RunChart, UnknownQuantity
+from app.charts.drawing import draw, draw_run
+from app.comparison import Comparison, compare
+from app.sittings import PARTS, Series, sitting
 from tests import demo
 from workers.catalog.report import Outcome
 from workers.catalog.technique import Family
 
 STATIC = Path(__file__).parents[3] / "static"
 FULL = compare(*demo.rows(demo.order()))
+
+
+AXES = (trade_off.CHART, effects.CHART)
+"""Charts with quantities to pick."""
 
 
 def traces(chart: Chart, choice: Choice | None = None) -> list[dict[str, Any]]:
@@ -36,7 +50,7 @@ def test_figure_is_plain_json_with_finite_numbers(chart: Chart) -> None:
     assert len(text) < 60_000
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", AXES, ids=lambda chart: chart.name)
 def test_every_measured_point_has_an_interval(chart: Chart) -> None:
     for trace in traces(chart):
         if trace.get("name") in ("front", "no figures"):
@@ -53,7 +67,7 @@ def test_queued_study_says_that_nothing_is_measured(chart: Chart) -> None:
     assert drawn.reason == "Nothing has been measured yet."
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", AXES, ids=lambda chart: chart.name)
 def test_unknown_quantity_lists_the_known_ones(chart: Chart) -> None:
     with pytest.raises(UnknownQuantity) as refused:
         draw(chart, FULL, Choice(x="energy.per_token"))
@@ -147,5 +161,112 @@ def test_every_family_and_outcome_has_its_mark() -> None:
     assert set(OUTCOMES) == set(get_args(Outcome))
 
 
-def test_menu_of_charts_is_complete() -> None:
-    assert set(BY_NAME) == {"trade_off", "effects"}
+def test_menus_of_charts_are_complete() -> None:
+    assert set(BY_NAME) == {"trade_off", "effects", "anatomy"}
+    assert set(RUN_CHART_BY_NAME) == {"anatomy", "memory_over_time"}
+
+
+def test_trade_off_opens_with_ratios() -> None:
+    drawn = draw(trade_off.CHART, FULL, Choice())
+    assert drawn.scale == "ratio"
+    assert drawn.figure is not None
+    assert "× baseline" in drawn.figure["layout"]["xaxis"]["title"]["text"]
+
+
+def test_trade_off_without_ratios_shows_values() -> None:
+    assert draw(trade_off.CHART, FULL, Choice(y="quality.kl_divergence")).scale == "measured"
+    refused = draw(trade_off.CHART, FULL, Choice(y="quality.kl_divergence", scale="ratio"))
+    assert refused.figure is None
+    assert refused.reason is not None
+    assert "as measured" in refused.reason
+
+
+def fallen(variant: str) -> Comparison:
+    """The study with a variant that fell back."""
+    study, runs, measurements, stored = demo.rows(demo.order())
+    next(run for run in runs if run.variant == variant).ran = "fell_back"
+    return compare(study, runs, measurements, stored)
+
+
+def test_what_fell_back_is_not_on_the_front() -> None:
+    before, after = (draw(trade_off.CHART, found, Choice()) for found in (FULL, fallen("bf16 + flash + compile")))
+    assert "bf16 + flash + compile" in before.caption.partition(".")[0]
+    assert "bf16 + flash + compile" not in after.caption.partition(".")[0]
+    assert "Hollow, because something else ran than was asked: bf16 + flash + compile." in after.caption
+    assert after.figure is not None
+    stack = next(trace for trace in after.figure["data"] if trace["name"] == "stack")
+    assert stack["marker"]["symbol"] == ["star-open"]
+    assert "ran fell back" in stack["hovertext"][0]
+
+
+def test_hover_says_what_ran() -> None:
+    drawn = draw(trade_off.CHART, FULL, Choice())
+    assert drawn.figure is not None
+    words = {run["name"]: run["hovertext"] for run in drawn.figure["data"] if "hovertext" in run}
+    assert all("ran as asked" in text for text in words["precision"])
+    assert all("ran emulated" in text for text in words["quantization"])
+
+
+def elsewhere() -> Comparison:
+    """The study with one run on another processor."""
+    study, runs, measurements, stored = demo.rows(demo.order())
+    for run in runs:
+        run.environment_id = "b" if run.variant == "compile" else "a"
+    return compare(study, runs, measurements, stored, {"a": {"cpu.model": "EPYC"}, "b": {"cpu.model": "Xeon"}})
+
+
+def test_values_across_environments_need_an_explicit_act() -> None:
+    mixed = elsewhere()
+    assert draw(trade_off.CHART, mixed, Choice()).scale == "ratio"
+    refused = draw(trade_off.CHART, mixed, Choice(scale="measured"))
+    assert refused.figure is None
+    assert refused.reason is not None
+    assert "environments that differ" in refused.reason
+    assert draw(trade_off.CHART, mixed, Choice(y="quality.kl_divergence")).figure is None
+    asked = draw(trade_off.CHART, mixed, Choice(scale="measured", across_environments=True))
+    assert asked.scale == "measured"
+    assert "Across environments that differ in cpu.model" in asked.caption
+
+
+def test_anatomy_stacks_every_part_of_every_variant() -> None:
+    drawn = draw(anatomy.CHART, FULL, Choice())
+    assert drawn.figure is not None
+    assert drawn.parts == ("weights", "activations", "temporary", "other")
+    bars = drawn.figure["data"]
+    assert {len(bar["x"]) for bar in bars} == {6}
+    bf16 = FULL.runs[1].readings["memory.peak_allocated@prefill"].value / 2**20
+    assert sum(bar["x"][1] for bar in bars) == pytest.approx(bf16, rel=0.05)
+    tokens = (STATIC / "css" / "tokens.css").read_text()
+    page = (STATIC / "css" / "page.css").read_text()
+    for part in PARTS:
+        assert f"--part-{part}:" in tokens
+        assert f".fill-{part} " in page
+
+
+def test_anatomy_of_a_run_has_a_bar_for_each_arm() -> None:
+    drawn = draw_run(anatomy.RUN_CHART, sitting(FULL, FULL.runs[1]))
+    assert drawn.figure is not None
+    names = [words["text"] for words in drawn.figure["layout"]["annotations"] if words["x"] == 0]
+    assert names == ["fp32", "bf16"]
+
+
+@pytest.mark.parametrize("chart", RUN_CHARTS, ids=lambda chart: chart.name)
+def test_a_run_without_figures_says_so(chart: RunChart) -> None:
+    failed = next(run for run in FULL.runs if run.failed)
+    drawn = draw_run(chart, sitting(FULL, failed))
+    assert drawn.figure is None
+    assert drawn.reason
+
+
+def test_memory_over_time_keeps_its_peak() -> None:
+    at = tuple(step / 1000 for step in range(20_000))
+    values = tuple(9e9 if step == 13_577 else 1e9 + step for step in range(20_000))
+    series = Series(metric="memory.allocated", phase="prefill", arm="variant", at_s=at, values=values)
+    drawn = draw_run(memory_over_time.RUN_CHART, sitting(FULL, FULL.runs[1], (series,)))
+    assert drawn.figure is not None
+    line = drawn.figure["data"][0]
+    assert len(line["x"]) <= memory_over_time.MOST + 2
+    assert max(line["y"]) == pytest.approx(9e9 / 2**30)
+    assert line["x"] == sorted(line["x"])
+    assert (line["x"][0], line["x"][-1]) == (at[0], at[-1])
+    assert "8.38" in drawn.caption

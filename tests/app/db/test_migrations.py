@@ -9,9 +9,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
+from app.db import queries
 from app.db.migrate import configuration, migrate
 from app.db.session import Database
 from app.settings import CannotStart, Settings
+from tests import demo
 from tests.services import BOTH_DATABASES
 
 pytestmark = pytest.mark.parametrize("database_kind", BOTH_DATABASES)
@@ -77,3 +79,17 @@ def test_numbers_of_events_are_never_given_twice(database: Database) -> None:
         first = session.execute(text(insert)).scalar_one()
         session.execute(text("DELETE FROM events"))
         assert session.execute(text(insert)).scalar_one() > first
+
+
+def test_runs_of_the_first_version_keep_what_they_ran(settings: Settings, database: Database) -> None:
+    demo.present(database)
+    with database.writing() as session:
+        session.execute(text("INSERT INTO users (id, name, role, created_at) VALUES ('1', 'ada', 'admin', 0)"))
+    study = demo.submit(database, demo.order(), "1")
+    demo.measure(database, study)
+    with database.writing() as session:
+        command.downgrade(configuration(session.connection()), "0001")
+    migrate(settings)
+    with database.reading() as session:
+        ran = {run.variant: run.ran for run in queries.runs(session, study)}
+    assert (ran["fp32"], ran["int8 weights"], ran["nf4"]) == ("as_asked", "emulated", None)

@@ -55,7 +55,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Studies that are done, swept, all failed, with hostile names, half done, and queued for an absent GPU.
+    """Studies that are done, swept, all failed, with hostile names, profiled, measured on two machines, with a variant
+    that fell back, half done, and queued for an absent GPU.
 
     Shared by tests that only look.
     """
@@ -67,6 +68,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             name="failed", baseline={"name": "nf4", "stack": [{"technique": "nf4"}]}, variants=[variants[6]]
         ),
         "hostile": demo.order(name=HOSTILE, variants=[{**variants[0], "name": HOSTILE}]),
+        "profiled": demo.order(name="profiled", profile=True, variants=variants[:2]),
+        "mixed": demo.order(name="two machines", variants=variants[:3]),
+        "fallen": demo.order(name="fell back"),
         "going": demo.order(name="half done"),
         "queued": demo.order(name="waits for a GPU", device="cuda"),
     }
@@ -74,7 +78,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         demo.present(house.database)
         for word, asked in orders.items():
             house.studies[word] = demo.submit(house.database, asked, house.owner_id)
-        for word in ("done", "swept", "failed", "hostile"):
+        for word in ("done", "swept", "failed", "hostile", "profiled"):
             demo.measure(house.database, house.studies[word])
+        demo.measure(house.database, house.studies["mixed"], brings=demo.elsewhere)
+        demo.measure(house.database, house.studies["fallen"], brings=demo.fallen)
         demo.measure(house.database, house.studies["going"], 3, stop_before_report=True)
         yield house

@@ -11,6 +11,7 @@ from app.security import create_signin_link
 from tests.app.pages.conftest import HOSTILE, House
 
 TWIN = re.compile(r'<link rel="alternate" type="application/json" href="([^"]+)">')
+STATES = ["done", "swept", "failed", "hostile", "profiled", "mixed", "fallen", "going", "queued"]
 LISTS = ["/", "/studies", "/studies?state=done", "/studies/new", "/workers"]
 
 
@@ -49,7 +50,7 @@ def test_renders_full(full: House, path: str) -> None:
     assert "<img src=x" not in page
 
 
-@pytest.mark.parametrize("word", ["done", "swept", "failed", "hostile", "going", "queued"])
+@pytest.mark.parametrize("word", STATES)
 def test_study_renders_in_every_state(full: House, word: str) -> None:
     page = read(full, f"/studies/{full.studies[word]}")
     assert isinstance(twin(full, page), dict)
@@ -57,7 +58,7 @@ def test_study_renders_in_every_state(full: House, word: str) -> None:
         assert f'href="/runs/{run}"' in page
 
 
-@pytest.mark.parametrize("word", ["done", "swept", "failed", "hostile", "going", "queued"])
+@pytest.mark.parametrize("word", STATES)
 def test_run_renders_in_every_state(full: House, word: str) -> None:
     for run in runs_of(full, full.studies[word]):
         page = read(full, f"/runs/{run}")
@@ -72,6 +73,8 @@ def test_no_page_has_inline_script_or_style(full: House) -> None:
         *LISTS,
         *(f"/studies/{study}" for study in full.studies.values()),
         f"/runs/{runs_of(full, full.studies['done'])[0]}",
+        f"/runs/{runs_of(full, full.studies['profiled'])[1]}",
+        f"/studies/{full.studies['mixed']}?across_environments=true",
     ]
     for path in pages:
         page = read(full, path)
@@ -110,7 +113,93 @@ def test_what_was_not_as_asked_is_said(full: House) -> None:
     page = read(full, f"/studies/{full.studies['done']}")
     assert "1 not as asked" in page
     assert ">emulated</a>" in page
+    assert "bandwidth</span>" in page
     assert "latency: interval ±2.6 %, goal ±2 %" in page
+
+
+def test_every_run_says_what_ran(full: House) -> None:
+    page = read(full, f"/studies/{full.studies['fallen']}")
+    assert page.count('<a class="tag good" href="#proofs">as asked</a>') == 4
+    assert page.count('<a class="tag warn" href="#proofs">emulated</a>') == 1
+    assert page.count('<a class="tag bad" href="#proofs">fell back</a>') == 1
+    findings = page[page.index('id="findings"') : page.index('id="charts"')]
+    assert "bf16 + flash + compile" not in findings
+    run = read(full, f"/runs/{runs_of(full, full.studies['fallen'])[5]}")
+    assert "Something else ran than was asked." in run
+    assert "aten::_scaled_dot_product_attention_math" in run
+
+
+def test_a_verdict_that_does_not_survive_correction_says_both(full: House) -> None:
+    runs = full.browser.get(f"/api/v1/studies/{full.studies['done']}").json()["runs"]
+    changed = [
+        (run, effect) for run in runs for effect in run["effects"] if effect["verdict"] != effect["verdict_alone"]
+    ]
+    for _, effect in changed:
+        assert effect["verdict"] == "undecided"
+        assert effect["p_value"] <= 0.05 < effect["p_adjusted"]
+    page = read(full, f"/runs/{runs[1]['id']}")
+    assert re.search(r"p (?:=|&lt;) [\d.]+; among 5 comparisons p (?:=|&lt;) [\d.]+", page)
+    assert "moderated t over 3 pairs" in page
+
+
+def test_profile_of_a_run(full: House) -> None:
+    run = runs_of(full, full.studies["profiled"])[1]
+    page = read(full, f"/runs/{run}")
+    assert 'data-chart="anatomy"' in page
+    assert 'data-chart="memory_over_time"' in page
+    assert "aten::_scaled_dot_product_flash_attention_for_cpu" in page
+    links = re.findall(r'<a class="button" href="([^"]+)" download>', page)
+    assert len(links) == 2
+    for link in links:
+        answer = full.browser.get(link.replace("&amp;", "&"))
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].startswith("attachment")
+    assert "Profile of one step" not in read(full, f"/runs/{runs_of(full, full.studies['done'])[1]}")
+
+
+def test_charts_of_a_run_are_json(full: House) -> None:
+    run = runs_of(full, full.studies["profiled"])[1]
+    for name in ("anatomy", "memory_over_time"):
+        assert full.browser.get(f"/api/v1/runs/{run}/charts/{name}").json()["figure"]["data"]
+    assert full.browser.get(f"/api/v1/runs/{run}/charts/pie").status_code == 404
+
+
+def test_environments_that_differ_are_told_and_not_mixed(full: House) -> None:
+    study = full.studies["mixed"]
+    page = read(full, f"/studies/{study}")
+    assert "Measured in 2 environments." in page
+    assert "They differ in cpu.model." in page
+    assert page.count(">environment 2</a>") == 1
+    assert f'href="/studies/{study}?point=0&amp;across_environments=true">Compare anyway</a>' in page
+    refused = full.browser.get(f"/api/v1/studies/{study}/comparison", headers={"Accept": "application/json"})
+    body = refused.json()
+    assert (refused.status_code, body["code"], body["field"]) == (409, "environments_differ", "cpu.model")
+    assert [one["field"] for one in body["errors"]] == ["cpu.model"]
+    chart = f"/api/v1/studies/{study}/charts/trade_off"
+    assert full.browser.get(f"{chart}?scale=measured").status_code == 409
+    assert full.browser.get(chart).json()["scale"] == "ratio"
+
+
+def test_environments_that_differ_are_compared_by_an_explicit_act(full: House) -> None:
+    study = full.studies["mixed"]
+    page = read(full, f"/studies/{study}?across_environments=true")
+    assert "Compared across environments." in page
+    assert "Ratios only" in page
+    found = full.browser.get(f"/api/v1/studies/{study}/comparison?across_environments=true").json()
+    assert [change["field"] for change in found["elsewhere"][0]["changes"]] == ["cpu.model", "host.name"]
+    chart = f"/api/v1/studies/{study}/charts/trade_off?scale=measured&across_environments=true"
+    assert "Across environments that differ in cpu.model" in full.browser.get(chart).json()["caption"]
+    ids = [found["elsewhere"][0]["against"], found["elsewhere"][0]["environment"]]
+    between = full.browser.get(f"/api/v1/environments/{ids[0]}/difference?to={ids[1]}").json()
+    assert (between["comparable"], between["changes"][0]["field"]) == (False, "cpu.model")
+    assert full.browser.get(f"/api/v1/environments/{ids[0]}/difference?to={ids[0]}").json()["comparable"] is True
+    assert full.browser.get(f"/api/v1/environments/{ids[0]}/difference?to=nothing").status_code == 404
+
+
+def test_energy_that_cannot_be_read_is_said(full: House) -> None:
+    page = read(full, f"/runs/{runs_of(full, full.studies['mixed'])[1]}")
+    assert "not measurable here" in page
+    assert "not measurable here" not in read(full, f"/runs/{runs_of(full, full.studies['done'])[1]}")
 
 
 def test_all_failed_says_so(full: House) -> None:
