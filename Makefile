@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve install test check format migrate migration soak bench browser lock clean
+.PHONY: help serve install test check format migrate migration soak bench bench-measuring reference-models browser lock clean
 
 help:  ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/.made:
 	$(PYTHON) -m venv .venv
@@ -27,7 +27,7 @@ serve: .venv/.serve  ## start the server and one worker for each device; prints 
 	@exec $(BIN)/tradespace serve
 
 test: .venv/.dev browser  ## run every test that can run here; what is skipped is named
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/.dev  ## static checks: lint, format, types, import contracts, migrations equal tables
 	$(BIN)/ruff check .
@@ -43,11 +43,33 @@ format: .venv/.dev  ## format and sort
 migrate: .venv/.serve  ## bring the database of the data folder to the newest tables
 	$(BIN)/python -m app.db.migrate
 
-soak: .venv/.dev browser  ## the long suite: kill loops on every database and broker
-	$(BIN)/pytest -m soak --timeout 1800
+.venv/.eval: .venv/.dev
+	$(PIP) -e '.[worker,redis,postgres,dev,eval]'
+	touch $@
+
+soak: .venv/.eval browser  ## the long suite: kill loops, misbehaving programs, long histories, and what needs large extras
+	$(BIN)/pytest tests/workers/catalog/evaluations/test_lm_eval.py
+	$(BIN)/pytest -m soak --timeout 3600
 
 bench: .venv/.dev  ## speed goals: the harness against itself and against other timers
 	$(BIN)/python -m benchmarks
+
+reference-models: .venv/.serve  ## train the models that ship anew and compare their scores with the stored ones
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m reference_models
+
+.venv-peers/.made: .venv/.dev benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	echo "import sys; sys.path += ['$(CURDIR)/.venv/lib/python' + '.'.join(map(str, sys.version_info[:2])) + '/site-packages']" \
+	  > $$(echo .venv-peers/lib/python*/site-packages)/tradespace.pth
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	touch $@
+
+bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tests alone and under load, a true slow-down, other tools beside ours
+	$(BIN)/python -m benchmarks.measuring cost
+	$(BIN)/python -m benchmarks.measuring null
+	$(BIN)/python -m benchmarks.measuring null --busy
+	$(BIN)/python -m benchmarks.measuring slowed
+	$(BIN)/python -m benchmarks.measuring precision --rounds 5
 
 browser: .venv/.dev  ## find or fetch the Chromium that the browser tests drive
 	@scripts/get-browser
@@ -56,4 +78,4 @@ lock: .venv/.dev  ## write constraints.txt from what is installed
 	$(BIN)/python scripts/lock.py
 
 clean:  ## remove the virtual environment and caches; data stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache

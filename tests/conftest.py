@@ -1,5 +1,6 @@
 """Fixtures of the web side: settings, a migrated database, the application, and clients that are signed in."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from app.settings import Settings
 from tests.services import postgres_database
 
 configure_log()
+
+# Threads of torch that wait for one another give the processor away meanwhile: on a busy machine the suite would take
+# several times as long, and what a test asserts is never a time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ADDRESS = "http://127.0.0.1:8000"
 

@@ -1,7 +1,11 @@
 """Studies with invented but plausible figures, for tests of pages and charts: specs, reports, and their stored rows."""
 
+import base64
+import gzip
+import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -14,7 +18,20 @@ from app.db.tables import EffectRow, MeasurementRow, Run, Study, User
 from workers.catalog import metrics
 from workers.catalog.lease import Announcement, Beat, Device, Finish, Progress, Start
 from workers.catalog.metrics import Metric
-from workers.catalog.report import Effect, Measurement, Proof, Report, Samples, Verdict
+from workers.catalog.report import (
+    Arm,
+    Artifact,
+    Bottleneck,
+    Effect,
+    Kernel,
+    Measurement,
+    Proof,
+    Report,
+    Samples,
+    Timeline,
+    Verdict,
+    ran_as,
+)
 from workers.catalog.spec import PlannedRun, StudySpec
 
 NOW = 1_795_000_000.0
@@ -148,6 +165,8 @@ def report(planned: PlannedRun, seed: int = 7) -> Report:
                     high=ratio * (1 + spread),
                     verdict=_verdict(metric, ratio, spread),
                     pairs=3,
+                    p_value=_p_value(ratio, spread) if spread else None,
+                    method="moderated t over 3 pairs" if spread else None,
                 )
             )
     for metric, value in ((metrics.QUALITY_KL, shape.kl), (metrics.QUALITY_AGREEMENT, 1 - shape.kl * 20)):
@@ -162,6 +181,10 @@ def report(planned: PlannedRun, seed: int = 7) -> Report:
                 unit=metric.unit,
                 n=256,
             )
+        )
+    for arm, share in (("baseline", 1.0), ("variant", shape.peak)):
+        measurements += _parts(
+            arm, phase, 5.2e7 * (0.6 + 0.4 * size) * share, 2.113e7 * (1 if arm == "baseline" else shape.weights)
         )
     latency = base[0]
     return Report(
@@ -188,10 +211,44 @@ def report(planned: PlannedRun, seed: int = 7) -> Report:
             )
             for technique in planned.variant.stack
         ),
+        timelines=tuple(
+            _memory(arm, phase, 5.2e7 * factor) for arm, factor in (("baseline", 1.0), ("variant", shape.peak))
+        ),
+        kernels=tuple(_kernels(0.0213, shape.latency)) if planned.spec.profile else (),
+        artifacts=tuple(trace(arm) for arm in ("baseline", "variant")) if planned.spec.profile else (),
+        bottlenecks=(
+            Bottleneck(
+                arm="variant",
+                phase=phase,
+                kind="bandwidth",
+                headroom=1.7,
+                sentence="Moving bytes binds: they explain 59 % of the time, and twice the batch takes 1.1 times as long.",
+                evidence={"bandwidth": 0.59},
+            ),
+        ),
         environment=ENVIRONMENT,
         unmet=("latency: interval ±2.6 %, goal ±2 %",) if shape.spread > 0.02 else (),
         notes=("Another process used 12 % of a core while this run was measured.",) if name == "compile" else (),
         seconds=48.2,
+    )
+
+
+def elsewhere(planned: PlannedRun) -> Report:
+    """As ``report``; the variant "compile" was measured on another processor."""
+    found = report(planned)
+    model = "Intel Xeon 6975P" if planned.variant.name == "compile" else "AMD EPYC 9B45"
+    fields = {"cpu.model": model, "torch.version": "2.13.0+cpu", "host.name": f"{model[:5]}-01", "energy.method": None}
+    return found.model_copy(update={"environment": fields})
+
+
+def fallen(planned: PlannedRun) -> Report:
+    """As ``report``; the variant "bf16 + flash + compile" ran another attention kernel than asked."""
+    found = report(planned)
+    if planned.variant.name != "bf16 + flash + compile":
+        return found
+    seen = "Asked for flash, but the step called aten::_scaled_dot_product_attention_math."
+    return found.model_copy(
+        update={"proofs": (Proof(technique="attention", arm="variant", ran="fell_back", detail=seen),)}
     )
 
 
@@ -243,7 +300,9 @@ def rows(
         run.signal = brought.signal
         run.token = run.result_token = run.attempts = 1
         run.proofs = [proof.model_dump(mode="json") for proof in brought.proofs]
+        run.ran = ran_as(brought.proofs, "variant")
         run.notes = {"notes": list(brought.notes), "unmet": list(brought.unmet)}
+        run.bottlenecks = [found.model_dump(mode="json") for found in brought.bottlenecks]
         run.seconds = brought.seconds
         run.finished_at = NOW + 60
         measurements += [MeasurementRow(run_id=run.id, token=1, **row.model_dump()) for row in brought.measurements]
@@ -273,7 +332,14 @@ def submit(database: Database, asked: Mapping[str, Any], owner_id: str) -> str:
         return submission.submit(session, StudySpec.model_validate(asked), owner_id, "demo").id
 
 
-def measure(database: Database, study_id: str, runs: int | None = None, *, stop_before_report: bool = False) -> None:
+def measure(
+    database: Database,
+    study_id: str,
+    runs: int | None = None,
+    *,
+    stop_before_report: bool = False,
+    brings: Callable[[PlannedRun], Report] = report,
+) -> None:
     """Let the worker take runs of a study, one after the other, and bring reports.
 
     Args:
@@ -281,6 +347,7 @@ def measure(database: Database, study_id: str, runs: int | None = None, *, stop_
         study_id: the study.
         runs: how many; None takes all.
         stop_before_report: leave the last of them running.
+        brings: the report of each.
     """
     with database.reading() as session:
         study = queries.study(session, study_id)
@@ -298,7 +365,49 @@ def measure(database: Database, study_id: str, runs: int | None = None, *, stop_
         if stop_before_report and number == len(waiting[:runs]):
             return
         with database.writing() as session:
-            ledger.finish(session, run_id, Finish(token=granted.token, report=report(plan)))
+            ledger.finish(session, run_id, Finish(token=granted.token, report=brings(plan)))
+
+
+def trace(arm: str) -> Artifact:
+    """A profiled step as Chrome's trace format has it."""
+    events = [{"name": "aten::mm", "ph": "X", "ts": 0, "dur": 812, "pid": 1, "tid": 1, "args": {"arm": arm}}]
+    data = base64.b64encode(gzip.compress(json.dumps({"traceEvents": events}).encode(), mtime=0)).decode()
+    return Artifact.model_validate({"name": "trace.json", "arm": arm, "media_type": "application/json", "data": data})
+
+
+def _parts(arm: str, phase: str, peak: float, weights: float) -> Iterator[Measurement]:
+    """A peak of a forward pass taken apart: what is left after the weights is activations and temporary."""
+    left = max(peak - weights, 0.0)
+    found = {"weights": weights, "gradients": 0.0, "optimizer_states": 0.0, "activations": 0.7 * left, "kv_cache": 0.0}
+    for part, value in (found | {"temporary": 0.25 * left, "other": 0.05 * left}).items():
+        yield Measurement.model_validate(
+            {"metric": f"memory.peak.{part}", "phase": phase, "arm": arm, "value": value, "low": value, "high": value}
+            | {"unit": "B", "n": 1}
+        )
+
+
+def _memory(arm: str, phase: str, peak: float) -> Timeline:
+    """Bytes held by tensors over one step: up through the layers, down at its end."""
+    at = tuple(step * 2.0e-4 for step in range(60))
+    held = tuple(peak * (0.45 + 0.55 * math.sin(math.pi * step / 59) ** 2) for step in range(60))
+    return Timeline.model_validate(
+        {"metric": "memory.allocated", "phase": phase, "arm": arm, "at_s": at, "values": held}
+    )
+
+
+def _kernels(seconds: float, factor: float) -> Iterator[Kernel]:
+    names = ("aten::mm", "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::copy_", "aten::mul", "aten::silu")
+    arms: tuple[tuple[Arm, float], ...] = (("baseline", 1.0), ("variant", factor))
+    for arm, share in arms:
+        for rank, name in enumerate(names):
+            yield Kernel(
+                arm=arm, name=name, device="cpu", calls=6 * (rank + 1), seconds=seconds * share * 0.5 ** (rank + 1)
+            )
+
+
+def _p_value(ratio: float, spread: float) -> float:
+    """Two-sided, of a normal log-ratio whose 95 % interval is the ratio within the spread."""
+    return math.erfc(abs(math.log(ratio)) / (spread / 1.96) / math.sqrt(2))
 
 
 def _verdict(metric: Metric, ratio: float, spread: float) -> Verdict:

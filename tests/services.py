@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -11,7 +12,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 POSTGRES = os.environ.get("TRADESPACE_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
-REDIS = os.environ.get("TRADESPACE_TEST_REDIS", "redis://127.0.0.1:6379/15")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Which of several test processes this is; each has a Redis database of its own."""
+GIVEN = urlsplit(os.environ.get("TRADESPACE_TEST_REDIS", "redis://127.0.0.1:6379/15"))
+REDIS = GIVEN._replace(path=f"/{(int(GIVEN.path.strip('/') or 0) - WORKER) % 16}").geturl()
 
 BOTH_DATABASES = [
     pytest.param("sqlite", id="sqlite"),

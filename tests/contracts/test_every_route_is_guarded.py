@@ -21,7 +21,9 @@ OPEN = {
 }
 """What anybody may ask for. At most eight."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-WORKERS_OWN = re.compile(r"/api/v1/(workers(/\{worker_id\}/work)?|runs/\{run_id\}/(claim|start|beat|finish|release))")
+WORKERS_OWN = re.compile(
+    r"/api/v1/(workers(/\{worker_id\}/(work|ceilings))?|runs/\{run_id\}/(claim|start|beat|finish|release))"
+)
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -68,7 +70,7 @@ def test_a_narrow_token_changes_nothing_outside_its_scope(
         if (method, path) in OPEN or path in ("/sign-out", "/sign-in/{secret}"):
             continue
         answer = client.request(method, filled(path), json={} if method == "POST" else None)
-        workers_own = WORKERS_OWN.fullmatch(path) and not (method == "GET" and path.endswith("workers"))
+        workers_own = WORKERS_OWN.fullmatch(path) and not (method == "GET" and path.endswith(("workers", "ceilings")))
         if scope == "worker":
             allowed = bool(workers_own) or path == "/api/v1/openapi.json"
         else:

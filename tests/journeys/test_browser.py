@@ -1,8 +1,10 @@
 """The pages in Chromium: a study from the form to its chart, watched live; accessibility; narrow screens; strict headers."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,29 +41,35 @@ class Site(NamedTuple):
             return f"{self.url}/sign-in/{create_signin_link(session)}"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """An empty server with a worker that is there and does nothing by itself."""
-    data: Path = tmp_path_factory.mktemp("site")
+@contextmanager
+def serving(data: Path) -> Iterator[Site]:
+    """An empty server on a folder; no worker is there."""
     settings = Settings(data=data, port=0)
     migrate(settings)
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     app.state.is_stopping = lambda: server.should_exit
-    serving = threading.Thread(target=server.run)
-    serving.start()
+    thread = threading.Thread(target=server.run)
+    thread.start()
     until(lambda: server.started, "the server listens")
     port = server.servers[0].sockets[0].getsockname()[1]
     database: Database = app.state.database
-    demo.present(database)
     yield Site(f"http://127.0.0.1:{port}", database)
     server.should_exit = True
-    serving.join()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An empty server with a worker that is there and does nothing by itself."""
+    with serving(tmp_path_factory.mktemp("site")) as empty:
+        demo.present(empty.database)
+        yield empty
 
 
 @pytest.fixture(scope="module")
 def measured(site: Site) -> dict[str, str]:
-    """Addresses of a study that is done, of one whose runs all failed, and of a run."""
+    """Addresses of studies that are done, failed, fell back and were measured on two machines, and of runs."""
     site.link()
     owner = demo.owner(site.database)
     variants = demo.order()["variants"]
@@ -72,9 +80,22 @@ def measured(site: Site) -> dict[str, str]:
     failed = demo.submit(site.database, broken, owner)
     for study in (done, failed):
         demo.measure(site.database, study)
+    profiled = demo.submit(site.database, demo.order(name="profiled", profile=True, variants=variants[:2]), owner)
+    mixed = demo.submit(site.database, demo.order(name="two machines", variants=variants[:3]), owner)
+    fallen = demo.submit(site.database, demo.order(name="fell back"), owner)
+    demo.measure(site.database, profiled)
+    demo.measure(site.database, mixed, brings=demo.elsewhere)
+    demo.measure(site.database, fallen, brings=demo.fallen)
     with site.database.reading() as session:
-        run = queries.runs(session, done)[1].id
-    return {"study": f"/studies/{done}", "failed": f"/studies/{failed}", "run": f"/runs/{run}"}
+        run, fell = queries.runs(session, profiled)[1].id, queries.runs(session, fallen)[5].id
+    return {
+        "study": f"/studies/{done}",
+        "failed": f"/studies/{failed}",
+        "mixed": f"/studies/{mixed}",
+        "fallen": f"/studies/{fallen}",
+        "run": f"/runs/{run}",
+        "fell": f"/runs/{fell}",
+    }
 
 
 class Watched(NamedTuple):
@@ -107,7 +128,7 @@ def watched(site: Site, browser: Browser) -> Iterator[Watched]:
 
 
 def rows(page: Page) -> Locator:
-    return page.locator("#tables table.pinned tbody tr")
+    return page.locator("#tables section[aria-labelledby=against] tbody tr")
 
 
 def test_a_study_from_the_form_to_its_chart(site: Site, watched: Watched) -> None:
@@ -155,6 +176,67 @@ def test_metrics_are_picked_and_stay_in_the_address(measured: dict[str, str], si
     page.reload()
     expect(axis).to_contain_text("Weights")
     expect(page.get_by_label("Vertical axis")).to_have_value("memory.weights@load")
+
+
+def test_trade_off_opens_with_ratios_and_shows_values_on_request(
+    measured: dict[str, str], site: Site, watched: Watched
+) -> None:
+    page = watched.page
+    page.goto(site.url + measured["study"])
+    axis = page.locator('[data-chart="trade_off"] .xtitle')
+    expect(axis).to_contain_text("× baseline")
+    page.locator('[data-chart="trade_off"] [name="scale"]').select_option("measured")
+    expect(axis).to_contain_text("(ms)")
+    assert "scale=measured" in page.url
+    expect(page.locator('[data-chart="anatomy"] .bars .point').first).to_be_visible()
+
+
+def test_environments_are_compared_by_a_switch_in_the_address(
+    measured: dict[str, str], site: Site, watched: Watched
+) -> None:
+    page = watched.page
+    page.goto(site.url + measured["mixed"])
+    expect(page.get_by_text("Measured in 2 environments.", exact=True)).to_be_visible()
+    scale = page.locator('[data-chart="trade_off"] [name="scale"]')
+    expect(scale.locator('option[value="measured"]')).to_be_disabled()
+    page.get_by_role("link", name="Compare anyway").click()
+    expect(page.get_by_text("Compared across environments.", exact=True)).to_be_visible()
+    assert "across_environments=true" in page.url
+    scale.select_option("measured")
+    expect(page.locator("#caption-trade_off")).to_contain_text("Across environments that differ in cpu.model")
+    page.get_by_role("link", name="Ratios only").click()
+    expect(page.locator('[data-chart="trade_off"] .xtitle')).to_contain_text("× baseline")
+
+
+def test_a_run_shows_its_memory_and_gives_its_trace(measured: dict[str, str], site: Site, watched: Watched) -> None:
+    page = watched.page
+    page.goto(site.url + measured["run"])
+    expect(page.locator('[data-chart="anatomy"] .bars .point').first).to_be_visible()
+    expect(page.locator('[data-chart="memory_over_time"] .scatterlayer .lines path').first).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="trace.json, bf16").click()
+    trace = json.loads(waiting.value.path().read_text())
+    assert trace["traceEvents"][0]["args"] == {"arm": "variant"}
+
+
+def test_the_form_notices_a_worker_that_comes(tmp_path: Path, browser: Browser) -> None:
+    with serving(tmp_path) as empty:
+        context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(empty.link())
+        page.goto(f"{empty.url}/studies/new")
+        expect(page.locator("#absent")).to_be_visible()
+        demo.present(empty.database)
+        expect(page.locator("#absent")).to_be_hidden(timeout=20_000)
+        expect(page.locator('[data-slot="device"] label').first).to_contain_text("a worker is present")
+        context.close()
+
+
+def test_a_profile_is_asked_for_in_the_form(site: Site, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{site.url}/studies/new")
+    page.get_by_label("Profile").check()
+    expect(page.locator(".summary code").first).to_contain_text('"profile": true')
 
 
 def test_theme_is_switched_and_kept(measured: dict[str, str], site: Site, watched: Watched) -> None:

@@ -1,0 +1,1 @@
+"""Trains the reference models that ship in ``workers/catalog/reference``, from the data that ships beside them."""

@@ -1,0 +1,1 @@
+"""Tests of the trainings that make the reference models."""
