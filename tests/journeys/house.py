@@ -26,6 +26,9 @@ PATIENCE_S = 90.0
 POLL_S = 0.05
 TERMINAL = frozenset({"done", "cancelled", "quarantined", "expired"})
 MEMORY_LIMIT = 200_000_000
+SHORT_LEASE_S = 3.0
+"""A lost worker is noticed soon. It is less than the time between two signs of life of a worker with nothing in hand, so
+a report from the spool may come too late; where that matters, take the lease that ships."""
 Found = TypeVar("Found")
 
 
@@ -46,10 +49,19 @@ class House:
         database_url: None is SQLite in the folder.
         broker_url: None is the embedded broker in the folder.
         seconds: How long a run that goes well takes.
+        lease_s: How long a worker may be silent.
     """
 
-    def __init__(self, folder: Path, database_url: str | None, broker_url: str | None, seconds: float = 0.3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str | None,
+        broker_url: str | None,
+        seconds: float = 0.3,
+        lease_s: float = SHORT_LEASE_S,
+    ) -> None:
         self.folder = folder
+        self._lease_s = lease_s
         self.settings = Settings(data=folder, database_url=database_url, broker_url=broker_url)
         migrate(self.settings)
         self.database = Database(self.settings.database)
@@ -82,7 +94,7 @@ class House:
 
     def start_server(self, module: str = "tests.journeys.fast_server") -> None:
         """Start the server and wait until it is ready."""
-        self.server = self._start(module)
+        self.server = self._start(module, f"{self._lease_s:g}")
         until(self._ready, f"the server answers; see {self.folder}/{module}.log")
 
     def start_worker(self) -> None:
@@ -206,9 +218,15 @@ class House:
 
 
 @contextmanager
-def living(folder: Path, database_url: str | None, broker_url: str | None, seconds: float = 0.3) -> Iterator[House]:
+def living(
+    folder: Path,
+    database_url: str | None,
+    broker_url: str | None,
+    seconds: float = 0.3,
+    lease_s: float = SHORT_LEASE_S,
+) -> Iterator[House]:
     """A house with a server and a worker."""
-    house = House(folder, database_url, broker_url, seconds)
+    house = House(folder, database_url, broker_url, seconds, lease_s)
     try:
         house.start_server()
         house.start_worker()

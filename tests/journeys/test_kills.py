@@ -10,6 +10,7 @@ import pytest
 
 from tests.journeys.house import House, living, until
 from workers import processes
+from workers.catalog.lease import LEASE_S
 
 SQLITE_FILES = pytest.param("sqlite", "filesystem", id="sqlite-filesystem")
 POSTGRES_REDIS = pytest.param("postgres", "redis", id="postgres-redis", marks=(pytest.mark.postgres, pytest.mark.redis))
@@ -40,7 +41,7 @@ def test_sigkill_of_the_worker(tmp_path: Path, database_url: str | None, broker_
 
 @EVERYWHERE
 def test_sigkill_of_the_server(tmp_path: Path, database_url: str | None, broker_url: str | None) -> None:
-    with living(tmp_path, database_url, broker_url, seconds=1.5) as house:
+    with living(tmp_path, database_url, broker_url, seconds=1.5, lease_s=LEASE_S) as house:
         house.submit()
         house.until_state("baseline", "running")
         house.kill_server()

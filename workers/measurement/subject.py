@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import math
@@ -129,6 +130,10 @@ class Subject:
         self.session = self.spec.workload.prepare(self.bench)
         readings = self._timed(COLD_FIRST_CALL, "first_call", lambda: self.session.step(_unmarked))
         self.session.between()
+        # Blocks begin with a collection. Walking through all that libraries and compilers have made takes longer than a
+        # block, and the arms' turns would lie that far apart; what is there now stays.
+        gc.collect()
+        gc.freeze()
         return Answer(readings=tuple(readings))
 
     def steps(self, order: Order) -> Answer:
@@ -141,6 +146,7 @@ class Subject:
 
         By now everything is compiled that will be: a second size or a second call can make for another graph.
         """
+        gc.unfreeze()
         workload = self.spec.workload
         readings: list[Reading] = []
         if (built := evidence.graphs()).compiled:
