@@ -27,7 +27,7 @@ serve: .venv/.serve  ## start the server and one worker for each device; prints 
 	@exec $(BIN)/tradespace serve
 
 test: .venv/.dev browser  ## run every test that can run here; what is skipped is named
-	$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev  ## static checks: lint, format, types, import contracts, migrations equal tables
 	$(BIN)/ruff check .

@@ -25,6 +25,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ADDRESS = "http://127.0.0.1:8000"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that take minutes first; they are handed out to processes in this order."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def database_kind() -> str:
     """Which database the test runs on; parametrise it with ``tests.services.BOTH_DATABASES``."""

@@ -22,7 +22,7 @@ from app.settings import Settings
 from tests import demo
 from tests.journeys.house import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
 WIDE = {"width": 1440, "height": 900}

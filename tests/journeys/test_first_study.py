@@ -15,6 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+pytestmark = pytest.mark.long
+
 TRADESPACE = Path(sys.executable).with_name("tradespace")
 PATIENCE_MS = 280_000
 DESIGN_STUDY = {

@@ -12,6 +12,8 @@ from tests.journeys.house import House, living, until
 from workers import processes
 from workers.catalog.lease import LEASE_S
 
+pytestmark = pytest.mark.long
+
 SQLITE_FILES = pytest.param("sqlite", "filesystem", id="sqlite-filesystem")
 POSTGRES_REDIS = pytest.param("postgres", "redis", id="postgres-redis", marks=(pytest.mark.postgres, pytest.mark.redis))
 POSTGRES_REDIS_LONG = pytest.param(

@@ -403,13 +403,16 @@ def _startle(metric: Metric, value: float) -> float:
 
 
 def _measurement(key: Key, metric: Metric, estimate: Estimate) -> Measurement:
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if metric.unit == "B":  # A mean of logarithms; there are no parts of bytes.
+        value, low, high = float(round(value)), float(math.floor(low)), float(math.ceil(high))
     return Measurement(
         metric=key.metric,
         phase=key.phase,
         arm=key.arm,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
+        value=value,
+        low=low,
+        high=high,
         unit=metric.unit,
         n=estimate.n,
         effective_n=estimate.effective_n,

@@ -12,6 +12,8 @@ from workers.catalog.technique import Technique
 from workers.catalog.techniques import TECHNIQUES
 from workers.catalog.techniques.torch_compile import TorchCompile
 
+pytestmark = pytest.mark.long
+
 COMPILES = TorchCompile().refuses(CPU) is None
 
 

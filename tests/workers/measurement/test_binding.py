@@ -13,6 +13,8 @@ from workers.catalog.ceilings import Products
 from workers.catalog.report import BottleneckClass, Report
 from workers.measurement import sitting
 
+pytestmark = pytest.mark.long
+
 TRAINING: dict[str, Any] = SPEC | {
     "workload": {"name": "train_step", "batch_size": 8},
     "evaluation": None,

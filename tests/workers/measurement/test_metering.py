@@ -16,6 +16,8 @@ from workers.measurement.metering import Metered
 from workers.measurement.probes import energy
 from workers.measurement.probes.energy import Look
 
+pytestmark = pytest.mark.long
+
 WORKLOAD = RunSpec.model_validate(SPEC).workload
 REFRESH_S = 0.1
 

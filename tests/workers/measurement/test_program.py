@@ -17,6 +17,8 @@ from workers.catalog.models.mlp import Mlp
 from workers.catalog.report import Report
 from workers.catalog.technique import LoadOptions
 
+pytestmark = pytest.mark.long
+
 Run = tuple[Report, list[dict[str, Any]]]
 
 

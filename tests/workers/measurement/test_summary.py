@@ -72,6 +72,16 @@ def test_an_exact_counter_has_no_width() -> None:
     assert (weights.ratio, weights.low, weights.high, weights.verdict) == (0.5, 0.5, 0.5, "smaller")
 
 
+def test_bytes_are_whole() -> None:
+    record = recorded([0.02] * 9, [0.02] * 9, pairs=3)
+    for pair, seen in enumerate((420_974_592.0, 420_974_593.0, 420_974_601.0)):
+        record.take("variant", pair, Answer(readings=(reading("memory.host_peak", "classify", seen),)))
+    report = summary.whole(record, 1.0)
+    (host,) = [m for m in report.measurements if m.metric == "memory.host_peak"]
+    assert host.value == 420_974_595
+    assert all(figure.is_integer() for figure in (host.low, host.high))
+
+
 def test_a_time_seen_once_decides_only_by_a_large_factor() -> None:
     record = Record(RunSpec.model_validate(SPEC))
     record.take(
