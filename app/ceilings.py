@@ -40,12 +40,6 @@ def of_worker(session: Session, worker_id: str) -> ShownCeilings:
     )
 
 
-def of_devices(session: Session, device_ids: set[str]) -> dict[str, Ceilings]:
-    """The ceilings of several devices, by key; those that were never measured are left out."""
-    rows = (session.get(CeilingsRow, device_id) for device_id in sorted(device_ids))
-    return {row.device_id: Ceilings.model_validate(row.measured) for row in rows if row and row.measured}
-
-
 def keep(session: Session, worker_id: str, measured: Ceilings) -> None:
     """Keep what a worker measured, in place of what was known; a request to measure again is answered by it if it is newer.
 

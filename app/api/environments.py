@@ -9,6 +9,7 @@ from app import environments, presentation
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.environments import Change
 from app.presentation import ShownEnvironment
+from workers.catalog.environment import comparable
 
 router = APIRouter(prefix="/environments", tags=["environments"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -35,12 +36,11 @@ def read_difference(
     with database.reading() as session:
         before = presentation.environment(session, environment_id)
         after = presentation.environment(session, to)
-    found = environments.changes(before.fields, after.fields)
     return Difference(
         before=before.id,
         after=after.id,
-        comparable=not any(change.matters for change in found),
-        changes=list(found),
+        comparable=comparable(before.fields, after.fields),
+        changes=list(environments.changes(before.fields, after.fields)),
     )
 
 

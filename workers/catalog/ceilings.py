@@ -15,9 +15,8 @@ Stream = Literal["copy", "read"]
 Direction = Literal["to_device", "to_host"]
 Format = Literal["float32", "tf32", "bfloat16", "float16", "int8", "float8_e4m3fn"]
 
-
 CONTENDED = 0.1
-"""Share of the processors that others keep busy from which on ceilings are too low to be kept."""
+"""Share of the processors that others keep busy from which on a reader is told, and ceilings are too low to be kept."""
 
 
 class Rate(Paper):
@@ -99,11 +98,6 @@ class Ceilings(Paper):
         largest = max(each.working_set for each in self.bandwidths)
         reach = min(working_set, largest)
         return max(each.value for each in self.bandwidths if each.working_set >= reach)
-
-    @property
-    def memory_bandwidth(self) -> float | None:
-        """Bytes per second beyond every cache."""
-        return self.bandwidth(1 << 62)
 
     def peak(self, dtype: str) -> float | None:
         """Most operations per second with factors of this format, the best of the sweep; None when it was not measured."""

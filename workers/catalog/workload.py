@@ -23,6 +23,11 @@ Mark = Callable[[str], None]
 A phase that a step goes through several times (forward of every micro-batch) is marked each time; its times add up.
 """
 
+
+def unmarked(phase: str) -> None:
+    """The mark of a step whose phases nobody asks about."""
+
+
 Holding = Literal["gradients", "optimizer_states", "kv_cache"]
 """What a session keeps in memory besides the model's weights."""
 

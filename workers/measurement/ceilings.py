@@ -19,7 +19,7 @@ from pydantic import JsonValue, ValidationError
 from workers.catalog.ceilings import CONTENDED, Ceilings
 from workers.catalog.report import digest
 from workers.catalog.technique import DeviceKind
-from workers.measurement import environment
+from workers.measurement import environment, nvml
 from workers.measurement.probes.others import Others
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LOOK_S = 0.3
 """For a look at what others do; the kernel counts in hundredths of a second."""
 DECIDING = ("host.", "os.kernel", "cpu.", "memory.total", "limit.", "package.torch", "package.triton", "variable.")
 """Fields of the environment, by how their names begin, that a ceiling depends on."""
+OF_THE_GPU = ("gpu.driver", "gpu.uuid", "gpu.power_cap_w")
+"""Likewise of what the driver tells, by their names."""
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def surroundings(kind: DeviceKind) -> str:
     fields: dict[str, JsonValue] = {"device": kind}
     fields |= {name: value for name, value in environment.host().items() if name.startswith(DECIDING)}
     if kind == "cuda":
-        fields |= _driver()
+        fields |= _gpu()
     return digest(fields)
 
 
@@ -110,38 +112,13 @@ def _wait_for_quiet(most_s: float) -> None:
             return
 
 
-def _driver() -> dict[str, JsonValue]:
-    """GPU and driver by NVML; empty without it."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except (ImportError, OSError) as error:
-        return {"gpu.nvml": str(error)}
-    except pynvml.NVMLError as error:
-        return {"gpu.nvml": str(error)}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-    try:
-        if visible.startswith(("GPU-", "MIG-")):
-            handle = pynvml.nvmlDeviceGetHandleByUUID(visible.encode())
-        else:
-            handle = pynvml.nvmlDeviceGetHandleByIndex(int(visible) if visible.isdigit() else 0)
-        return {
-            "gpu.driver": str(pynvml.nvmlSystemGetDriverVersion()),
-            "gpu.uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
-            "gpu.power_cap_w": _power_cap(handle),
-        }
-    except pynvml.NVMLError as error:
-        return {"gpu.nvml": str(error)}
-
-
-def _power_cap(handle: object) -> float | None:
-    import pynvml
-
-    try:
-        return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000
-    except pynvml.NVMLError:
-        return None  # Not every GPU tells.
+def _gpu() -> dict[str, JsonValue]:
+    """What of the GPU and its driver a ceiling depends on, or why they cannot be asked."""
+    gpu = nvml.visible(0)
+    if isinstance(gpu, str):
+        return {"gpu.nvml": gpu}
+    fields = gpu.fields()
+    return {name: fields[name] for name in OF_THE_GPU}
 
 
 def _read(path: Path) -> Ceilings | None:

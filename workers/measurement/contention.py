@@ -7,20 +7,19 @@ border may be passed to ``seen.look()``, which reads the GPU's clock at most onc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pydantic import JsonValue
 
+from workers.catalog.ceilings import CONTENDED
 from workers.measurement import environment, nvml
 from workers.measurement.nvml import Gpu, Sight
 
-CONTENDED = 0.1
-"""Share of the processors that others keep busy from which on a reader is told."""
 STOLEN = 0.02
-"""Share of the processors' time that a hypervisor gives to other guests, likewise."""
+"""Share of the processors' time that a hypervisor gives to other guests from which on a reader is told."""
 STALLED = 0.2
 """Share of the time in which some process waits for a processor, likewise. Compilers of our own wait a little, too."""
 SWAPPED = 256
@@ -233,7 +232,7 @@ def device(seen: Seen, name: str, sights: Sequence[Sight], wall_s: float, own: C
     seen.fields[f"state.gpu.{name}.foreign_processes"] = len(strangers)
 
 
-def foreign(listed: dict[int, int], own: Collection[int], processes: int) -> list[str]:
+def foreign(listed: Mapping[int, int | None], own: Collection[int], processes: int) -> list[str]:
     """Who of those listed on a GPU is not ours, in words.
 
     In a container the driver may list processes by numbers that mean nothing here; then none of ours is among them, and only
@@ -243,7 +242,11 @@ def foreign(listed: dict[int, int], own: Collection[int], processes: int) -> lis
     if processes and len(strangers) == len(listed):
         more = len(listed) - processes
         return [f"{more} more than ours"] if more > 0 else []
-    return [f"process {pid} with {listed[pid] / 2**20:.0f} MiB" for pid in strangers]
+    return [_stranger(pid, listed[pid]) for pid in strangers]
+
+
+def _stranger(pid: int, held: int | None) -> str:
+    return f"process {pid}" if held is None else f"process {pid} with {held / 2**20:.0f} MiB"
 
 
 def read(groups: Collection[int], proc: Path = environment.PROC) -> Counters:

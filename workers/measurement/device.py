@@ -11,6 +11,7 @@ from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import DeviceFacts
 from workers.measurement import environment, nvml
+from workers.measurement.nvml import Gpu
 
 
 def choose(spec: RunSpec) -> torch.device:
@@ -55,13 +56,10 @@ def gpu_fields(device: torch.device) -> dict[str, JsonValue]:
         "gpu.multiprocessors": properties.multi_processor_count,
         "gpu.count": torch.cuda.device_count(),
     }
-    gpu = nvml.by_uuid(f"GPU-{properties.uuid}")
-    return fields | ({"gpu.nvml": gpu} if isinstance(gpu, str) else gpu.fields())
+    told = gpu(device)
+    return fields | ({"gpu.nvml": told} if isinstance(told, str) else told.fields())
 
 
-def nvml_handle(device: torch.device):  # type: ignore[no-untyped-def]  # pynvml has no types
-    """NVML's handle of the same GPU, found by its UUID because indices differ under CUDA_VISIBLE_DEVICES."""
-    import pynvml
-
-    pynvml.nvmlInit()
-    return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode())
+def gpu(device: torch.device) -> Gpu | str:
+    """The driver's view of a CUDA device, or why it cannot be asked; by its UUID, because CUDA and NVML number differently."""
+    return nvml.by_uuid(f"GPU-{torch.cuda.get_device_properties(device).uuid}")

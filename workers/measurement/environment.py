@@ -54,6 +54,7 @@ CPU = Path("/sys/devices/system/cpu")
 NODES = Path("/sys/devices/system/node")
 THERMAL = Path("/sys/class/thermal")
 PROC = Path("/proc")
+ROOT = Path(__file__).resolve().parents[2]
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -64,14 +65,14 @@ def host() -> dict[str, JsonValue]:
         "os.system": platform.system(),
         "os.release": _os_release(),
         "os.kernel": platform.release(),
-        "os.clock_source": _read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")) or None,
+        "os.clock_source": read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")) or None,
         "os.boot_options": " ".join(
-            word for word in _read(PROC / "cmdline").split() if word.split("=")[0] in BOOT_OPTIONS
+            word for word in read(PROC / "cmdline").split() if word.split("=")[0] in BOOT_OPTIONS
         ),
-        "host.vendor": _read(Path("/sys/class/dmi/id/sys_vendor")) or None,
-        "os.scheduler_autogroup": _read(PROC / "sys/kernel/sched_autogroup_enabled") or None,
-        "os.numa_balancing": _read(PROC / "sys/kernel/numa_balancing") or None,
-        "os.aslr": _read(Path("/proc/sys/kernel/randomize_va_space")) or None,
+        "host.vendor": read(Path("/sys/class/dmi/id/sys_vendor")) or None,
+        "os.scheduler_autogroup": read(PROC / "sys/kernel/sched_autogroup_enabled") or None,
+        "os.numa_balancing": read(PROC / "sys/kernel/numa_balancing") or None,
+        "os.aslr": read(Path("/proc/sys/kernel/randomize_va_space")) or None,
         "os.libc": " ".join(platform.libc_ver()).strip(),
         **_cpu(),
         **_memory(),
@@ -82,7 +83,7 @@ def host() -> dict[str, JsonValue]:
         **{f"package.{name}": _version(name) for name in PACKAGES},
         **{f"variable.{name}": os.environ.get(name) for name in VARIABLES},
         "tradespace.version": _version("tradespace"),
-        "tradespace.commit": _commit(),
+        "tradespace.commit": commit(),
     }
 
 
@@ -91,18 +92,18 @@ def state(when: str) -> dict[str, JsonValue]:
     return {
         f"state.{when}.load": round(load(), 2),
         f"state.{when}.memory_available_bytes": _meminfo("MemAvailable"),
-        f"state.{when}.cpu_frequency_hz": int(_read(CPU / "cpu0" / "cpufreq" / "scaling_cur_freq") or 0) * 1000 or None,
-        f"state.{when}.cpu_pressure": _read(PROC / "pressure" / "cpu") or None,
-        f"state.{when}.memory_pressure": _read(PROC / "pressure" / "memory") or None,
-        f"state.{when}.io_pressure": _read(PROC / "pressure" / "io") or None,
-        f"state.{when}.temperature_c": _temperature(),
-        f"state.{when}.uptime_s": float((_read(PROC / "uptime") or "0").split()[0]),
+        f"state.{when}.cpu_frequency_hz": int(read(CPU / "cpu0" / "cpufreq" / "scaling_cur_freq") or 0) * 1000 or None,
+        f"state.{when}.cpu_pressure": read(PROC / "pressure" / "cpu") or None,
+        f"state.{when}.memory_pressure": read(PROC / "pressure" / "memory") or None,
+        f"state.{when}.io_pressure": read(PROC / "pressure" / "io") or None,
+        f"state.{when}.temperature_c": temperature(),
+        f"state.{when}.uptime_s": float((read(PROC / "uptime") or "0").split()[0]),
     }
 
 
 def cpu_info() -> dict[str, str]:
     """The first processor's entry in /proc/cpuinfo; empty where there is none."""
-    entry = _read(Path("/proc/cpuinfo")).split("\n\n", 1)[0]
+    entry = read(Path("/proc/cpuinfo")).split("\n\n", 1)[0]
     pairs = (line.partition(":") for line in entry.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 
@@ -131,7 +132,7 @@ def stolen_seconds(proc: Path = PROC) -> float:
 
 def stalled_seconds(proc: Path = PROC) -> float | None:
     """Time so far in which some process waited for a processor; None where the kernel does not account for pressure."""
-    for line in _read(proc / "pressure" / "cpu").splitlines():
+    for line in read(proc / "pressure" / "cpu").splitlines():
         if line.startswith("some "):
             return int(line.rpartition("total=")[2]) * 1e-6
     return None
@@ -139,7 +140,7 @@ def stalled_seconds(proc: Path = PROC) -> float | None:
 
 def swapped_pages(proc: Path = PROC) -> int:
     """Pages that went to or came from swap since the start."""
-    lines = (line.split() for line in _read(proc / "vmstat").splitlines())
+    lines = (line.split() for line in read(proc / "vmstat").splitlines())
     return sum(int(count) for word, count in lines if word in ("pswpin", "pswpout"))
 
 
@@ -156,7 +157,7 @@ def members(groups: Collection[int], proc: Path = PROC) -> frozenset[int]:
 def _ticks(proc: Path) -> list[list[int]]:
     """Of each processor this process may use, what it spent its time on, in clock ticks."""
     mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    lines = (line.split() for line in _read(proc / "stat").splitlines())
+    lines = (line.split() for line in read(proc / "stat").splitlines())
     return [list(map(int, fields[1:])) for fields in lines if fields and fields[0] in mine and len(fields) > 8]
 
 
@@ -164,7 +165,7 @@ def _processes(groups: Collection[int], proc: Path) -> list[tuple[int, list[str]
     """Processes of some process groups, with the fields of their stat from the state on."""
     found = []
     for entry in os.listdir(proc) if groups else ():
-        fields = _read(proc / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
+        fields = read(proc / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
         if len(fields) > 14 and int(fields[2]) in groups:
             found.append((int(entry), fields))
     return found
@@ -185,13 +186,13 @@ def physical_cores() -> int:
     cores = set()
     for logical in os.sched_getaffinity(0):
         topology = CPU / f"cpu{logical}" / "topology"
-        cores.add((_read(topology / "physical_package_id"), _read(topology / "core_id") or str(logical)))
+        cores.add((read(topology / "physical_package_id"), read(topology / "core_id") or str(logical)))
     return max(1, len(cores))
 
 
 def held(pid: int) -> int:
     """Bytes of anonymous memory a process has in RAM; 0 when it is gone."""
-    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+    for line in read(Path(f"/proc/{pid}/status")).splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
@@ -199,8 +200,23 @@ def held(pid: int) -> int:
 
 def busy_seconds(pid: int) -> float:
     """Processor time a process has used; 0 when it is gone."""
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    fields = read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def temperature(thermal: Path = THERMAL) -> float | None:
+    """Degrees Celsius of the hottest thermal zone of the processor."""
+    zones = [zone for zone in thermal.glob("thermal_zone*") if read(zone / "type") in ("x86_pkg_temp", "cpu-thermal")]
+    degrees = [int(text) for zone in zones if (text := read(zone / "temp")).lstrip("-").isdigit()]
+    return max(degrees) / 1000 if degrees else None
+
+
+def read(path: Path) -> str:
+    """A kernel file's text; empty when it is not there or not for us."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _cpu() -> dict[str, JsonValue]:
@@ -217,21 +233,21 @@ def _cpu() -> dict[str, JsonValue]:
         "cpu.logical": os.cpu_count(),
         "cpu.affinity": affinity(),
         "cpu.physical": physical_cores(),
-        "cpu.governor": _read(frequency / "scaling_governor") or None,
-        "cpu.frequency_max_hz": int(_read(frequency / "cpuinfo_max_freq") or 0) * 1000 or None,
-        "cpu.boost": _read(CPU / "cpufreq" / "boost") or None,
-        "cpu.smt": _read(CPU / "smt" / "control") or None,
-        "cpu.frequency_min_hz": int(_read(frequency / "cpuinfo_min_freq") or 0) * 1000 or None,
-        "cpu.frequency_cap_hz": int(_read(frequency / "scaling_max_freq") or 0) * 1000 or None,
-        "cpu.frequency_driver": _read(frequency / "scaling_driver") or None,
-        "cpu.energy_preference": _read(frequency / "energy_performance_preference") or None,
-        "cpu.turbo_off": _read(CPU / "intel_pstate" / "no_turbo") or None,
-        "cpu.idle_driver": _read(CPU / "cpuidle" / "current_driver") or None,
-        "cpu.isolated": _read(CPU / "isolated") or None,
-        "cpu.online": _read(CPU / "online") or None,
+        "cpu.governor": read(frequency / "scaling_governor") or None,
+        "cpu.frequency_max_hz": int(read(frequency / "cpuinfo_max_freq") or 0) * 1000 or None,
+        "cpu.boost": read(CPU / "cpufreq" / "boost") or None,
+        "cpu.smt": read(CPU / "smt" / "control") or None,
+        "cpu.frequency_min_hz": int(read(frequency / "cpuinfo_min_freq") or 0) * 1000 or None,
+        "cpu.frequency_cap_hz": int(read(frequency / "scaling_max_freq") or 0) * 1000 or None,
+        "cpu.frequency_driver": read(frequency / "scaling_driver") or None,
+        "cpu.energy_preference": read(frequency / "energy_performance_preference") or None,
+        "cpu.turbo_off": read(CPU / "intel_pstate" / "no_turbo") or None,
+        "cpu.idle_driver": read(CPU / "cpuidle" / "current_driver") or None,
+        "cpu.isolated": read(CPU / "isolated") or None,
+        "cpu.online": read(CPU / "online") or None,
         "cpu.allowed": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
         "cpu.numa_nodes": len(list(NODES.glob("node[0-9]*"))) or None,
-        "cpu.sockets": len({_read(each) for each in CPU.glob("cpu[0-9]*/topology/physical_package_id")}) or None,
+        "cpu.sockets": len({read(each) for each in CPU.glob("cpu[0-9]*/topology/physical_package_id")}) or None,
         "cpu.mitigations": _mitigations(),
     }
 
@@ -240,18 +256,18 @@ def _memory() -> dict[str, JsonValue]:
     return {
         "memory.total_bytes": _meminfo("MemTotal"),
         "memory.swap_bytes": _meminfo("SwapTotal"),
-        "memory.huge_pages": _read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or None,
-        "memory.huge_pages_defrag": _read(Path("/sys/kernel/mm/transparent_hugepage/defrag")) or None,
-        "memory.huge_pages_reserved": _read(PROC / "sys/vm/nr_hugepages") or None,
-        "memory.swappiness": _read(PROC / "sys/vm/swappiness") or None,
-        "memory.zone_reclaim": _read(PROC / "sys/vm/zone_reclaim_mode") or None,
-        "memory.same_page_merging": _read(Path("/sys/kernel/mm/ksm/run")) or None,
-        "memory.overcommit": _read(Path("/proc/sys/vm/overcommit_memory")) or None,
+        "memory.huge_pages": read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or None,
+        "memory.huge_pages_defrag": read(Path("/sys/kernel/mm/transparent_hugepage/defrag")) or None,
+        "memory.huge_pages_reserved": read(PROC / "sys/vm/nr_hugepages") or None,
+        "memory.swappiness": read(PROC / "sys/vm/swappiness") or None,
+        "memory.zone_reclaim": read(PROC / "sys/vm/zone_reclaim_mode") or None,
+        "memory.same_page_merging": read(Path("/sys/kernel/mm/ksm/run")) or None,
+        "memory.overcommit": read(Path("/proc/sys/vm/overcommit_memory")) or None,
     }
 
 
 def _meminfo(field: str) -> int | None:
-    for line in _read(Path("/proc/meminfo")).splitlines():
+    for line in read(Path("/proc/meminfo")).splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     return None
@@ -262,7 +278,7 @@ def _limits() -> dict[str, JsonValue]:
     most: list[int] = []
     for folder in _memory_groups():
         for name in ("memory.max", "memory.limit_in_bytes"):
-            text = _read(folder / name)
+            text = read(folder / name)
             # cgroup v1 writes "no limit" as a number near 2^63.
             if text.isdigit() and int(text) < 1 << 60:
                 most.append(int(text))
@@ -273,8 +289,8 @@ def cpu_quota(folders: Iterable[Path]) -> float | None:
     """Processors' worth of time that control groups allow, the strictest of them; None where none limits it."""
     quotas = []
     for folder in folders:
-        quota, _, period = _read(folder / "cpu.max").partition(" ")
-        quota, period = quota or _read(folder / "cpu.cfs_quota_us"), period or _read(folder / "cpu.cfs_period_us")
+        quota, _, period = read(folder / "cpu.max").partition(" ")
+        quota, period = quota or read(folder / "cpu.cfs_quota_us"), period or read(folder / "cpu.cfs_period_us")
         # "max" in cgroup v2 and -1 in v1 say that there is no limit.
         if quota.isdigit() and period.isdigit():
             quotas.append(int(quota) / int(period))
@@ -284,15 +300,8 @@ def cpu_quota(folders: Iterable[Path]) -> float | None:
 def _mitigations() -> str | None:
     """What the kernel does about each fault of the processor that it is not free of."""
     files = sorted((CPU / "vulnerabilities").glob("*"))
-    said = {file.name: text for file in files if (text := _read(file)) and text != "Not affected"}
+    said = {file.name: text for file in files if (text := read(file)) and text != "Not affected"}
     return "; ".join(f"{name}: {text}" for name, text in said.items()) or None
-
-
-def _temperature() -> float | None:
-    """Degrees Celsius of the hottest thermal zone of the processor."""
-    zones = [zone for zone in THERMAL.glob("thermal_zone*") if _read(zone / "type") in ("x86_pkg_temp", "cpu-thermal")]
-    degrees = [int(text) for zone in zones if (text := _read(zone / "temp")).lstrip("-").isdigit()]
-    return max(degrees) / 1000 if degrees else None
 
 
 def _memory_groups() -> list[Path]:
@@ -303,7 +312,7 @@ def _memory_groups() -> list[Path]:
 def _groups(controller: str) -> list[Path]:
     """Folders of the control groups this process is in for one controller, from its own upwards; cgroups v1 or v2."""
     folders: list[Path] = []
-    for line in _read(PROC / "self" / "cgroup").splitlines():
+    for line in read(PROC / "self" / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -314,7 +323,7 @@ def _groups(controller: str) -> list[Path]:
 
 
 def _os_release() -> str | None:
-    for line in _read(Path("/etc/os-release")).splitlines():
+    for line in read(Path("/etc/os-release")).splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip('"')
     return None
@@ -327,23 +336,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """The commit this program was checked out at; None when it was installed otherwise."""
-    root = Path(__file__).resolve().parents[2]
+def commit(root: Path = ROOT) -> str | None:
+    """The commit a folder is checked out at, with ``-dirty`` when its files are others; None where there is none."""
     if not (root / ".git").exists():
         return None
+    # Without names of tags: those can move.
+    words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        )
+        done = subprocess.run(words, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _read(path: Path) -> str:
-    """A kernel file's text; empty when it is not there or not for us."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

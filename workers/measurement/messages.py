@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import JsonValue
 
 from workers.catalog.ceilings import Ceilings
 from workers.catalog.declared import Paper
+from workers.catalog.metrics import Metric
 from workers.catalog.report import Arm, Artifact, Bottleneck, Kernel, Outcome, Proof, Timeline
 from workers.catalog.spec import RunSpec
 
@@ -61,6 +62,11 @@ class Reading(Paper):
     metric: str
     phase: str
     value: float
+
+    @classmethod
+    def of(cls, metric: Metric, phase: str, value: float) -> Self:
+        """What was read of a metric in a phase."""
+        return cls(metric=metric.name, phase=phase, value=float(value))
 
 
 class Series(Paper):

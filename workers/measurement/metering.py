@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 from pydantic import JsonValue
 
 from workers.catalog import metrics
-from workers.catalog.metrics import Metric
 from workers.catalog.report import Arm
 from workers.catalog.workload import Workload
 from workers.measurement.messages import Answer, Order, Reading, Worked
@@ -143,15 +142,15 @@ def _answer(arm: Arm, worked: Worked, seen: Window | None, idle: Window | None, 
         return Answer(notes=(note,))
     phase = workload.main_phase
     step = seen.joules / worked.steps
-    readings = [_reading(metrics.ENERGY_STEP, phase, step), _reading(metrics.POWER_MEAN, phase, seen.power_w)]
+    readings = [Reading.of(metrics.ENERGY_STEP, phase, step), Reading.of(metrics.POWER_MEAN, phase, seen.power_w)]
     if workload.tokens:
-        readings.append(_reading(metrics.ENERGY_TOKEN, phase, step / workload.tokens))
+        readings.append(Reading.of(metrics.ENERGY_TOKEN, phase, step / workload.tokens))
     if workload.samples:
-        readings.append(_reading(metrics.ENERGY_SAMPLE, phase, step / workload.samples))
+        readings.append(Reading.of(metrics.ENERGY_SAMPLE, phase, step / workload.samples))
     if seen.peak_w is not None:
-        readings.append(_reading(metrics.POWER_PEAK, phase, seen.peak_w))
+        readings.append(Reading.of(metrics.POWER_PEAK, phase, seen.peak_w))
     if idle is not None:
-        readings.append(_reading(metrics.POWER_IDLE, "idle", idle.power_w))
+        readings.append(Reading.of(metrics.POWER_IDLE, "idle", idle.power_w))
     notes: tuple[str, ...] = ()
     if seen.gap is not None and seen.gap > energy.MOST_GAP:
         notes = (
@@ -159,7 +158,3 @@ def _answer(arm: Arm, worked: Worked, seen: Window | None, idle: Window | None, 
             f"{seen.integrated:.0f} J, {seen.gap:.0%} apart; more than {energy.MOST_GAP:.0%} means that one of them is wrong.",
         )
     return Answer(readings=tuple(readings), notes=notes)
-
-
-def _reading(metric: Metric, phase: str, value: float) -> Reading:
-    return Reading(metric=metric.name, phase=phase, value=value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,8 +43,8 @@ class Sight(NamedTuple):
     """Why its clock is not higher, in words."""
     held_back_s: dict[str, float]
     """Seconds it has been held back so far, by cause; only ever grows."""
-    processes: dict[int, int]
-    """Bytes on the device by process id, of everybody who computes or draws there."""
+    processes: Mapping[int, int | None]
+    """Bytes on the device by process id, of everybody who computes or draws there; None where they are not told."""
 
 
 class Gpu:
@@ -80,15 +80,23 @@ class Gpu:
             processes=self.processes(),
         )
 
-    def processes(self) -> dict[int, int]:
-        """Bytes on the device by process id; a driver that does not tell the bytes says 0."""
+    def processes(self) -> dict[int, int | None]:
+        """Bytes on the device by process id; None where the driver does not tell them."""
         import pynvml
 
-        found: dict[int, int] = {}
+        found: dict[int, int | None] = {}
         for ask in (pynvml.nvmlDeviceGetComputeRunningProcesses, pynvml.nvmlDeviceGetGraphicsRunningProcesses):
             for process in _asked(partial(ask, self._handle)) or ():
-                found[process.pid] = max(found.get(process.pid, 0), process.usedGpuMemory or 0)
+                told = (each for each in (found.get(process.pid), process.usedGpuMemory) if each is not None)
+                found[process.pid] = max(told, default=None)
         return found
+
+    def used_bytes(self) -> int | None:
+        """Bytes taken on the whole device, by whomever."""
+        import pynvml
+
+        taken = _asked(lambda: pynvml.nvmlDeviceGetMemoryInfo(self._handle))
+        return None if taken is None else int(taken.used)
 
     def busy(self) -> float | None:
         """Share of the last moments (up to a second) in which a kernel ran."""

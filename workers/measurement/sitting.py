@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class _Sitting:
                 "they are too low, and utilisation is too high."
             )
         self.pair = 0
+        self.repeated = min(1, self.plan.pairs - 1)
+        """The pair whose baseline answers again, to see whether it agrees with itself: another process where there is one."""
         self.tries = 0
         """How many pairs were measured again, whatever the reason."""
         self.aside: list[tuple[float, float]] = []
@@ -113,45 +115,55 @@ class _Sitting:
         """One pair of fresh processes; one after the other once it is known that both together do not fit."""
         if not self.record.apart:
             try:
-                while not self._side_by_side():
-                    self.tries += 1
+                self._until_it_counts(self._side_by_side)
                 return
             except ArmFailed as error:
-                # A baseline that fails before there is a variant has had the memory to itself.
+                # An arm that fails before there is another has had the memory to itself.
                 if error.failed.outcome not in MEMORY_OUTCOMES or not self.both_resident:
                     raise
             self.record.apart = True
-            self.record.forget(self.pair)
+            for pair in range(self.pair + 1):
+                self.record.forget(pair)
+            self.record.unmet.clear()
+            self.pair = 0
             self.record.notes.append(
                 "Both arms together do not fit into memory, so each was measured with the memory to itself, in fresh processes "
                 "one after the other, the variant between two baselines; what changed on the machine meanwhile is in the ratio."
             )
-        self._one_after_the_other()
+        self._until_it_counts(self._one_after_the_other)
+
+    def _until_it_counts(self, measure: Callable[[], bool]) -> None:
+        """Measure a pair; what others disturbed is set aside and measured again."""
+        contention, unmet = dict(self.record.contention), len(self.record.unmet)
+        while not measure():
+            self.tries += 1
+            self.record.contention = dict(contention)
+            del self.record.unmet[unmet:]
+        self._score()
 
     def _side_by_side(self) -> bool:
-        """Whether the pair counts; one that others disturbed is set aside, to be measured again."""
+        """Both arms in turns. Whether the pair counts."""
         self.both_resident = False
-        began, contention = time.monotonic(), dict(self.record.contention)
+        began = time.monotonic()
+        first, second = protocol.order(self.spec.seed, self.pair, protocol.LOADING_TURN)
         with ExitStack() as processes:
             arms = {arm: processes.enter_context(self._start(arm)) for arm in ARMS}
             for arm in ARMS:
                 self._began(arms[arm])
             with self._watching("start", *arms.values()):
-                self._load(arms["baseline"], self.memory_limit)
+                self._load(arms[first], self.memory_limit)
                 self.both_resident = True
-                room = None if self.memory_limit is None else max(1, self.memory_limit - arms["baseline"].held_bytes)
-                self._load(arms["variant"], room)
-            for arm in ARMS:
+                room = None if self.memory_limit is None else max(1, self.memory_limit - arms[first].held_bytes)
+                self._load(arms[second], room)
+            for arm in (first, second):
                 self._warm_up(arms[arm])
             with self._watching("measure", *arms.values()) as seen:
                 self._turns(arms)
             if self._disturbed(seen, time.monotonic() - began):
-                self.record.contention = contention
                 return False
             self._meter(*(arms[arm] for arm in protocol.order(self.spec.seed, self.pair, protocol.METERED_TURN)))
             for arm in ARMS:
                 self._observe(arms[arm])
-        self._score()
         return True
 
     def _disturbed(self, seen: Seen, seconds: float) -> bool:
@@ -167,21 +179,24 @@ class _Sitting:
             self.record.set_aside(self.pair)
         return found.again
 
-    def _one_after_the_other(self) -> None:
-        """The variant between two baselines, so that what drifts meanwhile meets both arms alike."""
+    def _one_after_the_other(self) -> bool:
+        """The variant between two baselines, so that what drifts meanwhile meets both arms alike. Whether the pair counts."""
         self.both_resident = False
+        began = time.monotonic()
         for place, arm in enumerate(BRACKET):
             with self._start(arm, f"-apart-{place}") as process:
                 self._began(process)
                 with self._watching("start", process):
                     self._load(process, self.memory_limit)
                 self._warm_up(process)
-                with self._watching("measure", process):
+                with self._watching("measure", process) as seen:
                     self._alone(process)
+                if self._disturbed(seen, time.monotonic() - began):
+                    return False
                 if place < len(ARMS):
                     self._meter(process)
                     self._observe(process)
-        self._score()
+        return True
 
     def _start(self, arm: Arm, suffix: str = "") -> ArmProcess:
         if arm == "baseline" or self.record.apart:
@@ -198,7 +213,7 @@ class _Sitting:
     def _load(self, process: ArmProcess, room: int | None) -> None:
         """Load, convert, first call."""
         arm = process.arm
-        share = 0.10 if arm == "baseline" else 0.16
+        share = 0.16 if self.both_resident else 0.10
         self._say("load", f"loading the {arm}", share)
         self._take(process, Order(deed="load", memory_limit=room))
         self._say("convert", f"converting the {arm}", share + 0.02)
@@ -272,14 +287,18 @@ class _Sitting:
         if self.pair == 0:
             self._take(process, Order(deed="count"))
             self._take(process, Order(deed="observe"))
-            if self.spec.evaluation is not None:
-                self._say("quality", f"outputs of the {arm}", 0.92)
-                # The baseline answers twice, to see whether it agrees with itself.
-                for path in (self._outputs(arm), self._again)[: 2 if arm == "baseline" else 1]:
-                    self._take(process, Order(deed="outputs", path=str(path)))
-            if not self._inspect(process):
-                return
+            self._answers(process, self._outputs(arm))
+        if self.pair == self.repeated and arm == "baseline":
+            self._answers(process, self._again)
+        if self.pair == 0 and not self._inspect(process):
+            return
         process.send(Order(deed="end"))
+
+    def _answers(self, process: ArmProcess, path: Path) -> None:
+        """What the arm answers to the evaluation's items, if there is one."""
+        if self.spec.evaluation is not None:
+            self._say("quality", f"outputs of the {process.arm}", 0.92)
+            self._take(process, Order(deed="outputs", path=str(path)))
 
     def _inspect(self, process: ArmProcess) -> bool:
         """What explains the figures, after all of them: what binds, and the profile. Whether the arm still lives.
@@ -302,16 +321,17 @@ class _Sitting:
         return True
 
     def _score(self) -> None:
-        """The variant's answers against the baseline's, item by item."""
-        if self.pair or self.spec.evaluation is None:
+        """The variant's answers against the baseline's, item by item; and the baseline's against its own."""
+        evaluation = self.spec.evaluation
+        if evaluation is None:
             return
-        baseline, again, variant = (
-            dict(np.load(path, allow_pickle=False))
-            for path in (self._outputs("baseline"), self._again, self._outputs("variant"))
-        )
-        self.record.identical = all(np.array_equal(baseline[name], variant[name]) for name in baseline)
-        self.record.scores = dict(self.spec.evaluation.score(baseline, variant))
-        self.record.again = dict(self.spec.evaluation.score(baseline, again))
+        baseline = _read(self._outputs("baseline"))
+        if self.pair == 0:
+            variant = _read(self._outputs("variant"))
+            self.record.identical = all(np.array_equal(baseline[name], variant[name]) for name in baseline)
+            self.record.scores = dict(evaluation.score(baseline, variant))
+        if self.pair == self.repeated:
+            self.record.again = dict(evaluation.score(baseline, _read(self._again)))
 
     def _outputs(self, arm: Arm) -> Path:
         return self.scratch / f"outputs-{arm}.npz"
@@ -373,6 +393,11 @@ class _Sitting:
         pair = f"Pair {self.pair + 1}, of at least {self.plan.pairs}: " if self.plan.most_pairs > 1 else ""
         done = 1.0 if phase == "report" else protocol.fraction(self.pair + share, self.plan)
         self.tell(Progress(phase=phase, message=f"{pair}{message}.", fraction=round(min(done, 1.0), 3)))
+
+
+def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Answers by name."""
+    return dict(np.load(path, allow_pickle=False))
 
 
 def _steps(samples: int, inner: int = 1) -> Order:

@@ -32,7 +32,7 @@ from workers.catalog.model import Unsupported
 from workers.catalog.report import Proof
 from workers.catalog.spec import Variant
 from workers.catalog.technique import LoadOptions, Technique
-from workers.catalog.workload import Bench, Session
+from workers.catalog.workload import Bench, Session, unmarked
 from workers.measurement import binding, device, environment, software
 from workers.measurement.failures import Invalid
 from workers.measurement.messages import Answer, Order, Reading
@@ -105,7 +105,7 @@ class Subject:
 
         readings = self._timed(COLD_LOAD, "load", build)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        return Answer(readings=(*readings, _reading(MODEL_PARAMETERS, "load", parameters)))
+        return Answer(readings=(*readings, Reading.of(MODEL_PARAMETERS, "load", parameters)))
 
     def convert(self, order: Order) -> Answer:
         """Transform the model, then hand it to a compiler if the stack has one; that compiles at the first call."""
@@ -117,7 +117,7 @@ class Subject:
         transforms = any(type(technique).transform is not Technique.transform for technique in self.stack)
         readings = self._timed(COLD_CONVERT, "convert", transform) if transforms else []
         self.model.train(self.spec.workload.phase == "training")
-        readings.append(_reading(MEMORY_WEIGHTS, "load", memory.weights_bytes(self.model)))
+        readings.append(Reading.of(MEMORY_WEIGHTS, "load", memory.weights_bytes(self.model)))
         readings.append(memory.size(self.model))
         for technique in self.stack:
             self.model = technique.compile(self.model)
@@ -128,7 +128,7 @@ class Subject:
         """The first step, whatever it has to set up or compile."""
         self.bench = Bench(self.model, self.spec.model, self.stack, self.spec.device, self.spec.seed)
         self.session = self.spec.workload.prepare(self.bench)
-        readings = self._timed(COLD_FIRST_CALL, "first_call", lambda: self.session.step(_unmarked))
+        readings = self._timed(COLD_FIRST_CALL, "first_call", lambda: self.session.step(unmarked))
         self.session.between()
         # Blocks begin with a collection. Walking through all that libraries and compilers have made takes longer than a
         # block, and the arms' turns would lie that far apart; what is there now stays.
@@ -147,12 +147,16 @@ class Subject:
         By now everything is compiled that will be: a second size or a second call can make for another graph.
         """
         gc.unfreeze()
+        # What loading and converting took and gave back would count as reserved by the step; garbage would count as held.
+        gc.collect()
+        if self.on.type == "cuda":
+            torch.cuda.empty_cache()
         workload = self.spec.workload
         readings: list[Reading] = []
         if (built := evidence.graphs()).compiled:
-            readings.append(_reading(COLD_COMPILE, "compile", built.seconds))
+            readings.append(Reading.of(COLD_COMPILE, "compile", built.seconds))
         with memory.phase(workload.main_phase, self.on, readings, tensors=False):
-            self.session.step(_unmarked)
+            self.session.step(unmarked)
         self.session.between()
         dissected = anatomy.of_step(self.model, self.session, self.on, workload.main_phase)
         self.session.between()
@@ -181,10 +185,10 @@ class Subject:
         formats: dict[str, dict[str, int]] = {}
         for phase, stretch in binding.stretches(self.spec.workload, self.counted).items():
             if stretch.flops is not None:
-                readings.append(_reading(COMPUTE_FLOPS, phase, stretch.flops))
+                readings.append(Reading.of(COMPUTE_FLOPS, phase, stretch.flops))
                 formats[phase] = dict(stretch.by_format)
-            readings.append(_reading(COMPUTE_TRAFFIC, phase, stretch.traffic))
-            readings.append(_reading(COMPUTE_TRAFFIC_LEAST, phase, stretch.compulsory))
+            readings.append(Reading.of(COMPUTE_TRAFFIC, phase, stretch.traffic))
+            readings.append(Reading.of(COMPUTE_TRAFFIC_LEAST, phase, stretch.compulsory))
         notes: tuple[str, ...] = ()
         if self.counted.opaque:
             unseen = ", ".join(self.counted.opaque)
@@ -252,12 +256,4 @@ class Subject:
         readings: list[Reading] = []
         with memory.phase(phase, self.on, readings):
             seconds = latency.once(self.on, deed)
-        return [_reading(metric, phase, seconds), *readings]
-
-
-def _reading(metric: Metric, phase: str, value: float) -> Reading:
-    return Reading(metric=metric.name, phase=phase, value=float(value))
-
-
-def _unmarked(phase: str) -> None:
-    return
+        return [Reading.of(metric, phase, seconds), *readings]

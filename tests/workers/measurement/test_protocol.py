@@ -115,9 +115,9 @@ def test_pairs_go_on_until_their_ratio_is_precise_or_the_budget_is_spent() -> No
     assert protocol.enough(ratio(0.001, 2), 1.0, plan) is None
     assert protocol.enough(ratio(0.019, 3), 30.0, plan) == Ending(None)
     assert protocol.enough(ratio(0.03, 3), 30.0, plan) is None
-    # A fourth pair of ten seconds would still end in time, a fifth of fifteen would not.
-    assert protocol.enough(ratio(0.03, 4), 60.0, plan) is not None
-    for n, spent in ((8, 10.0), (4, 60.0), (3, 3_600.0)):
+    # A fifth pair of fifteen seconds would still end in time, one of sixteen would not.
+    assert protocol.enough(ratio(0.03, 4), 60.0, plan) is None
+    for n, spent in ((8, 10.0), (4, 64.0), (3, 3_600.0)):
         ending = protocol.enough(ratio(0.03, n), spent, plan)
         assert ending is not None
         assert ending.unmet == f"the ratio's interval is ±3.0% over {n} pairs of fresh processes, goal ±2%"

@@ -8,8 +8,13 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from workers.catalog import metrics
-from workers.measurement import statistics
+from workers.catalog.spec import Effort
+from workers.measurement import protocol, statistics
 from workers.measurement.statistics import COLD, PAIRED, Array, Estimate, Spread
+
+
+WITHIN = 0.007
+"""Standard error of a pair's ratio from inside the pair."""
 
 
 def series(generator: np.random.Generator, n: int, rho: float) -> Array:
@@ -93,12 +98,20 @@ def test_at_most_one_null_test_in_twenty_sees_a_difference(pairs: int, deviation
     assert false / 2_000 <= most
 
 
-def test_eight_pairs_find_a_true_three_per_cent_where_processes_agree_within_two() -> None:
+@pytest.mark.parametrize(("deviation", "least"), [(0.005, 0.98), (0.01, 0.95), (0.015, 0.90), (0.02, 0.80)])
+def test_a_standard_sitting_finds_a_true_three_per_cent(deviation: float, least: float) -> None:
     generator = np.random.default_rng(13)
-    for deviation, least in ((0.01, 0.95), (0.02, 0.60)):
-        found = [verdict(simulated(generator, 8, deviation, truth=math.log(1.04))) for _ in range(1_000)]
-        assert found.count("faster") == 0
-        assert found.count("slower") / 1_000 >= least
+    found = [verdict(sitting(generator, "standard", deviation, math.log(1.03))) for _ in range(500)]
+    assert found.count("faster") == 0
+    assert found.count("slower") / 500 >= least
+
+
+@pytest.mark.parametrize("effort", ["standard", "thorough"])
+@pytest.mark.parametrize(("deviation", "most"), [(0.01, 0.02), (0.02, 0.05), (0.025, 0.06), (0.035, 0.08)])
+def test_stopping_on_precision_makes_no_differences(effort: Effort, deviation: float, most: float) -> None:
+    generator = np.random.default_rng(11)
+    found = [verdict(sitting(generator, effort, deviation, 0.0)) for _ in range(500)]
+    assert 1 - (found.count("same") + found.count("undecided")) / 500 <= most
 
 
 def test_a_true_five_per_cent_is_never_called_the_same() -> None:
@@ -107,11 +120,20 @@ def test_a_true_five_per_cent_is_never_called_the_same() -> None:
     assert found.count("same") + found.count("faster") <= 5
 
 
+def sitting(generator: np.random.Generator, effort: Effort, deviation: float, truth: float) -> Estimate:
+    """What a sitting ends with that has time for all the pairs its effort allows."""
+    plan, logs = protocol.PLANS[effort], []
+    while True:
+        logs.append(generator.normal(truth, math.hypot(deviation, WITHIN)))
+        found = statistics.over_processes(logs, [WITHIN] * len(logs), PAIRED)
+        if protocol.enough(found, 0.0, plan):
+            return found
+
+
 def simulated(generator: np.random.Generator, pairs: int, deviation: float, truth: float) -> Estimate:
     """The ratio that pairs of processes lying ``deviation`` apart would show."""
-    within = 0.005
-    logs = generator.normal(truth, math.hypot(deviation, within), pairs)
-    return statistics.over_processes(list(logs), [within] * pairs, PAIRED)
+    logs = generator.normal(truth, math.hypot(deviation, WITHIN), pairs)
+    return statistics.over_processes(list(logs), [WITHIN] * pairs, PAIRED)
 
 
 def verdict(found: Estimate) -> str:

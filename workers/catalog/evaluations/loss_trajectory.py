@@ -11,7 +11,7 @@ from workers.catalog.evaluation import Evaluation, Outputs, Scores, Scoring
 from workers.catalog.evaluations import data
 from workers.catalog.metrics import QUALITY_FINAL_LOSS, QUALITY_LOSS, QUALITY_LOSS_DEVIATION
 from workers.catalog.model import Model
-from workers.catalog.workload import Bench, Workload
+from workers.catalog.workload import Bench, Workload, unmarked
 from workers.catalog.workloads.train_step import TrainStep
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class LossTrajectory(Evaluation):
             session = workload.training(bench, self.learning_rate)
             for step, batch in enumerate(self._batches(bench, workload, run)):
                 session.feed(batch)
-                session.step(lambda _: None)
+                session.step(unmarked)
                 losses[run, step] = float(session.loss)
             with torch.no_grad():
                 for tensor, value in (*parameters, *buffers):

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from workers.catalog.model import Model, Unsupported
+from workers.catalog.model import Unsupported
 from workers.catalog.models import pretrained
-from workers.catalog.technique import LoadOptions, ModelKind
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+from workers.catalog.models.pretrained import Checkpoint, Task
 
 
-class Hub(Model):
+class Hub(Checkpoint):
     name: Literal["hub"] = "hub"
     title = "Model from the hub"
     summary = "A repository of the Hugging Face hub at one commit; safetensors only, allowed by the worker's operator."
-    kinds = frozenset({"decoder", "image"})
-    attends = True
-    modules = ("transformers.modeling_utils",)
 
     repository: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}(\.[A-Za-z0-9_-]{1,95}){0,8}/[A-Za-z0-9_-]{1,95}(\.[A-Za-z0-9_-]{1,95}){0,8}$",
@@ -33,32 +26,14 @@ class Hub(Model):
         pattern=r"^[0-9a-f]{40}$",
         description="The commit, 40 hexadecimal digits, from the page Files and versions; a branch would move.",
     )
-    task: pretrained.Task = Field(
-        "decoder", description="What the model is: a decoder over tokens, or a classifier of images."
-    )
-
-    @property
-    def kind(self) -> ModelKind:
-        return self.task
+    task: Task = "decoder"
 
     @property
     def label(self) -> str:
         return f"{self.repository}@{self.revision[:7]}"
 
-    def build(self, options: LoadOptions) -> nn.Module:
-        return pretrained.load(self.locate(), self.task, options)
-
-    def inputs(self, model: nn.Module, *, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
-        return pretrained.inputs(self.task, model, batch_size, length, seed)
-
-    def logits(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return pretrained.logits(self.task, model, batch)
-
-    def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return pretrained.loss(self.task, model, batch)
-
     def locate(self) -> Path:
-        """The folder of the checkpoint, on this machine.
+        """As promised.
 
         Raises:
             Unsupported: the operator did not allow the repository, or it cannot be had.

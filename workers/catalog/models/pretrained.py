@@ -10,19 +10,63 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from workers.catalog.model import Unsupported
+from pydantic import Field
+
+from workers.catalog.model import Model, Unsupported
 from workers.catalog.models import decoder, images
-from workers.catalog.technique import LoadOptions
+from workers.catalog.technique import LoadOptions, ModelKind
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-Task = Literal["decoder", "image"]
-"""What a checkpoint is, and so how it is fed and read: a decoder over tokens, or a classifier of images."""
+Task = Annotated[
+    Literal["decoder", "image"],
+    Field(description="What the model is: a decoder over tokens, or a classifier of images."),
+]
+"""What a checkpoint is, and so how it is fed and read."""
+
+
+class Checkpoint(Model):
+    """What entries for saved models have in common; each says where its model lies."""
+
+    kinds = frozenset({"decoder", "image"})
+    attends = True
+    modules = ("transformers.modeling_utils",)
+
+    if TYPE_CHECKING:
+        # A field of every entry. Declared here it would be asked for before the model's own name.
+        task: Task
+
+    @property
+    def kind(self) -> ModelKind:
+        return self.task
+
+    @abstractmethod
+    def locate(self) -> Path:
+        """The folder of the checkpoint, on this machine.
+
+        Raises:
+            Unsupported: it may not be used, or is not there; the message says why.
+        """
+
+    def build(self, options: LoadOptions) -> nn.Module:
+        return load(self.locate(), self.task, options)
+
+    def inputs(self, model: nn.Module, *, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
+        if self.task == "decoder":
+            return decoder.inputs(model, batch_size=batch_size, length=length, seed=seed)
+        return images.inputs(model, batch_size=batch_size, seed=seed)
+
+    def logits(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return decoder.logits(model, batch) if self.task == "decoder" else images.logits(model, batch)
+
+    def loss(self, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return decoder.loss(model, batch) if self.task == "decoder" else images.loss(model, batch)
 
 
 def models_folder() -> Path:
@@ -116,20 +160,3 @@ def check_checkpoint(folder: Path) -> None:
         raise Unsupported(
             f"{folder.name} holds no *.safetensors file; other formats can carry code and are not loaded."
         )
-
-
-def inputs(task: Task, model: nn.Module, batch_size: int, length: int | None, seed: int) -> dict[str, torch.Tensor]:
-    """One batch for a model of this kind."""
-    if task == "decoder":
-        return decoder.inputs(model, batch_size=batch_size, length=length, seed=seed)
-    return images.inputs(model, batch_size=batch_size, seed=seed)
-
-
-def logits(task: Task, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Scores of a model of this kind."""
-    return decoder.logits(model, batch) if task == "decoder" else images.logits(model, batch)
-
-
-def loss(task: Task, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Loss of a model of this kind, a scalar."""
-    return decoder.loss(model, batch) if task == "decoder" else images.loss(model, batch)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from workers.catalog.metrics import LATENCY
 from workers.catalog.model import Unsupported
-from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload
+from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload, unmarked
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +138,7 @@ class Training(Session):
         if hasattr(self.model, "recomputed_calls") and not self.recomputed:
             # Inside a compiled graph no call can be counted; an eager step of the same blocks can be looked at.
             with torch.compiler.set_stance("force_eager"):
-                self.step(lambda _: None)
+                self.step(unmarked)
                 self.between()
         return {
             "loss": float(self.loss),

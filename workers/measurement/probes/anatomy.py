@@ -31,7 +31,7 @@ from workers.catalog.metrics import (
     Metric,
 )
 from workers.catalog.report import Arm, Timeline
-from workers.catalog.workload import Holding, Session
+from workers.catalog.workload import Holding, Session, unmarked
 from workers.measurement.messages import Reading
 from workers.measurement.probes import allocations, memory
 from workers.measurement.probes.allocations import Event
@@ -182,7 +182,7 @@ def of_step(model: nn.Module, session: Session, on: torch.device, whole: str) ->
     watch = Watch(model, session, on)
 
     def work() -> None:
-        session.step(_unmarked)
+        session.step(unmarked)
         session.between()
         watch.take_stock()
         with watch.step():
@@ -308,9 +308,9 @@ def readings(anatomy: Anatomy) -> list[Reading]:
     shown = [each for each in CATEGORIES if each in EVERYWHERE or any(peak.parts[each] for peak in anatomy.peaks)]
     found: list[Reading] = []
     for peak in anatomy.peaks:
-        found.append(_reading(MEMORY_PEAK_ALLOCATED, peak.phase, peak.allocated))
-        found.append(_reading(MEMORY_ACTIVATIONS, peak.phase, peak.above))
-        found += [_reading(metric, peak.phase, peak.parts[metric]) for metric in shown]
+        found.append(Reading.of(MEMORY_PEAK_ALLOCATED, peak.phase, peak.allocated))
+        found.append(Reading.of(MEMORY_ACTIVATIONS, peak.phase, peak.above))
+        found += [Reading.of(metric, peak.phase, peak.parts[metric]) for metric in shown]
     return found
 
 
@@ -339,11 +339,3 @@ def thinned(series: Sequence[tuple[float, int]], most: int) -> list[tuple[float,
         highest = max(stretch, key=lambda index: inner[index][1])
         kept += [inner[index] for index in sorted({lowest, highest})]
     return [*kept, series[-1]]
-
-
-def _reading(metric: Metric, phase: str, value: int) -> Reading:
-    return Reading(metric=metric.name, phase=phase, value=float(value))
-
-
-def _unmarked(phase: str) -> None:
-    return

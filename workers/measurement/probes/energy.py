@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from workers.catalog.technique import DeviceKind
+from workers.measurement import environment
 from workers.measurement.nvml import Gpu
 
 MIN_UPDATES = 50
@@ -22,9 +23,7 @@ MOST_GAP = 0.03
 """How far the counter and the integral over power readings may lie apart before a reader is told."""
 FEWEST_POWER_READINGS = 10
 POWERCAP = Path("/sys/class/powercap")
-THERMAL = Path("/sys/class/thermal")
 MICRO = 1e-6
-MILLI = 1e-3
 
 
 class Source(Protocol):
@@ -82,7 +81,7 @@ class Rapl:
 
     poll_s = 0.1
 
-    def __init__(self, packages: Sequence[Path], thermal: Path = THERMAL) -> None:
+    def __init__(self, packages: Sequence[Path], thermal: Path = environment.THERMAL) -> None:
         self._domains = [_Domain(folder) for folder in packages]
         self._thermal = thermal
         self.method = f"RAPL package counter of {len(packages)} CPU package{'s' if len(packages) > 1 else ''}"
@@ -99,9 +98,7 @@ class Rapl:
 
     def temperature_c(self) -> float | None:
         """Of the hottest package."""
-        zones = [zone for zone in self._thermal.glob("thermal_zone*") if _text(zone / "type") == "x86_pkg_temp"]
-        degrees = [int(text) for zone in zones if (text := _text(zone / "temp")).lstrip("-").isdigit()]
-        return max(degrees) * MILLI if degrees else None
+        return environment.temperature(self._thermal)
 
 
 class _Domain:
@@ -109,12 +106,12 @@ class _Domain:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "energy_uj"
-        self._range = int(_text(folder / "max_energy_range_uj") or 0)
+        self._range = int(environment.read(folder / "max_energy_range_uj") or 0)
         self._last: int | None = None
         self._sum = 0
 
     def microjoules(self) -> int | None:
-        text = _text(self._file)
+        text = environment.read(self._file)
         if not text.isdigit():
             return None
         now = int(text)
@@ -143,7 +140,7 @@ def find(kind: DeviceKind, gpu: Gpu | str | None = None, powercap: Path = POWERC
     packages = sorted(
         folder
         for folder in (powercap.iterdir() if powercap.is_dir() else ())
-        if re.fullmatch(r"intel-rapl:\d+", folder.name) and _text(folder / "name").startswith("package")
+        if re.fullmatch(r"intel-rapl:\d+", folder.name) and environment.read(folder / "name").startswith("package")
     )
     if not packages:
         return f"the kernel shows no RAPL package under {powercap}"
@@ -236,11 +233,3 @@ def _integral(readings: Sequence[tuple[float, float]], start_s: float, end_s: fl
     times, powers = (np.array(column) for column in zip(*readings, strict=True))
     edges = np.concatenate(([start_s], times, [end_s]))
     return float(np.trapezoid(np.interp(edges, times, powers), edges))
-
-
-def _text(path: Path) -> str:
-    """A kernel file's text; empty when it is not there or not for us."""
-    try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""

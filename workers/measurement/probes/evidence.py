@@ -13,7 +13,7 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 
 from workers.catalog.technique import DeviceFacts, Evidence, Technique
-from workers.catalog.workload import Mark
+from workers.catalog.workload import Mark, unmarked
 from workers.measurement import device
 from workers.measurement.probes import memory, products
 
@@ -52,7 +52,7 @@ def observe(on: torch.device, step: Callable[[Mark], None]) -> Any:
     """Run one step under torch's profiler with the formats and shapes that its operators are given."""
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on.type == "cuda" else [])
     with profile(activities=activities, record_shapes=True) as recorded:
-        step(_unmarked)
+        step(unmarked)
         device.wait(on)()
     return recorded
 
@@ -106,7 +106,3 @@ def _weight_dtypes(model: nn.Module) -> dict[str, int]:
                 known.add(address)
                 found[str(plain.dtype).removeprefix("torch.")] += plain.numel() * plain.element_size()
     return dict(found)
-
-
-def _unmarked(phase: str) -> None:
-    return

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 import torch
 
 from workers.catalog.metrics import LATENCY
-from workers.catalog.workload import Mark, Session, Workload
+from workers.catalog.workload import Mark, Session, Workload, unmarked
 from workers.measurement import device
 from workers.measurement.messages import Series
 
@@ -82,7 +82,7 @@ def steps(
                 wait()
                 start = perf_counter_ns()
                 for _ in range(inner):
-                    session.step(_unmarked)
+                    session.step(unmarked)
                 wait()
                 spent = perf_counter_ns() - start
             whole.append(spent * NS / inner)
@@ -144,7 +144,3 @@ class _Events(_Clock):
         for (_, before), (phase, now) in zip(self.events, self.events[1:], strict=False):
             spent[phase] = spent.get(phase, 0.0) + before.elapsed_time(now) * 1e-3
         return spent
-
-
-def _unmarked(phase: str) -> None:
-    return

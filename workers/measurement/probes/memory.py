@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,6 @@ from workers.catalog.metrics import (
     MEMORY_PEAK_RESERVED,
     MEMORY_PROCESS,
     MODEL_SIZE,
-    Metric,
 )
 from workers.measurement import device
 from workers.measurement.messages import Reading
@@ -69,12 +69,12 @@ def phase(name: str, on: torch.device, readings: list[Reading], tensors: bool = 
         allocated = torch.cuda.max_memory_allocated(on)
         reserved = torch.cuda.max_memory_reserved(on)
         if tensors:
-            readings.append(_reading(MEMORY_PEAK_ALLOCATED, name, allocated))
-            readings.append(_reading(MEMORY_ACTIVATIONS, name, allocated - before))
-        readings.append(_reading(MEMORY_PEAK_RESERVED, name, reserved))
-        readings.append(_reading(MEMORY_FRAGMENTATION, name, reserved - allocated))
+            readings.append(Reading.of(MEMORY_PEAK_ALLOCATED, name, allocated))
+            readings.append(Reading.of(MEMORY_ACTIVATIONS, name, allocated - before))
+        readings.append(Reading.of(MEMORY_PEAK_RESERVED, name, reserved))
+        readings.append(Reading.of(MEMORY_FRAGMENTATION, name, reserved - allocated))
         readings += _driver(on, name)
-    readings.append(_reading(MEMORY_HOST, name, host_peak()))
+    readings.append(Reading.of(MEMORY_HOST, name, host_peak()))
 
 
 def outside(name: str, host: int, allocated: int) -> Reading | str:
@@ -90,7 +90,7 @@ def outside(name: str, host: int, allocated: int) -> Reading | str:
             f"Tensors took {allocated:,} bytes at the peak and only {host:,} were resident: the rest was never written, or "
             "swapped out. What lies outside of torch cannot be told from that."
         )
-    return _reading(MEMORY_OUTSIDE_TORCH, name, host - allocated)
+    return Reading.of(MEMORY_OUTSIDE_TORCH, name, host - allocated)
 
 
 def held(on: torch.device) -> dict[int, int]:
@@ -140,7 +140,7 @@ def weights_bytes(model: nn.Module) -> int:
 
 def size(model: nn.Module) -> Reading:
     """Bytes of the state dict as it would be saved, shared tensors once."""
-    return _reading(MODEL_SIZE, "load", sum(storages(_saved(model)).values()))
+    return Reading.of(MODEL_SIZE, "load", sum(storages(_saved(model)).values()))
 
 
 def _saved(model: nn.Module) -> Iterator[torch.Tensor]:
@@ -196,24 +196,16 @@ def _library(value: object) -> str:
 
 def _driver(on: torch.device, name: str) -> list[Reading]:
     """What NVML says about this process and the whole device; nothing where it says nothing."""
-    import os
-
-    import pynvml
-
-    try:
-        handle = device.nvml_handle(on)
-        readings = [_reading(MEMORY_DEVICE, name, pynvml.nvmlDeviceGetMemoryInfo(handle).used)]
-        reserved = torch.cuda.memory_reserved(on)
-        for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
-            if process.pid == os.getpid() and process.usedGpuMemory is not None:
-                readings.append(_reading(MEMORY_PROCESS, name, process.usedGpuMemory))
-                # Both at this moment: NVML has no peak.
-                if process.usedGpuMemory >= reserved:
-                    readings.append(_reading(MEMORY_OUTSIDE_TORCH, name, process.usedGpuMemory - reserved))
-    except pynvml.NVMLError:
+    gpu = device.gpu(on)
+    if isinstance(gpu, str):
         return []
+    readings: list[Reading] = []
+    if (used := gpu.used_bytes()) is not None:
+        readings.append(Reading.of(MEMORY_DEVICE, name, used))
+    reserved = torch.cuda.memory_reserved(on)
+    if (mine := gpu.processes().get(os.getpid())) is not None:
+        readings.append(Reading.of(MEMORY_PROCESS, name, mine))
+        # Both at this moment: NVML has no peak.
+        if mine >= reserved:
+            readings.append(Reading.of(MEMORY_OUTSIDE_TORCH, name, mine - reserved))
     return readings
-
-
-def _reading(metric: Metric, name: str, value: int) -> Reading:
-    return Reading(metric=metric.name, phase=name, value=float(value))

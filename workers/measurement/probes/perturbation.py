@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from workers.catalog.model import Unsupported
-from workers.catalog.workload import Bench, Mark, Session, Workload
+from workers.catalog.workload import Bench, Mark, Session, Workload, unmarked
 from workers.measurement import device, statistics
 from workers.measurement.probes import evidence, latency, work
 from workers.measurement.probes.others import Others
@@ -219,7 +219,7 @@ def _issuing(session: Session, on: torch.device) -> float:
     for _ in range(5):
         wait()
         start = perf_counter_ns()
-        session.step(_unmarked)
+        session.step(unmarked)
         issued = perf_counter_ns()
         wait()
         shares.append((issued - start) / (perf_counter_ns() - start))
@@ -238,7 +238,3 @@ def _sampled(
 
 def _typical(samples: dict[str, list[float]]) -> dict[str, float]:
     return {phase: float(np.median(values)) for phase, values in samples.items()}
-
-
-def _unmarked(phase: str) -> None:
-    return

@@ -47,7 +47,7 @@ ATTENTION = "_scaled_dot_product_"
 MATH_ATTENTION = "_scaled_dot_product_attention_math"
 """No kernel: its products are operators of their own."""
 MADE_ELSEWHERE = ("bitsandbytes", "torchao", "quantized", "onednn", "mkldnn")
-"""Namespaces of products that are no operators of torch; what they are made of inside is not asked for."""
+"""Namespaces of products that are no operators of torch: neither its counter nor this file sees what they are made of."""
 PRODUCT_WORDS = ("matmul", "gemm", "gemv", "linear", "_mm", CONVOLUTION)
 COPY = "aten::copy_"
 
@@ -105,12 +105,6 @@ def watch_compiler() -> None:
         from torch._inductor import config
 
         config.post_grad_custom_post_pass = _note
-
-
-def forget_graphs() -> None:
-    """Start again, as a fresh process would."""
-    for counts in _compiled:
-        counts.clear()
 
 
 def seen(events: Iterable[Any]) -> Seen:

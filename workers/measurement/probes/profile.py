@@ -12,7 +12,7 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import ProfilerActivity, profile
 
 from workers.catalog.report import Arm, Artifact, Kernel
-from workers.catalog.workload import Session
+from workers.catalog.workload import Session, unmarked
 from workers.measurement import device
 
 MOST_KERNELS = 200
@@ -45,7 +45,7 @@ def step(session: Session, on: torch.device, arm: Arm, path: Path) -> Profile:
     """
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on.type == "cuda" else [])
     with profile(activities=activities) as recorded:
-        session.step(_unmarked)
+        session.step(unmarked)
         device.wait(on)()
     session.between()
     recorded.export_chrome_trace(str(path))
@@ -89,7 +89,3 @@ def listed(averages: Any, arm: Arm) -> tuple[Kernel, ...]:
             calls = sum(kernel.calls for kernel in rest)
             kept.append(rest[0].model_copy(update={"name": f"other ({len(rest)})", "calls": calls, "seconds": seconds}))
     return tuple(kept)
-
-
-def _unmarked(phase: str) -> None:
-    return

@@ -6,7 +6,7 @@ from time import monotonic
 
 import torch
 
-from workers.catalog.workload import Session
+from workers.catalog.workload import Session, unmarked
 from workers.measurement import device
 from workers.measurement.messages import Worked
 
@@ -27,7 +27,7 @@ def worked(session: Session, on: torch.device, lead_s: float, window_s: float, t
     def repeat(until_s: float) -> tuple[float, int]:
         steps = 0
         while True:
-            session.step(_unmarked)
+            session.step(unmarked)
             wait()
             session.between()
             steps += 1
@@ -40,7 +40,3 @@ def worked(session: Session, on: torch.device, lead_s: float, window_s: float, t
     if (ended - began) / steps < SLOW_STEP_S:
         repeat(ended + tail_s)
     return Worked(began_s=began, ended_s=ended, steps=steps)
-
-
-def _unmarked(phase: str) -> None:
-    return

@@ -15,14 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from workers.catalog.workload import Mark
 from workers.measurement.probes import traffic
+from workers.measurement.probes.products import MADE_ELSEWHERE, PRODUCT_WORDS
 from workers.measurement.roofline import Operator, Stretch
 
 aten: Any = torch.ops.aten
 formulas: Any = flop_counter
 
-OPAQUE = ("bitsandbytes", "torchao", "quantized", "onednn", "mkldnn")
-"""Namespaces whose products torch's counter does not see into."""
-PRODUCT_WORDS = ("matmul", "gemm", "gemv", "linear", "_mm", "conv")
 PRODUCTS = (
     "_scaled_dot_product", "scaled_dot_product", "_int_mm", "_weight_int", "linear", "matmul", "einsum", "conv1d", "conv2d", "conv3d",
 )  # fmt: skip
@@ -160,7 +158,7 @@ class _Operators(TorchDispatchMode):
             if answer is not NotImplemented:
                 return answer
         opaque = ""
-        if func.namespace in OPAQUE and any(word in name for word in PRODUCT_WORDS):
+        if func.namespace in MADE_ELSEWHERE and any(word in name for word in PRODUCT_WORDS):
             opaque = f"{func.namespace}::{name}"
             product = True
         dtype = _format(name, args) if product else None

@@ -9,6 +9,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tests.workers.catalog.observed import CPU as FACTS
+from tests.workers.catalog.observed import forget_graphs
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.measurement.probes import evidence, products
 from workers.measurement.probes.products import Tensor, multiplied, work
@@ -24,9 +25,9 @@ QUERY = torch.randn(1, 2, 6, 8)
 
 @pytest.fixture(autouse=True)
 def _no_graphs() -> Iterator[None]:
-    products.forget_graphs()
+    forget_graphs()
     yield
-    products.forget_graphs()
+    forget_graphs()
 
 
 def seen(step: Callable[[], Any]) -> products.Seen:
@@ -115,5 +116,5 @@ def test_products_of_compiled_graphs_are_seen_although_no_operator_runs() -> Non
     found = products.seen([])
     assert dict(found.products) == {"bfloat16": 4 * 8 * 16}
     assert found.reads["int8"] == 1
-    products.forget_graphs()
+    forget_graphs()
     assert products.seen([]) == products.Seen({}, {}, {})
