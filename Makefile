@@ -51,7 +51,7 @@ soak: .venv/.eval browser  ## the long suite: kill loops, misbehaving programs, 
 	$(BIN)/pytest tests/workers/catalog/evaluations/test_lm_eval.py
 	$(BIN)/pytest -m soak --timeout 3600
 
-bench: .venv/.dev  ## speed goals: the harness against itself and against other timers
+bench: .venv/.dev  ## speed goals of the server
 	$(BIN)/python -m benchmarks
 
 reference-models: .venv/.serve  ## train the models that ship anew and compare their scores with the stored ones
@@ -66,10 +66,11 @@ reference-models: .venv/.serve  ## train the models that ship anew and compare t
 
 bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tests alone and under load, a true slow-down, other tools beside ours
 	$(BIN)/python -m benchmarks.measuring cost
+	$(BIN)/python -m benchmarks.measuring study
+	$(BIN)/python -m benchmarks.measuring precision
 	$(BIN)/python -m benchmarks.measuring null
 	$(BIN)/python -m benchmarks.measuring null --busy
 	$(BIN)/python -m benchmarks.measuring slowed
-	$(BIN)/python -m benchmarks.measuring precision --rounds 5
 
 browser: .venv/.dev  ## find or fetch the Chromium that the browser tests drive
 	@scripts/get-browser

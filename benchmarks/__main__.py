@@ -1,7 +1,6 @@
-"""`make bench`: every benchmark, one after the other."""
+"""`make bench`: what the server costs."""
 
-from benchmarks import null_test, serving
+from benchmarks import serving
 
 if __name__ == "__main__":
-    null_test.main()
     serving.main()

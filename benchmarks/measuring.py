@@ -1,7 +1,8 @@
 """How far verdicts can be trusted: null tests, a true slow-down, the harness's own cost, and other tools beside it.
 
-``python -m benchmarks.measuring null|slowed|cost|precision [--rounds N] [--busy] [--json FILE]``; everything that is compared is
-taken in turns within one invocation. Other tools run from ``.venv-peers`` (``make bench-measuring`` makes it).
+``python -m benchmarks.measuring null|slowed|cost|precision|study [--rounds N] [--busy] [--json FILE]``; everything that is
+compared is taken in turns within one invocation. Other tools run from ``.venv-peers`` (``make bench-measuring`` makes it). The
+exit code is 1 when a goal was missed.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import study
 from benchmarks.forward import BATCH_SIZE, MODEL
 from benchmarks.slowed_arm import SHARE
 
@@ -36,6 +38,26 @@ SPEC: dict[str, Any] = {
 }
 SLOWER = 0.03
 GOAL = 0.02
+MOST_WRONG = 0.05
+LEAST_FOUND = 0.90
+MOST_SHARE = 0.005
+MOST_ADDED = 0.001
+MOST_STUDY_S = 360.0
+SURROUNDINGS = (
+    "cpu.model",
+    "cpu.architecture",
+    "cpu.physical",
+    "cpu.virtual",
+    "memory.total_bytes",
+    "os.system",
+    "python.version",
+    "package.torch",
+    "package.transformers",
+    "library.blas",
+    "library.onednn",
+    "library.openmp_runtime",
+)
+"""Fields of a report's environment that go with the figures; a host's name does not."""
 
 
 class Shot(NamedTuple):
@@ -48,7 +70,7 @@ class Shot(NamedTuple):
     wall_s: float
 
 
-def null(rounds: int, peer_rounds: int, busy: bool) -> dict[str, Any]:
+def null(rounds: int, peer_rounds: int, effort: str, busy: bool) -> dict[str, Any]:
     """The same configuration against itself, by each tool in turns."""
     shots: dict[str, list[Shot]] = {"tradespace": [], "plain loop": [], "optimum-benchmark": []}
     verdicts: Counter[str] = Counter()
@@ -56,7 +78,7 @@ def null(rounds: int, peer_rounds: int, busy: bool) -> dict[str, Any]:
         _run(sys.executable, "-m", "benchmarks.forward", "folder", folder)
         for seed in range(rounds):
             began = time.monotonic()
-            report = _measure(SPEC | {"effort": "quick", "seed": seed})
+            report = _measure(SPEC | {"effort": effort, "seed": seed})
             effect, latency = _latency(report)
             verdicts[effect["verdict"]] += 1
             shots["tradespace"].append(Shot(abs(effect["ratio"] - 1), latency, time.monotonic() - began))
@@ -90,7 +112,13 @@ def null(rounds: int, peer_rounds: int, busy: bool) -> dict[str, Any]:
             f"{spread:9.1%}{row['wall_median_s']:6.1f} s"
         )
     print(f"verdicts {dict(verdicts)}: {wrong} of {rounds} other than same or undecided")
-    return {"tools": table, "verdicts": dict(verdicts), "busy": busy}
+    return {
+        "tools": table,
+        "verdicts": dict(verdicts),
+        "busy": busy,
+        "effort": effort,
+        "met": wrong <= MOST_WRONG * rounds,
+    }
 
 
 def slowed(rounds: int) -> dict[str, Any]:
@@ -104,12 +132,13 @@ def slowed(rounds: int) -> dict[str, Any]:
         taken.append({name: effect[name] for name in ("ratio", "low", "high", "verdict", "pairs")} | {"spread": spread})
         _tell(f"round {seed + 1} of {rounds}: {taken[-1]}")
     calm = [each for each in taken if each["spread"] <= GOAL]
-    found = Counter(each["verdict"] for each in calm)
+    found, all_found = (Counter(each["verdict"] for each in some) for some in (calm, taken))
+    pooled = math.sqrt(statistics.mean(each["spread"] ** 2 for each in taken))
     print(f"A variant that is {SLOWER:.0%} slower, {rounds} studies at standard effort")
-    print(
-        f"  processes agree within {GOAL:.0%} in {len(calm)}: {dict(found)}; of all: {dict(Counter(e['verdict'] for e in taken))}"
-    )
-    return {"studies": taken, "slower_by": SLOWER}
+    print(f"  pairs of all studies lie {pooled:.1%} apart (standard deviation, pooled); of all: {dict(all_found)}")
+    print(f"  pairs lie within {GOAL:.0%} in {len(calm)}: {dict(found)}")
+    met = found["slower"] >= LEAST_FOUND * len(calm) and not all_found["faster"]
+    return {"studies": taken, "slower_by": SLOWER, "pooled_spread": pooled, "met": met}
 
 
 def cost() -> dict[str, Any]:
@@ -120,7 +149,8 @@ def cost() -> dict[str, Any]:
     added_share = added()
     print(f"coordinator: {share:.3%} of a core over a sitting of {wall:.0f} s")
     print(f"timing adds {added_share:.4%} to a step of 10 ms")
-    return {"coordinator_share": share, "sitting_s": wall, "added_share": added_share}
+    met = share <= MOST_SHARE and added_share <= MOST_ADDED
+    return {"coordinator_share": share, "sitting_s": wall, "added_share": added_share, "met": met}
 
 
 def precision(rounds: int) -> dict[str, Any]:
@@ -148,7 +178,18 @@ def precision(rounds: int) -> dict[str, Any]:
     print(
         f"  pyperf     {middle['pyperf_s']:6.1f} s, ±{middle['pyperf_half_width']:.1%}, {middle['pyperf_processes']:.0f} processes an arm"
     )
-    return {"rounds": taken}
+    return {"rounds": taken, "met": middle["ours_half_width"] <= GOAL}
+
+
+def six(rounds: int) -> dict[str, Any]:
+    """A study of six variants at standard effort with quality."""
+    taken = []
+    for _ in range(rounds):
+        took, table = study.seconds()
+        taken.append(took)
+        _tell(table)
+    print(f"six variants with quality at standard effort: {', '.join(f'{took:.0f} s' for took in taken)}")
+    return {"seconds": taken, "study": study.STUDY, "met": max(taken) <= MOST_STUDY_S}
 
 
 @contextmanager
@@ -170,6 +211,12 @@ def _measure(spec: dict[str, Any], program: str = "workers.measurement") -> dict
     if report["outcome"] != "ok":
         raise SystemExit(f"the run ended {report['outcome']}: {report['message']}")
     return report
+
+
+def _surroundings() -> dict[str, Any]:
+    """What a report says about the machine."""
+    fields = _measure(SPEC | {"effort": "quick"})["environment"]
+    return {name: fields.get(name) for name in SURROUNDINGS}
 
 
 def _latency(report: dict[str, Any]) -> tuple[dict[str, Any], float]:
@@ -241,22 +288,27 @@ def _tell(line: str) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     """Run what is asked for and keep the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measuring", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("what", choices=("null", "slowed", "cost", "precision"))
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("what", choices=("null", "slowed", "cost", "precision", "study"))
+    parser.add_argument("--rounds", type=int, default=None, help="30 of null and slowed, 5 of precision, 1 of study")
+    parser.add_argument("--effort", choices=("quick", "standard"), default="quick", help="of the null tests")
     parser.add_argument("--peer-rounds", type=int, default=10, help="rounds in which other tools take part")
     parser.add_argument("--busy", action="store_true", help="keep one core busy meanwhile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     chosen = parser.parse_args(words)
     if chosen.what == "null":
-        figures = null(chosen.rounds, chosen.peer_rounds, chosen.busy)
+        figures = null(chosen.rounds or 30, chosen.peer_rounds, chosen.effort, chosen.busy)
     elif chosen.what == "slowed":
-        figures = slowed(chosen.rounds)
+        figures = slowed(chosen.rounds or 30)
     elif chosen.what == "cost":
         figures = cost()
+    elif chosen.what == "precision":
+        figures = precision(chosen.rounds or 5)
     else:
-        figures = precision(chosen.rounds)
+        figures = six(chosen.rounds or 1)
     if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+        chosen.json.write_text(json.dumps({"environment": _surroundings()} | figures, indent=1) + "\n")
+    if not figures["met"]:
+        raise SystemExit("a goal was missed")
 
 
 if __name__ == "__main__":

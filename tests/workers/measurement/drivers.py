@@ -39,6 +39,7 @@ class Driver:
             "nvmlDeviceGetPowerUsage": 300_000,
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,
             "nvmlDeviceGetTotalEnergyConsumption": 5_000,
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=3 * 2**30),
             "nvmlDeviceGetComputeRunningProcesses": [],
             "nvmlDeviceGetGraphicsRunningProcesses": [],
             "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=0),

@@ -9,6 +9,7 @@ from typing import Any, Self
 import pytest
 
 from tests.workers.catalog.test_ceilings import MEASURED
+from tests.workers.measurement.drivers import Driver, NVMLError
 from workers.catalog.ceilings import Bandwidth, Ceilings
 from workers.measurement import ceilings, environment
 from workers.measurement.probes import peaks
@@ -95,6 +96,51 @@ def test_what_a_ceiling_depends_on_is_in_its_digest(monkeypatch: pytest.MonkeyPa
         assert ceilings.surroundings("cpu") != before, name
     monkeypatch.setattr(environment, "host", lambda: fields | {"tradespace.commit": "another"})
     assert ceilings.surroundings("cpu") == before
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    driver = Driver()
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("nvmlSystemGetDriverVersion", "580.1"),
+        ("nvmlDeviceGetUUID", "GPU-2"),
+        ("nvmlDeviceGetEnforcedPowerLimit", 350_000),
+        ("nvmlDeviceGetEnforcedPowerLimit", NVMLError("Not Supported")),
+    ],
+)
+def test_ceilings_of_a_gpu_depend_on_it_its_driver_and_its_power_cap(
+    driver: Driver, question: str, answer: object
+) -> None:
+    before = ceilings.surroundings("cuda")
+    driver.answers["nvmlDeviceGetTemperature"] = 80
+    assert ceilings.surroundings("cuda") == before
+    driver.answers[question] = answer
+    assert ceilings.surroundings("cuda") != before
+
+
+def test_ceilings_do_not_depend_on_a_gpu_that_may_be_another_one(driver: Driver) -> None:
+    driver.answers["nvmlDeviceGetCount"] = 2
+    before = ceilings.surroundings("cuda")
+    driver.answers["nvmlDeviceGetUUID"] = "GPU-2"
+    assert ceilings.surroundings("cuda") == before
+    driver.answers["nvmlDeviceGetCount"] = 1
+    assert ceilings.surroundings("cuda") != before
+
+
+def test_without_the_drivers_library_there_is_a_digest_all_the_same(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ceilings.surroundings("cuda")
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert ceilings.surroundings("cuda") not in (before, ceilings.surroundings("cpu"))
 
 
 def test_a_device_that_is_not_there_is_one_line() -> None:

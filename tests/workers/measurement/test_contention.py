@@ -92,6 +92,7 @@ def test_a_stranger_on_the_gpu_spoils_what_is_measured() -> None:
     [
         ({}, (), 0, []),
         ({9: 2**20}, (), 0, ["process 9 with 1 MiB"]),
+        ({9: 0, 10: None}, (), 0, ["process 9 with 0 MiB", "process 10"]),
         ({1: 0, 2: 0}, (1, 2), 2, []),
         # In a container the driver lists numbers of the host.
         ({901: 0, 902: 0}, (1, 2), 2, []),
@@ -99,7 +100,9 @@ def test_a_stranger_on_the_gpu_spoils_what_is_measured() -> None:
         ({}, (1, 2), 2, []),
     ],
 )
-def test_who_is_a_stranger(listed: dict[int, int], own: tuple[int, ...], processes: int, strangers: list[str]) -> None:
+def test_who_is_a_stranger(
+    listed: dict[int, int | None], own: tuple[int, ...], processes: int, strangers: list[str]
+) -> None:
     assert contention.foreign(listed, own, processes) == strangers
 
 

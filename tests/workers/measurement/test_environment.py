@@ -1,6 +1,7 @@
 """The fingerprint names what matters, and keeps what changes apart."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,6 +73,24 @@ def test_of_the_kernels_command_line_only_what_tells_about_speed_is_kept(
     (tmp_path / "cmdline").write_text("root=UUID=5 isolcpus=1-3 quiet secret=1 mitigations=off\n")
     monkeypatch.setattr(environment, "PROC", tmp_path)
     assert environment.host()["os.boot_options"] == "isolcpus=1-3 mitigations=off"
+
+
+def test_the_commit_of_changed_files_is_marked(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false")
+        done = subprocess.run(["git", "-C", str(tmp_path), *who, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert environment.commit(tmp_path) is None
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "first")
+    git("tag", "-a", "v1", "-m", "a name of it")
+    head = git("rev-parse", "HEAD")
+    assert environment.commit(tmp_path) == head
+    (tmp_path / "file").write_text("two")
+    assert environment.commit(tmp_path) == f"{head}-dirty"
 
 
 def test_every_field_has_a_rule_for_when_it_differs() -> None:

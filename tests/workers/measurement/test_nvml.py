@@ -42,7 +42,18 @@ def test_a_look_says_how_the_gpu_fares(driver: Driver) -> None:
     assert seen.power_w == 300.0
     assert seen.reasons == ("software thermal slowdown",)
     assert seen.held_back_s == {"power cap": 0.0, "heat": 2.0}
-    assert seen.processes == {7: 2**20, 8: 0}
+    assert seen.processes == {7: 2**20, 8: None}
+
+
+def test_bytes_of_a_process_are_the_larger_of_what_is_told_and_nothing_told_is_not_0(driver: Driver) -> None:
+    driver.answers |= {
+        "nvmlDeviceGetComputeRunningProcesses": [process(7, None), process(8, 0), process(9, 5)],
+        "nvmlDeviceGetGraphicsRunningProcesses": [process(7, 2**20), process(9, 3), process(10, None)],
+    }
+    assert opened().processes() == {7: 2**20, 8: 0, 9: 5, 10: None}
+    assert opened().used_bytes() == 3 * 2**30
+    driver.answers["nvmlDeviceGetMemoryInfo"] = NVMLError("Not Supported")
+    assert opened().used_bytes() is None
 
 
 def test_what_a_gpu_does_not_tell_is_none(driver: Driver) -> None:

@@ -28,7 +28,7 @@ class Folder(Checkpoint):
         return self.folder
 
     def locate(self) -> Path:
-        """As promised.
+        """The folder of that name in the worker's folder of models.
 
         Raises:
             Unsupported: the operator named no folder of models, or it holds no such one.

@@ -33,7 +33,7 @@ class Hub(Checkpoint):
         return f"{self.repository}@{self.revision[:7]}"
 
     def locate(self) -> Path:
-        """As promised.
+        """The commit's files, as they are stored on this machine or else fetched.
 
         Raises:
             Unsupported: the operator did not allow the repository, or it cannot be had.

@@ -1,13 +1,16 @@
 """The memory instruments against allocations of known size."""
 
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.workers.measurement.drivers import Driver, NVMLError, process
 from workers.catalog.technique import Technique
 from workers.catalog.techniques.llm_int8 import LlmInt8
 from workers.catalog.techniques.nf4 import Nf4
@@ -133,3 +136,66 @@ def test_what_lies_outside_of_torch_is_never_negative_in_silence() -> None:
     assert isinstance(said, str)
     assert "300 bytes" in said
     assert "only 100 were resident" in said
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """A driver, and torch as if its GPU were here: 100 bytes in use before a phase, 300 at its peak, 400 reserved."""
+    counted = {"memory_allocated": 100, "max_memory_allocated": 300, "max_memory_reserved": 400, "memory_reserved": 400}
+    for name in ("synchronize", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: None)
+    for name, value in counted.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="1"))
+    driver = Driver()
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    return driver
+
+
+def of_a_phase() -> dict[str, float]:
+    """What a phase on a GPU took, without the host's peak."""
+    readings: list[Reading] = []
+    with memory.phase("load", torch.device("cuda", 0), readings):
+        pass
+    found = {each.metric: each.value for each in readings}
+    assert found.pop("memory.host_peak") > 0
+    return found
+
+
+ALLOCATOR = {
+    "memory.peak_allocated": 300.0,
+    "memory.activations": 200.0,
+    "memory.peak_reserved": 400.0,
+    "memory.fragmentation": 100.0,
+}
+DEVICE = {"memory.device": 3.0 * 2**30}
+
+
+@pytest.mark.parametrize(
+    ("told", "own"),
+    [
+        (1_000, {"memory.process": 1_000.0, "memory.outside_torch": 600.0}),
+        (399, {"memory.process": 399.0}),
+        (0, {"memory.process": 0.0}),
+        (None, {}),
+    ],
+)
+def test_the_driver_tells_of_this_process_and_the_whole_device(
+    driver: Driver, told: int | None, own: dict[str, float]
+) -> None:
+    driver.answers["nvmlDeviceGetComputeRunningProcesses"] = [process(os.getpid(), told), process(2**22 + 1, 7)]
+    assert of_a_phase() == ALLOCATOR | DEVICE | own
+
+
+def test_a_process_that_the_driver_does_not_list_has_no_bytes_of_its_own(driver: Driver) -> None:
+    driver.answers["nvmlDeviceGetComputeRunningProcesses"] = [process(2**22 + 1, 7)]
+    assert of_a_phase() == ALLOCATOR | DEVICE
+    driver.answers["nvmlDeviceGetMemoryInfo"] = NVMLError("Not Supported")
+    assert of_a_phase() == ALLOCATOR
+
+
+def test_without_the_drivers_library_the_allocator_still_tells(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.answers["nvmlInit"] = NVMLError("Driver Not Loaded")
+    assert of_a_phase() == ALLOCATOR
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert of_a_phase() == ALLOCATOR
