@@ -93,6 +93,10 @@ class Seen:
             self._looked = time.monotonic()
 
 
+Known = tuple[dict[str, JsonValue], dict[str, dict[str, str]]]
+"""Of all stretches: the fields for the environment's state, and what disturbed them."""
+
+
 class Watch:
     """Watches a machine for one sitting.
 
@@ -139,6 +143,14 @@ class Watch:
         """What a reader must know besides how busy the processors were: one sentence for each stretch."""
         clauses = {name: [told[kind] for kind in told if kind != "processors"] for name, told in self._told.items()}
         return tuple(f"Contention ({name}): {'; '.join(each)}." for name, each in clauses.items() if each)
+
+    def known(self) -> Known:
+        """What was kept so far, for ``recall``."""
+        return dict(self.fields), dict(self._told)
+
+    def recall(self, known: Known) -> None:
+        """Forget what was kept since: it is about samples that do not count."""
+        self.fields, self._told = dict(known[0]), dict(known[1])
 
     def rest(self, name: str) -> Seen:
         """Look at the machine for a moment in which nothing of ours runs: before a sitting, and after it."""

@@ -61,7 +61,7 @@ class Record:
         """Whether the arms were measured one after the other, because both together did not fit."""
         self.contention: dict[str, float] = {}
         """Largest share of the processors that others kept busy, while arms ``start`` and while they are ``measure``d."""
-        self.aside: list[tuple[Key, int, tuple[float, ...]]] = []
+        self.aside: list[tuple[Key, int, bool, tuple[float, ...]]] = []
         """Samples of pairs that others disturbed and that were measured again: kept, and in no summary."""
         self.proofs: list[Proof] = []
         self.formats: dict[tuple[Arm, str], dict[str, int]] = {}
@@ -122,7 +122,7 @@ class Record:
 
     def set_aside(self, pair: int) -> None:
         """Keep a pair that others disturbed where no summary sees it; it is measured again under the same number."""
-        self.aside += [(key, pair, values) for key, of, _, values in self._raw() if of == pair]
+        self.aside += [each for each in self._raw() if each[1] == pair]
         self.forget(pair)
 
     def latency(self, arm: Arm) -> Key:
@@ -148,11 +148,20 @@ class Record:
     def samples(self) -> tuple[Samples, ...]:
         """The raw values; every n-th one when there are too many, which the caller says in a note."""
         every = self.thinned
-        counted = (
-            Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=pair, warm_up=warm_up, values=values[::every])
-            for key, pair, warm_up, values in self._raw()
+        taken = (
+            Samples(
+                metric=key.metric,
+                phase=key.phase,
+                arm=key.arm,
+                pair=pair,
+                warm_up=warm_up,
+                contended=contended,
+                values=values[::every],
+            )
+            for series, contended in ((self._raw(), False), (self.aside, True))
+            for key, pair, warm_up, values in series
         )
-        return (*counted, *self._set_aside(every), *self._items())
+        return (*taken, *self._items())
 
     @property
     def thinned(self) -> int:
@@ -162,8 +171,7 @@ class Record:
     @property
     def _size(self) -> int:
         """Raw values of all pairs, those set aside too."""
-        counted = sum(len(values) for _, _, _, values in self._raw())
-        return counted + sum(len(values) for _, _, values in self.aside)
+        return sum(len(values) for _, _, _, values in (*self._raw(), *self.aside))
 
     def _raw(self) -> Iterator[tuple[Key, int, bool, tuple[float, ...]]]:
         for values, warm_up in ((self.warm_ups, True), (self.steps, False), (self.once, False)):
@@ -171,11 +179,6 @@ class Record:
                 for pair, series in pairs.items():
                     # Nanoseconds are as fine as the clock.
                     yield key, pair, warm_up, tuple(round(value, 9) for value in series)
-
-    def _set_aside(self, every: int) -> Iterator[Samples]:
-        for key, pair, values in self.aside:
-            kept = values[::every]
-            yield Samples(metric=key.metric, phase=key.phase, arm=key.arm, pair=pair, contended=True, values=kept)
 
     def _items(self) -> Iterator[Samples]:
         """Scores of the evaluation's items; the same items of every metric and arm, so that they can be paired again."""

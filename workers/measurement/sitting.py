@@ -134,9 +134,10 @@ class _Sitting:
 
     def _until_it_counts(self, measure: Callable[[], bool]) -> None:
         """Measure a pair; what others disturbed is set aside and measured again."""
-        contention, unmet = dict(self.record.contention), len(self.record.unmet)
+        contention, unmet, known = dict(self.record.contention), len(self.record.unmet), self.watch.known()
         while not measure():
             self.tries += 1
+            self.watch.recall(known)
             self.record.contention = dict(contention)
             del self.record.unmet[unmet:]
         self._score()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from workers.catalog import metrics
+from workers.catalog.ceilings import CONTENDED
 from workers.catalog.evaluation import Scores, Scoring
 from workers.catalog.metrics import BY_NAME, Metric
 from workers.catalog.report import Arm, Effect, Measurement, Report, Verdict, ran_as
@@ -60,7 +61,7 @@ NO_EFFECT = frozenset(
         metrics.MEMORY_OUTSIDE_TORCH,
         metrics.MEMORY_FRAGMENTATION,
         # Where a peak moves to another moment, these compare the one moment's with the other's.
-        *(PARTS_OF_THE_PEAK - {metrics.MEMORY_PEAK_OPTIMIZER_STATES, metrics.MEMORY_PEAK_KV_CACHE}),
+        *(PARTS_OF_THE_PEAK - {metrics.MEMORY_PEAK_OPTIMIZER_STATES}),
         # The same machine at rest, and the luck of one reading.
         metrics.POWER_IDLE,
         metrics.POWER_PEAK,
@@ -70,8 +71,6 @@ SHORTEST_S = 1e-3
 """Times below are no basis for a ratio when they were seen once; steps below carry a warning."""
 STARTLE_S = 0.03
 """By how much a time seen once may be off for no reason: a few turns of the scheduler."""
-CONTENDED = 0.1
-"""Share of the processors that others keep busy from which on a reader is told."""
 NO_IDEA = 1.0
 """Most that may make of a logarithm's error: the interval then spans a factor of 24 either way, which says enough."""
 QUALITY = "quality"

@@ -28,6 +28,7 @@ def test_a_pair_set_aside_is_kept_flagged_and_in_no_summary() -> None:
         (metric, arm, 0) for metric in ("latency", "cold_start.load") for arm in ("baseline", "variant")
     }
     assert (0.5, 0.5, 0.5) in [samples.values for samples in flagged]
+    assert {samples.warm_up for samples in flagged if 9.0 in samples.values} == {True}
     assert not any(0.5 in samples.values for samples in counted)
     assert sum(len(samples.values) for samples in flagged) == sum(len(samples.values) for samples in counted)
 

@@ -12,7 +12,6 @@ from workers.catalog.spec import Effort
 from workers.measurement import protocol, statistics
 from workers.measurement.statistics import COLD, PAIRED, Array, Estimate, Spread
 
-
 WITHIN = 0.007
 """Standard error of a pair's ratio from inside the pair."""
 

@@ -89,7 +89,7 @@ class _Session(Session):
         import torch
 
         with torch.inference_mode(), self.bench.step_context():
-            answer = self.model.generate(**self.batch, stopping_criteria=[_FirstToken(mark)])
+            answer = self.model.generate(**self.batch, stopping_criteria=[_Tokens(mark)])
         mark("tpot")
         # The last token that was written has not been read. The cache itself is not kept: it would count as memory in use.
         self.cache = caching.name_of(answer.past_key_values, answer.sequences.shape[1] - 1)
@@ -126,17 +126,16 @@ def _nothing() -> None:
     return None
 
 
-class _FirstToken:
-    """Marks the first token; generate asks its stopping criteria after each one. Never stops."""
+class _Tokens:
+    """Marks every token; generate asks its stopping criteria after each one. Never stops."""
 
     def __init__(self, mark: Mark) -> None:
         self.mark = mark
-        self.seen = False
+        self.phase = "ttft"
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch
 
-        if not self.seen:
-            self.seen = True
-            self.mark("ttft")
+        self.mark(self.phase)
+        self.phase = "tpot"
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

@@ -61,7 +61,9 @@ def count(step: Callable[[Mark], object]) -> Work:
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     with eager, counter, seen:
         step(seen.mark)
-    return Work(seen.whole.stretch(), seen.marked, dict(seen.dtypes))
+    # The least that a step has to move is what its parts have to: nobody keeps the weights in registers from token to token.
+    least = sum(part.compulsory for part in seen.marked.values()) + seen.part.stretch().compulsory
+    return Work(seen.whole.stretch()._replace(compulsory=least), seen.marked, dict(seen.dtypes))
 
 
 def _cpu_attention() -> dict[Any, Any]:
@@ -98,24 +100,22 @@ class _Tally:
         self.operators: list[Operator] = []
         self.calls = 0
         self.compulsory = traffic.Compulsory()
-        self.sizes: dict[int, int] = {}
         self.transferred = 0
         self.opaque: set[str] = set()
 
     def add(self, flops: int, dtype: str | None, moved: traffic.Moved, sizes: Mapping[int, int], opaque: str) -> None:
         """One more operator."""
         kept = self.compulsory.old(moved)
-        self.operators.append(Operator(flops, dtype, kept, moved.bytes - kept))
-        self.compulsory.take(moved)
-        for place, size in sizes.items():
-            self.sizes[place] = max(size, self.sizes.get(place, 0))
+        if dtype or flops or moved.bytes or opaque:
+            self.operators.append(Operator(flops, dtype, kept, moved.bytes - kept))
+        self.compulsory.take(moved, sizes)
         self.transferred += moved.between_devices
         if opaque:
             self.opaque.add(opaque)
 
     def stretch(self) -> Stretch:
         """What was added up."""
-        least = self.compulsory.bytes(self.sizes)
+        least = self.compulsory.bytes()
         return Stretch(tuple(self.operators), self.calls, least, self.transferred, tuple(sorted(self.opaque)))
 
 

@@ -1,5 +1,6 @@
 """The anatomy of a step's memory: it adds up, agrees with the allocator itself, and puts known tensors where they belong."""
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ def ready(model: dict[str, Any], stack: list[dict[str, Any]], workload: dict[str
     subject = Subject(order)
     for deed in (subject.begin, subject.load, subject.convert, subject.first_call):
         deed(order)
+    gc.unfreeze()  # As the deed of memory does: tensors put aside for the timed blocks would not be found.
     return subject
 
 

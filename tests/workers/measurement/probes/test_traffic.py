@@ -4,7 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.workers.catalog.observed import bench
+from workers.catalog.models.llama import Llama
 from workers.catalog.workload import Mark
+from workers.catalog.workloads.generate import Generate
 from workers.measurement.probes import work
 
 F = 4
@@ -72,6 +75,31 @@ def test_weights_used_twice_are_compulsory_once() -> None:
         done = work.count(lambda _: a @ weight @ weight).step
     assert done.compulsory == F * (64 + 64 * 64 + 64)
     assert done.traffic == F * 2 * (64 + 64 * 64 + 64)
+
+
+def test_an_address_that_is_given_to_another_tensor_is_not_the_old_one() -> None:
+    held = {"old": torch.ones(4, 256)}
+
+    def step(_: Mark) -> None:
+        twice = held.pop("old") * 2
+        # As large as what is gone: an allocator gives it the same address.
+        held["new"] = torch.empty(4, 256).copy_(twice) + 1
+        held["old"] = held.pop("new")
+
+    found = {work.count(step).step.compulsory for _ in range(20)}
+    assert found == {F * 2 * 4 * 256}
+
+
+def test_weights_are_read_again_for_every_token() -> None:
+    ready = bench(Llama())
+    weights = sum(each.numel() * each.element_size() for each in ready.model.parameters())
+    session = Generate(prompt_length=4, new_tokens=5).prepare(ready)
+    first, second = work.count(session.step), work.count(session.step)
+    token = first.parts["tpot"].compulsory / 4
+    # Of the embedding a row is read alone, and keys and values are read besides.
+    assert 0.4 * weights < token < 1.2 * weights
+    assert first.step.compulsory == sum(part.compulsory for part in first.parts.values())
+    assert second.step.compulsory == first.step.compulsory
 
 
 def test_parts_add_up_to_the_step() -> None:
