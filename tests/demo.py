@@ -16,6 +16,7 @@ from app.db import queries
 from app.db.session import Database
 from app.db.tables import EffectRow, MeasurementRow, Run, Study, User
 from workers.catalog import metrics
+from workers.catalog.environment import NO_ENERGY
 from workers.catalog.lease import Announcement, Beat, Device, Finish, Progress, Start
 from workers.catalog.metrics import Metric
 from workers.catalog.report import (
@@ -237,7 +238,12 @@ def elsewhere(planned: PlannedRun) -> Report:
     """As ``report``; the variant "compile" was measured on another processor."""
     found = report(planned)
     model = "Intel Xeon 6975P" if planned.variant.name == "compile" else "AMD EPYC 9B45"
-    fields = {"cpu.model": model, "torch.version": "2.13.0+cpu", "host.name": f"{model[:5]}-01", "energy.method": None}
+    fields = {
+        "cpu.model": model,
+        "torch.version": "2.13.0+cpu",
+        "host.name": f"{model[:5]}-01",
+        "energy.method": f"{NO_ENERGY}no counter is there",
+    }
     return found.model_copy(update={"environment": fields})
 
 

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -62,11 +63,16 @@ def ensure(settings: Settings, device: Device, lock: int, stop: Stop, again: boo
 
     Returns:
         None when they cannot be had: another program measures, it failed, or it was stopped. Runs go on without.
+
+    Raises:
+        OSError: They cannot be kept; said before anything is measured wherever that can be known.
     """
     words = program(settings)
     if words is None or stop.reason:
         return None
     file = path(settings, device)
+    if again or read(file) is None:
+        _make_room(file.parent)
     words += ["--device", device.kind] + ([] if again else ["--known", str(file)])
     answer = _run(words, settings, device, lock, stop)
     if answer is None:
@@ -77,11 +83,24 @@ def ensure(settings: Settings, device: Device, lock: int, stop: Stop, again: boo
         log.warning("the ceilings of %s cannot be read: %s", device.key, error.errors()[0]["msg"])
         return None
     if ceilings != read(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(".new")
         new.write_text(ceilings.model_dump_json() + "\n", encoding="utf-8")
         new.replace(file)
     return file
+
+
+def _make_room(folder: Path) -> None:
+    """The folder is there and can be written in.
+
+    Raises:
+        OSError: It is not; the message names the setting.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise OSError(f"TRADESPACE_DATA: ceilings cannot be kept in {folder}: {error.strerror}") from error
 
 
 def program(settings: Settings) -> list[str] | None:
@@ -196,6 +215,8 @@ def main(words: list[str] | None = None) -> None:
             file = ensure(settings, device, lock, stop, again=chosen.again)
     except (BadSettings, LookupError) as error:
         parser.exit(BAD_SETTINGS, f"tradespace: {error.args[0]}\n")
+    except OSError as error:
+        parser.exit(BAD_SETTINGS, f"tradespace: {error}\n")
     except device_lock.DeviceBusy as error:
         parser.exit(CANNOT, f"tradespace: {error}; a worker of this machine may be measuring on it\n")
     known = read(file) if file else None

@@ -6,6 +6,7 @@
 import argparse
 import base64
 import json
+import os
 import re
 import signal
 import sys
@@ -19,15 +20,15 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from workers import ceilings, device_lock, devices, isolation
-from workers.catalog import lease
+from workers.catalog import lease, strictjson
 from workers.catalog.applicability import problems
-from workers.catalog.multiplicity import Claim, Corrected, corrected
-from workers.catalog.report import IMPROVES, WORSENS, Effect, Report
+from workers.catalog.declared import Problem
+from workers.catalog.report import Report
 from workers.catalog.spec import PlannedRun, StudySpec
 from workers.catalog.validation import explain
+from workers.results import Ended, shown, title
 from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
 NOT_ALL_WELL = 1
@@ -40,11 +41,12 @@ class Wrong(Exception):
     """The study cannot be measured; the message says why, one line for each reason."""
 
 
-class Ended(NamedTuple):
-    """A run and what it brought back."""
+class Measured(NamedTuple):
+    """What became of a study's runs."""
 
-    planned: PlannedRun
-    report: Report
+    ended: list[Ended]
+    broken: str | None = None
+    """Why the runs after them could not be measured."""
 
 
 class Bar(isolation.Listener):
@@ -56,13 +58,19 @@ class Bar(isolation.Listener):
         self._before = before
         self._title = title
         self._phase = ""
-        self.say("waiting for the device, which another program holds", 0.0)
+
+    def waits(self) -> None:
+        """Another program holds the device."""
+        self._enters("wait", "waiting for the device, which another program holds", 0.0)
 
     def progress(self, progress: lease.Progress) -> None:
-        said = f"{progress.phase} {progress.message}".strip()
-        if progress.phase != self._phase or self._bar.console.is_terminal:
-            self.say(said, progress.fraction)
-        self._phase = progress.phase
+        self._enters(progress.phase, progress.message or progress.phase, progress.fraction)
+
+    def _enters(self, phase: str, what: str, fraction: float) -> None:
+        """Show it; where lines stay, only the first of a phase."""
+        if phase != self._phase or self._bar.console.is_terminal:
+            self.say(what, fraction)
+        self._phase = phase
 
     def say(self, what: str, fraction: float) -> None:
         """Show it on the bar; where there is no terminal to draw one in, as a line of its own."""
@@ -72,31 +80,33 @@ class Bar(isolation.Listener):
             self._bar.console.print(said, highlight=False)
 
 
-def read_study(text: str) -> StudySpec:
+def read_study(text: bytes) -> StudySpec:
     """The study that a JSON text describes.
 
     Raises:
         Wrong: It is no study, or one that cannot be measured; names each field and the valid choices.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise Wrong(f"not JSON: {error}") from error
-    try:
-        study = StudySpec.model_validate(data)
-        wrong = problems(study)
-    except ValidationError as error:
-        wrong = explain(error.errors(), data, StudySpec)
+        data = strictjson.read(text)
+        try:
+            study = StudySpec.model_validate(data)
+            wrong: Sequence[Problem] = problems(study)
+        except ValidationError as error:
+            wrong = explain(error.errors(), data, StudySpec)
+    except strictjson.Malformed as error:
+        raise Wrong(f"the study {error}") from error
+    except strictjson.Unfit as error:
+        wrong = error.problems
     if wrong:
         raise Wrong("\n".join(f"{each.field or 'the study'}: {each.message} {each.hint}".rstrip() for each in wrong))
     return study
 
 
-def measure(study: StudySpec, settings: Settings, console: Console, stop: isolation.Stop) -> list[Ended]:
-    """Measure every run of a study, one after the other, until asked to stop.
+def measure(study: StudySpec, settings: Settings, console: Console, stop: isolation.Stop) -> Measured:
+    """Measure every run of a study, one after the other, until asked to stop or until one cannot be begun.
 
     Raises:
-        Wrong: This machine has not the device, or another program holds it.
+        Wrong: This machine has not the device.
     """
     try:
         device = devices.named(study.device)
@@ -109,12 +119,15 @@ def measure(study: StudySpec, settings: Settings, console: Console, stop: isolat
         task = bar.add_task("measuring what the device can do at most", total=len(runs))
         known = _ceilings(settings, device, stop)
         for index, planned in enumerate(runs):
-            listener = Bar(bar, task, index, _title(planned))
-            report = _run(planned, f"terminal-{index}", settings, device, known, listener, stop)
+            listener = Bar(bar, task, index, title(planned))
+            try:
+                report = _run(planned, f"terminal-{index}", settings, device, known, listener, stop)
+            except (Wrong, OSError) as error:
+                return Measured(ended, str(error))  # What has ended is not lost with it.
             if report is None:
                 break
             ended.append(Ended(planned, report))
-    return ended
+    return Measured(ended)
 
 
 def _ceilings(settings: Settings, device: lease.Device, stop: isolation.Stop) -> Path | None:
@@ -134,11 +147,15 @@ def _run(
     settings: Settings,
     device: lease.Device,
     known: Path | None,
-    listener: isolation.Listener,
+    listener: Bar,
     stop: isolation.Stop,
 ) -> Report | None:
+    def given_up() -> bool:  # Asked only while another program holds the device.
+        listener.waits()
+        return stop.reason is not None
+
     try:
-        with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, lambda: stop.reason is not None) as lock:
+        with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, given_up) as lock:
             within = isolation.Confinement(
                 program=settings.program,
                 limits=lease.Limits(),
@@ -152,71 +169,6 @@ def _run(
         if stop.reason:
             return None
         raise Wrong(f"{error}; a worker of this machine may be measuring on it") from error
-
-
-def table(ended: Sequence[Ended]) -> Table:
-    """What the runs brought: one line for each effect, or for the outcome where there is none.
-
-    Verdicts are those that are left when all comparisons of the study are looked at together.
-    """
-    together = corrections(ended)
-    caption = "ratio below 1: less of it than the baseline has"
-    if any(found.comparisons > 1 for found in together.values()):
-        caption += "; verdicts are corrected for how many comparisons the study makes (Holm)"
-    drawn = Table(title="Variant over baseline", caption=caption)
-    drawn.add_column("run", overflow="fold")
-    drawn.add_column("metric", overflow="fold")
-    drawn.add_column("ratio", justify="right")
-    drawn.add_column("95 % interval", justify="right", no_wrap=True)
-    drawn.add_column("verdict")
-    drawn.add_column("outcome", overflow="fold")
-    for run, (planned, report) in enumerate(ended):
-        first = [escape(_title(planned)), _outcome(report)]
-        for effect in report.effects:
-            title, outcome = first
-            interval = f"{effect.low:.3f} to {effect.high:.3f}"
-            metric = f"{effect.metric}, {effect.phase}"
-            verdict = _verdict(effect, together.get((run, effect.metric, effect.phase)))
-            drawn.add_row(title, metric, f"{effect.ratio:.3f}", interval, verdict, outcome)
-            first = ["", ""]
-        if not report.effects:
-            drawn.add_row(first[0], "", "", "", "", first[1])
-        drawn.add_section()
-    return drawn
-
-
-def _title(planned: PlannedRun) -> str:
-    point = " ".join(f"{name}={value}" for name, value in planned.point.items())
-    against = " (against itself)" if planned.is_baseline else ""
-    return f"{planned.variant.name}{against} {point}".rstrip()
-
-
-def corrections(ended: Sequence[Ended]) -> dict[tuple[int, str, str], Corrected]:
-    """Verdicts among all comparisons of the study, by place of the run, metric and phase; null tests have none."""
-    return corrected(
-        {
-            (run, effect.metric, effect.phase): Claim(effect.metric, effect.phase, effect.verdict, effect.p_value)
-            for run, (planned, report) in enumerate(ended)
-            if not planned.is_baseline
-            for effect in report.effects
-        }
-    )
-
-
-def _verdict(effect: Effect, together: Corrected | None) -> str:
-    verdict = together.verdict if together else effect.verdict
-    if together and verdict != effect.verdict:
-        return f"{verdict} after correction for {together.comparisons} comparisons ({effect.verdict} alone)"
-    if verdict in IMPROVES:
-        return f"[green]{verdict}[/green]"
-    return f"[red]{verdict}[/red]" if verdict in WORSENS else verdict
-
-
-def _outcome(report: Report) -> str:
-    if report.outcome == "ok":
-        strayed = [proof for proof in report.proofs if proof.arm == "variant" and proof.ran == "fell_back"]
-        return f"[red]fell back[/red]: {escape(strayed[0].detail)}" if strayed else "ok"
-    return f"[red]{report.outcome}[/red]" + (f": {escape(report.message)}" if report.message else "")
 
 
 def reports(study: StudySpec, ended: Sequence[Ended]) -> str:
@@ -247,6 +199,21 @@ def traces(ended: Sequence[Ended], folder: Path) -> list[Path]:
     return written
 
 
+def check_writable(file: Path) -> None:
+    """Nobody wants to learn after an hour of measuring that the reports cannot be written.
+
+    Raises:
+        OSError: A file cannot be written there.
+    """
+    there = os.path.lexists(file)
+    if there and not (file.is_file() or file.is_dir()):
+        return  # A pipe or a terminal: opening it would already be something that its reader sees.
+    with file.open("ab"):
+        pass
+    if not there:
+        file.unlink()
+
+
 def main(words: list[str] | None = None) -> None:
     """Measure the study in a file, and end with 1 when a run did not end ok."""
     parser = argparse.ArgumentParser(prog="tradespace measure", description=str(__doc__).partition("\n")[0])
@@ -264,25 +231,29 @@ def main(words: list[str] | None = None) -> None:
 
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
+    file = Path(chosen.json) if chosen.json not in (None, "-") else None
     try:
-        text = sys.stdin.read() if chosen.file == "-" else Path(chosen.file).read_text(encoding="utf-8")
-        study = read_study(text)
+        study = read_study(sys.stdin.buffer.read() if chosen.file == "-" else Path(chosen.file).read_bytes())
         if chosen.profile:
             study = study.model_copy(update={"profile": True})
-        ended = measure(study, read_settings(), console, stop)
-        if chosen.json == "-":
-            sys.stdout.write(reports(study, ended))
+        if file:
+            check_writable(file)
+        ended, broken = measure(study, read_settings(), console, stop)
+        if ended:
+            console.print(shown(ended), highlight=False)
+        if stop.reason or (broken and ended):
+            console.print(f"Stopped after {len(ended)} of {study.size} runs.", highlight=False)
+        if file:
+            file.write_text(reports(study, ended), encoding="utf-8")
         elif chosen.json:
-            Path(chosen.json).write_text(reports(study, ended), encoding="utf-8")
-        beside = Path(chosen.json).parent if chosen.json not in (None, "-") else Path()
-        for file in traces(ended, beside):
-            console.print(f"trace: {file}", highlight=False)
-    except (Wrong, BadSettings, OSError, UnicodeDecodeError) as error:
+            sys.stdout.write(reports(study, ended))
+        for trace in traces(ended, file.parent if file else Path()):
+            console.print(f"trace: {trace}", highlight=False)
+    except (Wrong, BadSettings, OSError) as error:
         parser.exit(BAD_STUDY, f"{error}\n")
-    if ended:
-        console.print(table(ended))
+    if broken:
+        parser.exit(NOT_ALL_WELL if ended else BAD_STUDY, f"{broken}\n")
     if stop.reason:
-        console.print(f"Stopped after {len(ended)} of {study.size} runs.")
         sys.exit(INTERRUPTED)
     sys.exit(0 if all(report.outcome == "ok" for _, report in ended) else NOT_ALL_WELL)
 

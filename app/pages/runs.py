@@ -16,6 +16,7 @@ from app.db.tables import KernelRow, SampleRow
 from app.pages import reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
+from workers.catalog.environment import NO_ENERGY
 from workers.catalog.metrics import BY_NAME
 
 router = APIRouter()
@@ -100,11 +101,22 @@ def _kernels(rows: Sequence[KernelRow]) -> Iterable[Profiled]:
     return sorted(found, key=lambda kernel: -kernel.share)
 
 
-def _energy(environment: JsonValue) -> str | None:
-    """How energy is read on that machine: a method, or "" where no counter can be read; None where nobody looked."""
+class Energy(NamedTuple):
+    """How energy is read on a machine."""
+
+    method: str | None
+    """None where no counter can be read."""
+    why_not: str
+
+
+def _energy(environment: JsonValue) -> Energy | None:
+    """How energy is read on that machine; None where nobody looked."""
     if not isinstance(environment, dict) or "energy.method" not in environment:
         return None
-    return str(environment["energy.method"] or "")
+    method = str(environment["energy.method"])
+    if method.startswith(NO_ENERGY):
+        return Energy(None, method.removeprefix(NO_ENERGY))
+    return Energy(method, "")
 
 
 def _sampled(rows: Iterable[SampleRow]) -> Iterable[Sampled]:

@@ -136,3 +136,22 @@ def test_a_device_that_is_not_here_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == ceilings.BAD_SETTINGS
     assert "cuda:77" in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_is_said_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Stop, lock: int
+) -> None:
+    settings = standing_in(tmp_path, monkeypatch, f"print({MEASURED.model_dump_json()!r})")
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(OSError, match="TRADESPACE_DATA"):
+        ceilings.ensure(settings, CPU, lock, stop)
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_data_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    own = {"TRADESPACE_DATA": "/etc/passwd", "TRADESPACE_LOCKS": str(tmp_path / "locks")}
+    command = [sys.executable, "-m", "workers.ceilings", "--device", "cpu"]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == ceilings.BAD_SETTINGS
+    assert done.stderr.count("\n") == 1
+    assert "TRADESPACE_DATA: ceilings cannot be kept in /etc/passwd" in done.stderr

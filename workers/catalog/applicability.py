@@ -29,7 +29,7 @@ def unfit(technique: type[Technique], model: Model, workload: Workload, device: 
     if workload.phase not in needs.phases:
         return f"{technique.title} is for {_list(needs.phases)}; {workload.word} is {workload.phase}."
     if model.kind not in needs.models:
-        return f"{technique.title} is for {_list(needs.models)} models; {model.label} is a {model.kind} model."
+        return f"{technique.title} is for {_list(needs.models)} models; {model.label} is {_a(model.kind)} model."
     if needs.attention and not model.attends:
         return f"{technique.title} acts on attention layers; {model.title} has none."
     if needs.workloads is not None and workload.word not in needs.workloads:
@@ -61,7 +61,7 @@ def _workload(spec: StudySpec) -> Iterator[Problem]:
         yield Problem(
             "workload",
             "workload_does_not_fit",
-            f"{spec.workload.title} is for {_list(spec.workload.models)} models; {spec.model.label} is a {spec.model.kind} model.",
+            f"{spec.workload.title} is for {_list(spec.workload.models)} models; {spec.model.label} is {_a(spec.model.kind)} model.",
             f"Workloads for this model: {', '.join(fitting)}.",
         )
     elif reason := spec.workload.misfit(spec.model):
@@ -73,7 +73,7 @@ def misjudged(evaluation: Evaluation, model: Model, workload: Workload) -> str |
     if not workload.logits:
         return f"{workload.title} does not run the whole model, so there are no outputs to score."
     if model.kind not in evaluation.kinds:
-        return f"{evaluation.title} is for {_list(evaluation.kinds)} models; {model.label} is a {model.kind} model."
+        return f"{evaluation.title} is for {_list(evaluation.kinds)} models; {model.label} is {_a(model.kind)} model."
     return evaluation.misfit(model, workload)
 
 
@@ -179,6 +179,11 @@ def _sizes(field: str, technique: Technique, spec: StudySpec) -> Iterator[Proble
         if reason := technique.misfit(workload):
             yield Problem(field, "technique_does_not_fit", reason, "Change the technique's or the workload's sizes.")
             return
+
+
+def _a(kind: str) -> str:
+    """The word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _list(words: frozenset[str] | frozenset[DeviceKind]) -> str:

@@ -91,6 +91,9 @@ UNKNOWN = Rule("", "matters", "Nothing is known about this field, so a differenc
 IDENTITY = frozenset({"cpu.model", "gpu.name", "torch.version"})
 """Every fingerprint of a kind has these: one without is of another kind. Any other field may be too new for one of them."""
 ABSENT = "Only one of the two fingerprints has this field."
+UNREAD = "Not known of one of the two: it is another kind of device, or a run that ended before this was read."
+NO_ENERGY = "not measurable here: "
+"""How the field ``energy.method`` begins where no counter can be read; the reason follows."""
 
 
 def difference(a: Environment, b: Environment) -> tuple[Change, ...]:
@@ -115,7 +118,9 @@ def rule_of(field: str) -> Rule:
 
 def _change(field: str, a: Environment, b: Environment) -> Change:
     before, after = a.get(field), b.get(field)
-    if (field not in a or field not in b) and field not in IDENTITY:
+    if field not in a or field not in b:
+        if field in IDENTITY:
+            return Change(field, before, after, "matters", UNREAD)
         return Change(field, before, after, "minor", ABSENT)
     rule = rule_of(field)
     if rule.numbers and _leading(before, rule.numbers) == _leading(after, rule.numbers) is not None:

@@ -195,3 +195,8 @@ class Technique(Declared):
     def proof(self, evidence: Evidence) -> Verified:
         """What actually ran. Every technique answers; asked but not run is an error state of the run."""
         raise NotImplementedError(f"{type(self).__name__} has no proof")
+
+
+def told(counts: Mapping[str, int]) -> str:
+    """What was seen how often, as words: "mm: 14, bmm: 4"."""
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items()) or "none"

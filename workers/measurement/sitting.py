@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from workers.catalog.ceilings import Ceilings
+from workers.catalog.environment import NO_ENERGY
 from workers.catalog.lease import Progress
 from workers.catalog.report import Arm, Report
 from workers.catalog.spec import RunSpec
@@ -370,7 +371,7 @@ class _Sitting:
             return
         source = energy.find(self.spec.device, self._gpu())
         if isinstance(source, str):
-            self.record.environment["energy.method"] = f"not measurable here: {source}"
+            self.record.environment["energy.method"] = NO_ENERGY + source
             return
         self.record.environment["energy.method"] = source.method
         self._say("energy", "energy of the arms in turns", 0.81)

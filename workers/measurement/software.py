@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import re
 from pathlib import Path
@@ -17,6 +18,25 @@ INTEL = re.compile(r"Math Kernel Library Version (\S+)")
 ONEDNN = re.compile(r"MKL-DNN (v\S+)")
 STANDARD = re.compile(r"OpenMP (\d+)")
 BLAS = re.compile(r"BLAS_INFO=(\w+)")
+OPTIONAL = re.compile(r"([\w.-]+).*;\s*extra\s*==\s*['\"]([\w-]+)['\"]")
+"""A package that an extra brings, as a distribution's metadata names it: ``lm-eval; extra == 'eval'``."""
+
+
+def missing(package: str) -> str:
+    """What is said of a package that is not there, with the extra of ours that brings it.
+
+    Args:
+        package: Its import name.
+    """
+    said = f"the package {package}, which is not installed here."
+    try:
+        wanted = importlib.metadata.requires("tradespace") or []
+    except importlib.metadata.PackageNotFoundError:  # Run from a copy that nobody installed.
+        return said
+    for found in filter(None, map(OPTIONAL.match, wanted)):
+        if re.sub(r"[-.]", "_", found[1]).lower() == package.lower():
+            return f"{said} To get it: pip install 'tradespace[{found[2]}]'"
+    return said
 
 
 def fields(on: torch.device, seed: int) -> dict[str, JsonValue]:

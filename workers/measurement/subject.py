@@ -76,14 +76,14 @@ class Subject:
         for technique in self.stack:
             for package in technique.requires.packages:
                 if importlib.util.find_spec(package) is None:
-                    raise Unsupported(f"{technique.title} needs the package {package}, which is not installed here.")
+                    raise Unsupported(f"{technique.title} needs {software.missing(package)}")
                 importlib.import_module(package)
             if reason := technique.refuses(self.facts) or technique.misfit(self.spec.workload):
                 raise Unsupported(reason)
         if evaluation := self.spec.evaluation:
             for package in evaluation.packages:
                 if importlib.util.find_spec(package) is None:
-                    raise Unsupported(f"{evaluation.title} needs the package {package}, which is not installed here.")
+                    raise Unsupported(f"{evaluation.title} needs {software.missing(package)}")
         for module in self.spec.model.modules:
             importlib.import_module(module)
         if self.on.type == "cuda":

@@ -201,7 +201,10 @@ def test_a_coordinator_that_is_asked_to_end_takes_its_arms_along() -> None:
     [
         ("{not json", "the whole: is not JSON"),
         ("[]", "the whole"),
-        (json.dumps(SPEC | {"model": {"name": "mlp", "width": 1}}), "model.mlp.width"),
+        ("[" * 100_000, "the whole: is nested too deeply"),
+        ('{"seed": 1, "seed": 2}', "seed: is given twice"),
+        (json.dumps(SPEC | {"model": {"name": "mlp", "width": 1}}), "model.width: 1 is not possible."),
+        (json.dumps(SPEC | {"model": {"name": "mlp", "width": 1}, "seeed": 1}), "; seeed: is not a field here."),
         (json.dumps({key: SPEC[key] for key in SPEC if key != "workload"}), "workload"),
         (json.dumps(SPEC | {"variant": {"name": "two", "stack": [BF16, FP32]}}), "variant.stack.1"),
         (json.dumps(SPEC | {"workload": {"name": "prefill"}}), "workload"),
@@ -213,6 +216,29 @@ def test_a_run_that_cannot_be_measured_is_refused_with_one_line(given: str, fiel
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert field in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--ceilings", "ceilings.json", "ceilings.json: device: is missing; name: is missing"),
+        ("--ceilings", "nothing.json", "nothing.json: No such file or directory"),
+        ("--scratch", "nowhere", "--scratch: no folder can be made in"),
+        ("--memory-limit", "-5", "--memory-limit: -5 is not a number of bytes"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_with_one_line(
+    tmp_path: Path, option: str, value: str, says: str
+) -> None:
+    (tmp_path / "ceilings.json").write_text("{}")
+    given = value if option == "--memory-limit" else str(tmp_path / value)
+    done = subprocess.run(
+        [*COMMAND, option, given], input=json.dumps(SPEC), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
 
 
 def test_the_coordinator_does_not_import_torch() -> None:

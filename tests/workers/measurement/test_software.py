@@ -20,6 +20,12 @@ def test_versions_threads_precisions_and_libraries_are_there() -> None:
     assert [name for name in fields if not rule_of(name).field] == []
 
 
+def test_of_a_missing_package_the_extra_that_brings_it_is_named() -> None:
+    assert software.missing("lm_eval").endswith("not installed here. To get it: pip install 'tradespace[eval]'")
+    assert "tradespace[worker]" in software.missing("torchao")
+    assert software.missing("nobodys") == "the package nobodys, which is not installed here."
+
+
 def test_what_a_process_sets_shows_and_matters() -> None:
     before = software.fields(CPU, 0)
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

@@ -16,6 +16,7 @@ from workers.catalog.technique import (
     Requires,
     Technique,
     Verified,
+    told,
 )
 
 FLASH = Reference("Dao 2023, FlashAttention-2", "https://arxiv.org/abs/2307.08691")
@@ -68,14 +69,18 @@ class Attention(Technique):
         seen = {name: calls for name, calls in evidence.operators.items() if "scaled_dot_product" in name}
         if self.backend == "eager":
             if seen:
-                return Verified("fell_back", f"Scaled-dot-product operators ran although eager was asked: {seen}.")
+                return Verified(
+                    "fell_back", f"Scaled-dot-product operators ran although eager was asked: {told(seen)}."
+                )
             return Verified("as_asked", "No scaled-dot-product operator ran; attention is the model's own products.")
         operator = BACKENDS[self.backend][1]
         others = [name for _, name in BACKENDS.values() if name != operator]
         if strays := {name: calls for name, calls in seen.items() if any(other in name for other in others)}:
-            return Verified("fell_back", f"Another kernel ran than {operator}: {strays}; seen in one step: {seen}.")
+            return Verified(
+                "fell_back", f"Another kernel ran than {operator}: {told(strays)}; seen in one step: {told(seen)}."
+            )
         if any(operator in name for name in seen):
-            return Verified("as_asked", f"Operators seen in one step: {seen}.")
+            return Verified("as_asked", f"Operators seen in one step: {told(seen)}.")
         if self.backend == "math" and evidence.graphs and not seen:
             return Verified("as_asked", "Compiled into plain products; no fused attention operator ran.")
         return Verified("fell_back", f"{operator} did not run; seen: {seen or 'no attention operator'}.")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY
-from workers.catalog.technique import DeviceFacts, DeviceKind, Evidence, Expectation, Technique, Verified
+from workers.catalog.technique import DeviceFacts, DeviceKind, Evidence, Expectation, Technique, Verified, told
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.precision import CPU_FLAGS, DTYPES, Precision, shares, strayed
 
@@ -57,7 +57,7 @@ class Autocast(Technique):
         if reason := strayed(evidence, expected):
             return Verified("fell_back", reason)
         if not evidence.weight_dtypes.get("float32"):
-            return Verified("fell_back", f"No weight is kept in fp32; stored are {dict(evidence.weight_dtypes)}.")
+            return Verified("fell_back", f"No weight is kept in fp32; stored are {told(evidence.weight_dtypes)}.")
         detail = f"Multiply-adds by input format: {shares(evidence)}."
         if self.dtype == "fp16" and "scaler" in evidence.facts:
             if not evidence.facts["scaler"]:

@@ -16,6 +16,7 @@ from workers.catalog.technique import (
     Requires,
     Technique,
     Verified,
+    told,
 )
 from workers.catalog.techniques import linears
 
@@ -62,7 +63,7 @@ class Int8WeightOnly(Technique):
     def proof(self, evidence: Evidence) -> Verified:
         quantized = evidence.weight_classes.get(TENSOR_CLASS, 0)
         if quantized == 0:
-            return Verified("fell_back", f"No weight is quantised; weights are {dict(evidence.weight_classes)}.")
+            return Verified("fell_back", f"No weight is quantised; weights are {told(evidence.weight_classes)}.")
         stored = evidence.weight_dtypes.get("int8", 0)
         # The layer that gives the scores is left alone.
         if quantized < evidence.modules.get("Linear", 0) - 1:

@@ -17,6 +17,7 @@ from workers.catalog.technique import (
     Requires,
     Technique,
     Verified,
+    told,
 )
 from workers.catalog.techniques import linears
 
@@ -87,7 +88,7 @@ class LlmInt8(Technique):
         layers = evidence.modules.get("Linear8bitLt", 0)
         stored = evidence.weight_dtypes.get("int8", 0)
         if layers == 0 or stored == 0:
-            return Verified("fell_back", f"No weight is quantised; stored are {dict(evidence.weight_dtypes)}.")
+            return Verified("fell_back", f"No weight is quantised; stored are {told(evidence.weight_dtypes)}.")
         calls = sum(count for name, count in evidence.operators.items() if PRODUCT in name)
         if calls < layers:
             return Verified(

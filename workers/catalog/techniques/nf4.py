@@ -16,6 +16,7 @@ from workers.catalog.technique import (
     Requires,
     Technique,
     Verified,
+    told,
 )
 from workers.catalog.techniques import linears
 from workers.catalog.techniques.precision import DTYPES
@@ -99,11 +100,12 @@ class Nf4(Technique):
         layers = evidence.modules.get("Linear4bit", 0)
         stored = evidence.weight_dtypes.get("uint8", 0)
         if layers == 0 or stored == 0:
-            return Verified("fell_back", f"No weight is quantised; stored are {dict(evidence.weight_dtypes)}.")
+            return Verified("fell_back", f"No weight is quantised; stored are {told(evidence.weight_dtypes)}.")
         seen = {name: calls for name, calls in evidence.foreign.items() if "4bit" in name}
         if sum(seen.values()) < layers:
-            ran = f"only these operators ran: {seen}" if seen else "no 4-bit operator ran"
-            return Verified("fell_back", f"{layers} layers hold 4-bit weights, but in one step {ran}.")
+            ran = f"only these operators ran: {told(seen)}" if seen else "no 4-bit operator ran"
+            return Verified("fell_back", f"Linear layers with 4-bit weights: {layers}. In one step {ran}.")
         return Verified(
-            "as_asked", f"{layers} layers, {stored:,} bytes of weights in 4 bits; operators seen in one step: {seen}."
+            "as_asked",
+            f"Linear layers with 4-bit weights: {layers}, {stored:,} bytes. Operators seen in one step: {told(seen)}.",
         )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY, MEMORY_WEIGHTS
-from workers.catalog.technique import DeviceFacts, Evidence, Expectation, LoadOptions, Technique, Verified
+from workers.catalog.technique import DeviceFacts, Evidence, Expectation, LoadOptions, Technique, Verified, told
 
 if TYPE_CHECKING:
     from workers.catalog.workload import Workload
@@ -69,7 +69,7 @@ class Precision(Technique):
         expected = {wanted}.union(*(technique.product_dtypes() for technique in evidence.stack))
         held = evidence.weight_dtypes.get(wanted, 0)
         if held == 0:
-            return Verified("fell_back", f"No weight is stored in {wanted}; stored are {dict(evidence.weight_dtypes)}.")
+            return Verified("fell_back", f"No weight is stored in {wanted}; stored are {told(evidence.weight_dtypes)}.")
         if reason := strayed(evidence, expected):
             return Verified("fell_back", reason)
         detail = f"{held:,} bytes of weights in {wanted}; multiply-adds by input format: {shares(evidence)}."
