@@ -145,7 +145,7 @@ def cost() -> dict[str, Any]:
     """What the coordinator takes of a core while it measures, and what timing adds to a step of ten milliseconds."""
     from benchmarks.harness import added, coordinator_share
 
-    share, wall = coordinator_share(SPEC | {"effort": "thorough"})
+    share, wall = coordinator_share(SPEC | {"effort": "standard"})
     added_share = added()
     print(f"coordinator: {share:.3%} of a core over a sitting of {wall:.0f} s")
     print(f"timing adds {added_share:.4%} to a step of 10 ms")

@@ -83,7 +83,7 @@ def test_ceilings_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> Non
     torn.write_text("{}")
     for file, reason in (
         (gpu, "is about cuda, the run about cpu"),
-        (torn, "Field required"),
+        (torn, "dispatch_s: is missing"),
         (tmp_path / "none", "No such"),
     ):
         done = subprocess.run(

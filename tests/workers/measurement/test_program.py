@@ -145,7 +145,9 @@ def test_a_device_that_is_not_there_is_unsupported() -> None:
 def test_a_model_beyond_the_limit_runs_out_of_host_memory() -> None:
     wide = {"name": "mlp", "width": 16_384, "layers": 2}
     report, _ = measure(SPEC | {"model": wide}, "--memory-limit", str(1_500_000_000))
-    assert (report.outcome, report.arm, report.phase) == ("oom_host", "baseline", "load")
+    # Chance says which arm loads first.
+    assert (report.outcome, report.phase) == ("oom_host", "load")
+    assert report.arm in ("baseline", "variant")
 
 
 def test_arms_that_do_not_fit_together_are_measured_one_after_the_other(tmp_path: Path) -> None:

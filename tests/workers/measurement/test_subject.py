@@ -1,11 +1,14 @@
 """What an arm does with its model, in this process: hooks in order, phases of memory, and results that cannot be right."""
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.workers.catalog.observed import forget_graphs
 from tests.workers.measurement.program import FP32, SPEC
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import Technique
@@ -43,6 +46,17 @@ def test_hooks_act_in_the_order_of_techniques_whatever_the_stack_says(monkeypatc
     subject = ready(TRAINING | {"variant": {"name": "v", "stack": stack}})
     assert called == [(hook, t.word) for hook in ("load_options", "compile") for t in subject.stack]
     assert [t.word for t in subject.stack] == ["gradient_checkpointing", "gradient_accumulation"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    """What an arm finds: nothing compiled so far, and no objects put out of the collector's sight."""
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    forget_graphs()
+    yield
+    gc.unfreeze()
 
 
 def test_training_trains_and_inference_does_not() -> None:
