@@ -26,9 +26,11 @@ OVERTIME = 6
 
 TIMER_SHARE = 0.001
 """Share of a sample that reading the clock may take."""
-BLOCK_S = 0.1
-"""What a block lasts: long enough to outlast the wake-up of threads, short enough that drift meets both arms alike."""
-MOST_BLOCK_S = 5 * BLOCK_S
+BLOCK_S = 0.03
+"""What a block lasts: long enough that the first step, which wakes threads and fills caches, is a small part of it, short
+enough that what disturbs the machine meets both arms alike. With 0.1 s the interval of an A/A pair of 8 ms steps was twice
+as wide on a shared machine of two cores."""
+MOST_BLOCK_S = 0.5
 """When a block ends early: the machine has become much slower than it was when the block was planned."""
 MIN_STEPS = 3
 MAX_SAMPLES = 300

@@ -17,8 +17,8 @@ RECORDED_WARM_UP = [
 """Seconds of the first steps of a small decoder on two cores."""
 
 
-def test_a_block_of_middling_steps_lasts_a_tenth_of_a_second_and_drops_its_first() -> None:
-    assert protocol.block(0.01, TIMER_S) == Block(samples=11, inner=1, discard=1)
+def test_a_block_of_middling_steps_lasts_thirty_milliseconds_and_drops_its_first() -> None:
+    assert protocol.block(0.005, TIMER_S) == Block(samples=7, inner=1, discard=1)
 
 
 def test_a_slow_step_stands_alone() -> None:
