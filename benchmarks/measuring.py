@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import numpy as np
 from benchmarks import study
 from benchmarks.forward import BATCH_SIZE, MODEL
 from benchmarks.slowed_arm import SHARE
+from workers import confine
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers/bin/python"
@@ -198,7 +200,8 @@ def _neighbour(busy: bool) -> Iterator[None]:
     if not busy:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    # It ends with this process, however that ends: a neighbour nobody knows of would spoil everything measured later.
+    process = subprocess.Popen(confine.command([sys.executable, "-c", "while True: pass"], end=signal.SIGKILL))
     try:
         yield
     finally:
