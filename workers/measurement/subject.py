@@ -89,6 +89,7 @@ class Subject:
         if self.on.type == "cuda":
             torch.zeros(1, device=self.on)  # Opens the context, which is nobody's load time.
         fields = software.fields(self.on, self.spec.seed) | device.gpu_fields(self.on)
+        _set_aside()
         return Answer(environment=fields, timer_s=latency.timer_seconds())
 
     def load(self, order: Order) -> Answer:
@@ -130,10 +131,8 @@ class Subject:
         self.session = self.spec.workload.prepare(self.bench)
         readings = self._timed(COLD_FIRST_CALL, "first_call", lambda: self.session.step(unmarked))
         self.session.between()
-        # Blocks begin with a collection. Walking through all that libraries and compilers have made takes longer than a
-        # block, and the arms' turns would lie that far apart; what is there now stays.
-        gc.collect()
-        gc.freeze()
+        if evidence.graphs().compiled:
+            _set_aside()
         return Answer(readings=tuple(readings))
 
     def steps(self, order: Order) -> Answer:
@@ -146,14 +145,16 @@ class Subject:
 
         By now everything is compiled that will be: a second size or a second call can make for another graph.
         """
-        gc.unfreeze()
+        built = evidence.graphs()
+        if built.compiled:
+            gc.unfreeze()  # The compiler's tensors are among what was set aside.
         # What loading and converting took and gave back would count as reserved by the step; garbage would count as held.
         gc.collect()
         if self.on.type == "cuda":
             torch.cuda.empty_cache()
         workload = self.spec.workload
         readings: list[Reading] = []
-        if (built := evidence.graphs()).compiled:
+        if built.compiled:
             readings.append(Reading.of(COLD_COMPILE, "compile", built.seconds))
         with memory.phase(workload.main_phase, self.on, readings, tensors=False):
             self.session.step(unmarked)
@@ -257,3 +258,13 @@ class Subject:
         with memory.phase(phase, self.on, readings):
             seconds = latency.once(self.on, deed)
         return [Reading.of(metric, phase, seconds), *readings]
+
+
+def _set_aside() -> None:
+    """Keep what is there now out of further collections.
+
+    Blocks begin with one, and so does a look at the memory. Walking through all that libraries and compilers have made takes
+    longer than a block, and the arms' turns would lie that far apart.
+    """
+    gc.collect()
+    gc.freeze()
