@@ -292,7 +292,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run what is asked for and keep the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measuring", description=str(__doc__).partition("\n")[0])
     parser.add_argument("what", choices=("null", "slowed", "cost", "precision", "study"))
-    parser.add_argument("--rounds", type=int, default=None, help="30 of null and slowed, 5 of precision, 1 of study")
+    parser.add_argument("--rounds", type=int, default=None, help="30 of null and slowed, 1 of precision and study")
     parser.add_argument("--effort", choices=("quick", "standard"), default="quick", help="of the null tests")
     parser.add_argument("--peer-rounds", type=int, default=10, help="rounds in which other tools take part")
     parser.add_argument("--busy", action="store_true", help="keep one core busy meanwhile")
@@ -305,7 +305,7 @@ def main(words: Sequence[str] | None = None) -> None:
     elif chosen.what == "cost":
         figures = cost()
     elif chosen.what == "precision":
-        figures = precision(chosen.rounds or 5)
+        figures = precision(chosen.rounds or 1)
     else:
         figures = six(chosen.rounds or 1)
     if chosen.json:
