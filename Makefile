@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve install test check format migrate migration soak bench bench-measuring reference-models browser lock clean
+.PHONY: help serve install test check format migrate migration soak bench bench-measuring reference-models browser vendor lock clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,9 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 
 browser: .venv/.dev  ## find or fetch the Chromium that the browser tests drive
 	@scripts/get-browser
+
+vendor: .venv/.serve  ## fetch the browser libraries that ship, at pinned versions, with licence, hash and smallest form; needs npm
+	$(BIN)/python scripts/vendor.py
 
 lock: .venv/.dev  ## write constraints.txt from what is installed
 	$(BIN)/python scripts/lock.py

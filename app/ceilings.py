@@ -1,5 +1,7 @@
 """What devices can do at most: kept as their workers measured it, asked for again, shown."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel
 from sqlalchemy import update
 from sqlmodel import Session, col
@@ -38,6 +40,13 @@ def of_worker(session: Session, worker_id: str) -> ShownCeilings:
         received_at=row.received_at if row else None,
         asked_at=row.asked_at if row else None,
     )
+
+
+def of_runs(session: Session, runs: Sequence[str]) -> dict[str, Ceilings]:
+    """The ceilings of the devices that runs were measured on, by run; a run whose device has none is left out."""
+    return {
+        run: Ceilings.model_validate(measured) for run, measured in queries.ceilings_of_runs(session, runs) if measured
+    }
 
 
 def keep(session: Session, worker_id: str, measured: Ceilings) -> None:

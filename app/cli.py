@@ -1,4 +1,4 @@
-"""The command ``tradespace``: serve, worker, measure, ceilings, submit, wait, cancel, token.
+"""The command ``tradespace``: serve, worker, measure, ceilings, submit, wait, cancel, compare, token.
 
 What a command needs is imported when it runs, so that each starts quickly.
 """
@@ -72,7 +72,9 @@ def worker(
 
 @app.command()
 def measure(
-    file: Annotated[str, typer.Argument(help="The study as JSON; - reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="The study as JSON or, in a .yaml file, YAML; - reads JSON from standard input.")
+    ],
     json: Annotated[
         str | None, typer.Option("--json", help="Write the reports there; - writes them to standard output.")
     ] = None,
@@ -97,7 +99,9 @@ def ceilings(
 
 @app.command()
 def submit(
-    file: Annotated[str, typer.Argument(help="The study as JSON; - reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="The study as JSON or, in a .yaml file, YAML; - reads JSON from standard input.")
+    ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, as `tradespace wait` does.")] = False,
     server: ServerUrl = HERE,
     token: BearerToken = "",
@@ -107,6 +111,7 @@ def submit(
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         fail(str(error), BAD_SETTINGS)
+    text = _as_json(file, text)
     with _asking(server, token) as client:
         study = client.submit(text)
         print(study["id"], client.page(study), flush=True)
@@ -126,6 +131,19 @@ def cancel(study: str, server: ServerUrl = HERE, token: BearerToken = "") -> Non
     """Cancel what is left of a study."""
     with _asking(server, token) as client:
         print(f"{study} {client.cancel(study)}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Ids of 2 to 12 runs, of any studies.")],
+    server: ServerUrl = HERE,
+    token: BearerToken = "",
+) -> None:
+    """Put runs side by side: what differs between them, then effects over their own baselines, and values."""
+    from app.beside import lines
+
+    with _asking(server, token) as client:
+        print("\n".join(lines(client.compare(runs))))
 
 
 @tokens.command("create")
@@ -163,6 +181,20 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id, or its name.")]) -
     if not count:
         fail(f"there is no token {token!r} that could be revoked")
     print(f"revoked {count}")
+
+
+def _as_json(file: str, text: str) -> str:
+    """What a file holds, as the server takes it: YAML becomes JSON, and JSON goes as it is."""
+    import json
+
+    from workers.catalog import strictjson, strictyaml, written
+
+    if written.form_of_file(file) == "json":
+        return text
+    try:
+        return json.dumps(strictyaml.read(text.encode()).value)
+    except (strictjson.Malformed, strictjson.Unfit) as error:
+        fail(f"the study {error}", BAD_SETTINGS)
 
 
 @contextmanager

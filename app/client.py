@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -56,6 +56,10 @@ class Client:
     def cancel(self, study: str) -> str:
         """Cancel what is left of a study; returns its state."""
         return str(self._ask("POST", f"/studies/{quote(study, safe='')}/cancel")["state"])
+
+    def compare(self, runs: Sequence[str]) -> dict[str, Any]:
+        """Runs side by side."""
+        return self._ask("GET", f"/compare?runs={quote(','.join(runs), safe=',')}")
 
     def page(self, study: dict[str, Any]) -> str:
         """Address of a study's page."""

@@ -13,16 +13,14 @@ from app.db import queries
 from app.db.tables import EffectRow, MeasurementRow, Run, Study
 from app.environments import Elsewhere, Fields, elsewhere
 from app.pareto import Candidate, Frozen, Reading
-from workers.catalog import metrics, multiplicity
+from app.stacks import family, label, parts
+from app.verdicts import Ratio, corrections, ratio
+from workers.catalog import metrics
 from workers.catalog.metrics import Better
-from workers.catalog.multiplicity import Claim, Corrected
-from workers.catalog.report import IMPROVES, WORSENS, Bottleneck, Outcome, Proof, Ran, Verdict
+from workers.catalog.report import Bottleneck, Outcome, Proof, Ran
 from workers.catalog.spec import Point, StudySpec, Variant
 
 Scale = Literal["measured", "ratio"]
-Tone = Literal["improves", "worsens", "same", "undecided"]
-EffectKey = tuple[str, str, str]
-"""Run, metric and phase."""
 
 COLUMNS: tuple[tuple[str, ...], ...] = (
     (metrics.LATENCY.name,),
@@ -53,39 +51,6 @@ class Quantity(Frozen):
     definition: str
 
 
-class Ratio(Frozen):
-    """Variant over baseline, with its 95 % interval."""
-
-    ratio: float
-    low: float
-    high: float
-    verdict: Verdict
-    """After correction for the study's comparisons of this quantity; what counts."""
-    pairs: int
-    verdict_alone: Verdict = "undecided"
-    """What the run by itself says."""
-    p_value: float | None = None
-    """Of the run by itself; None for counters that repeat."""
-    p_adjusted: float | None = None
-    """After correction (Holm)."""
-    comparisons: int = 1
-    """How many the study made of this quantity."""
-    method: str | None = None
-    """How the interval was found."""
-
-    @property
-    def corrected_away(self) -> bool:
-        """Whether the run alone decides, and the study with all its comparisons does not."""
-        return self.verdict != self.verdict_alone
-
-    @property
-    def tone(self) -> Tone:
-        """Whether the verdict is good news, bad news or none."""
-        return (
-            "improves" if self.verdict in IMPROVES else "worsens" if self.verdict in WORSENS else _plain(self.verdict)
-        )
-
-
 class ComparedRun(Frozen):
     """One variant at one point: what it read and what became of it."""
 
@@ -95,6 +60,8 @@ class ComparedRun(Frozen):
     """The null test: baseline against baseline."""
     label: str
     """The stack in words, for example "precision bf16 + attention flash"."""
+    parts: tuple[str, ...] = ()
+    """What sets the stack apart from the baseline's, each in words, for example "precision bf16"."""
     family: str
     """Technique family that sets the variant apart from the baseline; "stack" for several, "baseline" for none."""
     point: Point
@@ -111,6 +78,8 @@ class ComparedRun(Frozen):
     """The worst of what its techniques ran; None while nothing was proven."""
     environment: str | None = None
     """Id of the environment it was measured in."""
+    energy_method: str | None = None
+    """How its energy was read, or why it could not be; None where its environment does not say."""
     proofs: tuple[Proof, ...] = ()
     bottlenecks: tuple[Bottleneck, ...] = ()
     """What binds each phase of each arm."""
@@ -184,7 +153,7 @@ def of_study(session: Session, study: Study) -> Comparison:
     runs = queries.runs(session, study.id)
     ids = [run.id for run in runs]
     found = {run.environment_id for run in runs if run.environment_id}
-    fields = {name: _fields(queries.environment(session, name).fields) for name in found} if len(found) > 1 else {}
+    fields = {name: _fields(queries.environment(session, name).fields) for name in found}
     return compare(study, runs, queries.measurements(session, ids), queries.effects(session, ids), fields)
 
 
@@ -202,7 +171,7 @@ def compare(
         runs: its runs, in any order.
         measurements: rows of these runs.
         effects: rows of these runs.
-        environments: fields of the environments these runs were measured in; may be left out when there is one.
+        environments: fields of the environments these runs were measured in; without them nothing is known of how they differ.
     """
     known = environments or {}
     spec = StudySpec.model_validate(study.spec)
@@ -228,6 +197,7 @@ def compare(
             readings.get((run.id, "variant"), {}),
             readings.get((run.id, "baseline"), {}),
             ratios.get(run.id, {}),
+            known.get(run.environment_id or "", {}),
         )
         for run in sorted(runs, key=lambda run: run.position)
     )
@@ -249,43 +219,6 @@ def compare(
     opening = axes(draft)
     return draft.model_copy(
         update={"columns": tuple(_columns(draft)), "axes": (opening[0].key, opening[1].key) if opening else None}
-    )
-
-
-def corrections(runs: Iterable[Run], effects: Iterable[EffectRow]) -> dict[EffectKey, Corrected]:
-    """Verdicts of a study when all its comparisons are looked at together; null tests have none.
-
-    Args:
-        runs: all of the study.
-        effects: rows of these runs.
-    """
-    compared = {run.id for run in runs if not run.is_baseline}
-    return multiplicity.corrected(
-        {
-            (effect.run_id, effect.metric, effect.phase): Claim(
-                effect.metric, effect.phase, cast(Verdict, effect.verdict), effect.p_value
-            )
-            for effect in effects
-            if effect.run_id in compared
-        }
-    )
-
-
-def ratio(effect: EffectRow, together: Mapping[EffectKey, Corrected]) -> Ratio:
-    """A stored effect with its verdict among all comparisons of its study.
-
-    Args:
-        effect: the row.
-        together: the study's ``corrections``.
-    """
-    found = together.get((effect.run_id, effect.metric, effect.phase))
-    alone = cast(Verdict, effect.verdict)
-    return Ratio(
-        **effect.model_dump(include={"ratio", "low", "high", "pairs", "p_value", "method"}),
-        verdict=found.verdict if found else alone,
-        verdict_alone=alone,
-        p_adjusted=found.p_value if found else None,
-        comparisons=found.comparisons if found else 1,
     )
 
 
@@ -345,10 +278,6 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _plain(verdict: Verdict) -> Tone:
-    return "same" if verdict == "same" else "undecided"
-
-
 def _quantities(seen: set[tuple[str, str]]) -> tuple[Quantity, ...]:
     order = {metric.name: index for index, metric in enumerate(metrics.METRICS)}
     known = sorted((pair for pair in seen if pair[0] in order), key=lambda pair: (order[pair[0]], pair[1]))
@@ -386,14 +315,17 @@ def _compared(
     readings: dict[str, Reading],
     beside: dict[str, Reading],
     effects: dict[str, Ratio],
+    environment: Fields,
 ) -> ComparedRun:
     remarks = run.notes if isinstance(run.notes, dict) else {}
     proofs = run.proofs if isinstance(run.proofs, list) else []
+    method = environment.get("energy.method")
     return ComparedRun(
         run=run.id,
         variant=run.variant,
         is_baseline=run.is_baseline,
-        label=" + ".join(technique.label() for technique in variant.stack) or "as built",
+        label=label(variant),
+        parts=parts(variant, baseline),
         family=family(variant, baseline),
         point=run.point,
         state=run.state,
@@ -405,6 +337,7 @@ def _compared(
         effects=effects,
         ran=cast("Ran | None", run.ran),
         environment=run.environment_id,
+        energy_method=method if isinstance(method, str) else None,
         proofs=tuple(Proof.model_validate(proof) for proof in proofs),
         bottlenecks=tuple(bottlenecks(run)),
         notes=_texts(remarks.get("notes")),
@@ -424,11 +357,3 @@ def _fields(found: JsonValue) -> Fields:
 
 def _texts(found: JsonValue) -> tuple[str, ...]:
     return tuple(str(text) for text in found) if isinstance(found, list) else ()
-
-
-def family(variant: Variant, baseline: Variant) -> str:
-    """The family of the techniques that the baseline does not have; "stack" for several families."""
-    added = {technique.family for technique in variant.stack if technique not in baseline.stack}
-    if not added:
-        return "baseline"
-    return added.pop() if len(added) == 1 else "stack"

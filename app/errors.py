@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import structlog
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -42,6 +42,8 @@ class ProblemDocument(BaseModel):
     """What to do about it."""
     request_id: str
     errors: list[FieldError] = []
+    current: JsonValue = None
+    """What stands there now, where a change was made on an older state of it."""
 
 
 ErrorPage = Callable[[Request, ProblemDocument], Response]
@@ -61,6 +63,7 @@ class Refused(Exception):
         hint: str | None = None,
         field: str | None = None,
         problems: Sequence[Problem] = (),
+        current: JsonValue = None,
     ) -> None:
         """Refuse.
 
@@ -69,11 +72,13 @@ class Refused(Exception):
             hint: replaces the class's own advice.
             field: dotted path of the field that is wrong.
             problems: every single thing that is wrong with the body.
+            current: what stands there now, for a change that was made on an older state of it.
         """
         self.detail = detail or str(type(self).__doc__).strip()
         self.hint = hint or (problems[0].hint if problems else self.advice)
         self.field = field if field is not None else (problems[0].field if problems else None)
         self.problems = tuple(problems)
+        self.current = current
         super().__init__(self.detail)
 
 
@@ -240,6 +245,13 @@ class NotFinished(Conflict):
     code = "run_not_finished"
 
 
+class NoteChanged(Conflict):
+    """Somebody has changed the note meanwhile."""
+
+    code = "note_changed"
+    advice = "Bring both texts together and send the version that stands there now."
+
+
 class AlreadyFinished(Conflict):
     """It has already ended."""
 
@@ -280,6 +292,7 @@ def answer(request: Request, refused: Refused) -> Response:
         hint=refused.hint,
         request_id=request_id,
         errors=[FieldError(field=p.field, code=p.code, message=p.message, hint=p.hint) for p in refused.problems],
+        current=refused.current,
     )
     error_page: ErrorPage | None = getattr(request.app.state, "error_page", None)
     reply: Response

@@ -1,4 +1,7 @@
-"""Writes down what happens to runs, in order; open pages replay it as server-sent events."""
+"""Writes down what happens to runs, in order; open pages replay it as server-sent events.
+
+Numbers of events rise in the order in which they become visible: who has seen number N has seen all below it.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 
+from app.db.session import in_turn
 from app.db.tables import Event, Run, Study
 from workers.catalog.lease import Limits, Progress
 
@@ -30,6 +34,12 @@ def progressed(session: Session, run: Run, progress: Progress, study_fraction: f
     session.execute(delete(Event).where(col(Event.run_id) == run.id, col(Event.kind) == "progress"))
     data = {**_whose(run), **progress.model_dump(), "study_fraction": study_fraction}
     _add(session, run.study_id, run.id, "progress", data, at)
+
+
+def prioritised(session: Session, study: Study, run: Run | None, priority: int, at: float) -> None:
+    """A run has another priority; without one, all of a study that had not ended."""
+    data = {"study": study.id, **(_whose(run) if run else {}), "priority": priority}
+    _add(session, study.id, run.id if run else None, "priority", data, at)
 
 
 def logged(session: Session, run: Run, lines: Sequence[str], at: float) -> None:
@@ -77,4 +87,5 @@ def _whose(run: Run) -> dict[str, Any]:
 def _add(
     session: Session, study_id: str, run_id: str | None, kind: str, data: dict[str, Any], at: float, size: int = 0
 ) -> None:
+    in_turn(session)
     session.add(Event(study_id=study_id, run_id=run_id, kind=kind, data=data, size=size, at=at))

@@ -82,7 +82,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _complete(scope, MutableHeaders(scope=message), request.state.request_id)
+                _complete(MutableHeaders(scope=message), request.state.request_id)
             await send(message)
 
         try:
@@ -229,15 +229,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _complete(scope: Scope, headers: MutableHeaders, request_id: str) -> None:
+def _complete(headers: MutableHeaders, request_id: str) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers["X-Request-Id"] = request_id
-    if not scope["path"].startswith("/static/"):
-        headers.setdefault("Cache-Control", "no-store")
-    elif b"v=" in scope["query_string"]:
-        # The address holds a hash of the content, so the content behind it never changes.
-        headers.setdefault("Cache-Control", "public, max-age=31536000, immutable")
-    else:
-        # A module that another one imports by its plain name: kept, but asked about each time.
-        headers.setdefault("Cache-Control", "no-cache")
+    # Static files and what a reader may keep say so themselves (assets.py, delivery.py); nothing else is stored anywhere.
+    headers.setdefault("Cache-Control", "no-store")

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from app import events
+from app.db import queries
 from app.db.session import clock, insert_once
 from app.db.tables import Attempt, DeviceRow, Run, Study, Worker, new_id
 from app.errors import DeviceBusy, NotClaimable, StaleToken, UnknownWorker
@@ -58,7 +59,8 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
     Raises:
         NotFound: there is no such run.
         UnknownWorker: the worker has not announced itself.
-        NotClaimable: the run is not queued, must still wait, or needs another kind of device.
+        NotClaimable: the run is not queued, must still wait, needs another kind of device, or runs of a higher priority
+            need every device that is free.
         DeviceBusy: the worker's device holds another run.
     """
     run, study = lock(session, run_id)
@@ -75,6 +77,8 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
     now = clock(session)
     if device.kind != run.device_kind or run.not_before > now or run.queue_until <= now:
         raise NotClaimable()
+    if run.state == "queued" and queries.is_outranked(session, run):
+        raise NotClaimable("Runs of a higher priority come first.", hint="The next hint names one of them.")
     claimed = {
         "token": run.token + 1,
         "attempts": run.attempts + 1,

@@ -5,23 +5,42 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
-from app import errors, pages
-from app.api import catalog, comparisons, environments, runs, studies, workers
+from app import assets, errors, pages
+from app.api import (
+    activity,
+    catalog,
+    compare,
+    comparisons,
+    coverage,
+    drafts,
+    environments,
+    events,
+    explore,
+    hardware,
+    notes,
+    ordering,
+    runs,
+    studies,
+    targets,
+    techniques,
+    views,
+    workers,
+)
 from app.api.calls import invalid_request
+from app.columns import Columns
 from app.db import queries
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.delivery import Delivery
 from app.errors import Refused, answer
 from app.guard import Guard
 from app.ledger import extend_leases
@@ -31,8 +50,26 @@ from app.reaper import Reaper
 from app.security import refuse_open_door
 from app.settings import CannotStart, Settings, read_settings
 
-STATIC = Path(__file__).resolve().parents[1] / "static"
-API = (studies.router, runs.router, comparisons.router, workers.router, environments.router, catalog.router)
+API = (
+    studies.router,
+    drafts.router,
+    ordering.router,
+    runs.router,
+    explore.router,
+    coverage.router,
+    views.router,
+    comparisons.router,
+    compare.router,
+    notes.router,
+    workers.router,
+    environments.router,
+    techniques.router,
+    targets.router,
+    hardware.router,
+    catalog.router,
+    activity.router,
+    events.router,
+)
 GRACE_S = 3
 """Open streams are cut this long after the server was asked to stop."""
 
@@ -71,8 +108,11 @@ def create_app(settings: Settings, died: Callable[[], None] = lambda: None) -> F
     app.state.settings = settings
     app.state.database = database
     app.state.reaper = reaper
+    app.state.columns = Columns()
     app.state.is_stopping = lambda: False
     app.state.error_page = pages.error_page
+    # The last one added is the outermost: nothing is delivered that the guard has not let in.
+    app.add_middleware(Delivery)
     app.add_middleware(Guard, settings=settings, database=database)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
@@ -85,7 +125,7 @@ def create_app(settings: Settings, died: Callable[[], None] = lambda: None) -> F
     app.include_router(api)
     app.include_router(pages.router)
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", assets.serve, name="static")
     return app
 
 

@@ -1,13 +1,14 @@
-"""What people do to runs that are there: cancel a study, cancel a run, run one again."""
+"""What people do to runs that are there: cancel a study, cancel a run, run one again, say which comes first."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import Session, col
 
+from app import events
 from app.db.session import clock
 from app.db.tables import Run, Study
 from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.events import TERMINAL
-from app.transitions import HELD, QUEUE_S, change, lock, settle
+from app.transitions import HELD, QUEUE_S, change, compare_and_set, lock, settle
 
 RESULT = (
     "outcome",
@@ -97,6 +98,43 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
         "finished_at": None,
     }
     change(session, run, study, "queued", now, frm=TERMINAL, token=run.token, values=values)
+    return run
+
+
+def prioritise_study(session: Session, study_id: str, priority: int) -> Study:
+    """Give every run of a study that has not ended a priority.
+
+    Raises:
+        NotFound: there is no such study.
+        AlreadyFinished: every run has ended.
+    """
+    study = session.get(Study, study_id, with_for_update=True, populate_existing=True)
+    if study is None:
+        raise NotFound("There is no such study.")
+    if study.finished_at is not None:
+        raise AlreadyFinished(f"The study is {study.state}; nothing of it waits.")
+    study.priority = priority
+    session.add(study)
+    unfinished = (col(Run.study_id) == study_id, col(Run.state).not_in(TERMINAL))
+    session.execute(update(Run).where(*unfinished).values(priority=priority))
+    session.flush()
+    events.prioritised(session, study, None, priority, clock(session))
+    return study
+
+
+def prioritise_run(session: Session, run_id: str, priority: int) -> Run:
+    """Give one run a priority; while it is measured, for the case that it is queued again.
+
+    Raises:
+        NotFound: there is no such run.
+        AlreadyFinished: it has ended.
+    """
+    run, study = lock(session, run_id)
+    if not compare_and_set(
+        session, run, (col(Run.id) == run.id, col(Run.state).not_in(TERMINAL)), {"priority": priority}
+    ):
+        raise AlreadyFinished(f"The run is {run.state}; it does not wait.")
+    events.prioritised(session, study, run, priority, clock(session))
     return run
 
 

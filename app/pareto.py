@@ -1,6 +1,8 @@
 """The Pareto front of two quantities among places with intervals, and its knee. Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -52,16 +54,17 @@ def pareto(places: Sequence[Candidate], x: Better, y: Better) -> Front | None:
     if x == "neither" or y == "neither":
         return None
     spots = {place.key: (_oriented(place.x, x), _oriented(place.y, y)) for place in places}
-    best = float("inf")
     on_front: set[str] = set()
-    for value_x in sorted({spot[0].value for spot in spots.values()}):
-        column = [(key, spot[1].value) for key, spot in spots.items() if spot[0].value == value_x]
-        lowest = min(value for _, value in column)
-        if lowest < best:
-            on_front |= {key for key, value in column if value == lowest}
-            best = lowest
+    best = (float("inf"), float("inf"))
+    for key, (across, up) in sorted(spots.items(), key=lambda spot: (spot[1][0].value, spot[1][1].value)):
+        here = (across.value, up.value)
+        if up.value < best[1] or here == best:
+            on_front.add(key)
+            best = here
+    beaten = _surely_beaten(list(spots.values()))
     standings: dict[str, Standing] = {
-        key: "front" if key in on_front else "dominated" if _surely_beaten(key, spots) else "possible" for key in spots
+        key: "front" if key in on_front else "dominated" if sure else "possible"
+        for key, sure in zip(spots, beaten, strict=True)
     }
     values = {place.key: (place.x.value, place.y.value) for place in places}
     line = tuple(sorted(on_front, key=lambda key: (*values[key], key)))
@@ -75,13 +78,16 @@ def _oriented(place: Reading, better: Better) -> Reading:
     return Reading(value=-place.value, low=-place.high, high=-place.low, n=place.n)
 
 
-def _surely_beaten(key: str, spots: Mapping[str, tuple[Reading, Reading]]) -> bool:
-    """Whether another interval lies wholly on the better side of this one on both axes."""
-    x, y = spots[key]
-    return any(
-        other != key and a.high <= x.low and b.high <= y.low and (a.high < x.low or b.high < y.low)
-        for other, (a, b) in spots.items()
-    )
+def _surely_beaten(spots: Sequence[tuple[Reading, Reading]]) -> list[bool]:
+    """Whether another interval lies wholly on the better side of each one on both axes; by sorting, O(n log n).
+
+    Another beats one when its worse ends are no worse than the one's better ends, and better on an axis. Nobody beats
+    itself so: its own ends would have to be equal, and then none is better.
+    """
+    rivals = sorted((x.high, y.high) for x, y in spots)
+    ends = [end for end, _ in rivals]
+    lowest = [float("inf"), *accumulate((end for _, end in rivals), min)]
+    return [lowest[bisect_right(ends, x.low)] < y.low or lowest[bisect_left(ends, x.low)] <= y.low for x, y in spots]
 
 
 def _knee(front: Sequence[tuple[Reading, Reading]], keys: Sequence[str]) -> str | None:

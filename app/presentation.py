@@ -1,5 +1,7 @@
 """What people and programs see of the ledger: typed shapes, and the functions that fill them for pages and API alike."""
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,10 +10,11 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, JsonValue
 from sqlmodel import Session
 
-from app import comparison, reports
-from app.db import queries
+from app import comparison, reports, verdicts
+from app.db import noted, queries
 from app.db.session import clock
 from app.db.tables import Environment, Run, Study, Worker
+from workers.catalog.metrics import BY_NAME
 from workers.catalog.report import Bottleneck
 
 Item = TypeVar("Item")
@@ -77,6 +80,8 @@ class ShownRun(BaseModel):
     outcome_phase: str | None
     message: str | None
     signal: int | None
+    priority: int
+    """-10 to 10; of the queued runs, those of the highest are taken first."""
     attempts: int
     progress: JsonValue
     worker: str | None
@@ -189,6 +194,9 @@ class StudySummary(BaseModel):
     device: str
     effort: str
     run_count: int
+    priority: int
+    """As it was last given to all its runs; a run may have been given another since."""
+    tags: list[str]
     created_at: str
     finished_at: str | None
 
@@ -257,14 +265,21 @@ def study_detail(session: Session, study_id: str) -> StudyDetail:
 
 
 def studies(
-    session: Session, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+    session: Session, *, state: str | None = None, tag: str | None = None, cursor: str | None = None, limit: int = 50
 ) -> Listing[StudySummary]:
     """Studies, newest first.
+
+    Args:
+        session: reads.
+        state: in which they are; None is any.
+        tag: the key of one that they have; None is any.
+        cursor: where an earlier page ended.
+        limit: how many.
 
     Raises:
         Invalid: the cursor is not one that an earlier page gave.
     """
-    page = queries.studies(session, state=state, cursor=cursor, limit=limit)
+    page = queries.studies(session, state=state, tag=tag, cursor=cursor, limit=limit)
     return Listing(items=_summaries(session, page.items), next=page.next)
 
 
@@ -290,13 +305,7 @@ def run_detail(session: Session, run_id: str) -> RunDetail:
             )
             for attempt, name in queries.attempts(session, run.id)
         ],
-        samples=[
-            ShownSamples(
-                **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
-                values=list(reports.values(row)),
-            )
-            for row in queries.samples(session, run.id)
-        ],
+        samples=samples(session, run.id),
         timelines=[
             ShownTimeline(
                 **row.model_dump(include={"metric", "phase", "arm"}),
@@ -308,6 +317,29 @@ def run_detail(session: Session, run_id: str) -> RunDetail:
         kernels=[ShownKernel.model_validate(row, from_attributes=True) for row in queries.kernels(session, run.id)],
         artifacts=shown_artifacts(session, run.id),
     )
+
+
+def samples(session: Session, run_id: str) -> list[ShownSamples]:
+    """Every raw value of the report that counts."""
+    return [
+        ShownSamples(
+            **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
+            values=list(reports.values(row)),
+        )
+        for row in queries.samples(session, run_id)
+    ]
+
+
+def tabulated(rows: Sequence[ShownSamples]) -> str:
+    """Raw values as comma-separated text: one row for each, in base units, with where it comes from."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(("metric", "phase", "arm", "pair", "warm_up", "contended", "number", "value", "unit"))
+    for row in rows:
+        unit = BY_NAME[row.metric].unit if row.metric in BY_NAME else ""
+        begin = (row.metric, row.phase, row.arm, row.pair, str(row.warm_up).lower(), str(row.contended).lower())
+        table.writerows((*begin, number, repr(value), unit) for number, value in enumerate(row.values))
+    return text.getvalue()
 
 
 def shown_artifacts(session: Session, run_id: str) -> list[ShownArtifact]:
@@ -372,9 +404,9 @@ def shown_runs(session: Session, runs: Sequence[Run]) -> list[ShownRun]:
         # All comparisons of the study, whichever runs are shown: the verdicts are corrected for them.
         siblings = queries.runs(session, study_id)
         rows = queries.effects(session, [run.id for run in siblings])
-        together = comparison.corrections(siblings, rows)
+        together = verdicts.corrections(siblings, rows)
         for effect in rows:
-            shown = comparison.ratio(effect, together)
+            shown = verdicts.ratio(effect, together)
             effects[effect.run_id].append(ShownEffect(metric=effect.metric, phase=effect.phase, **shown.model_dump()))
     return [_run(run, measured[run.id], effects[run.id]) for run in runs]
 
@@ -383,7 +415,7 @@ def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffe
     remarks = run.notes if isinstance(run.notes, dict) else {}
     same = {"id", "variant", "is_baseline", "point", "state", "outcome", "outcome_phase", "message", "signal"}
     return ShownRun(
-        **run.model_dump(include=same | {"attempts", "progress", "ran", "seconds"}),
+        **run.model_dump(include=same | {"priority", "attempts", "progress", "ran", "seconds"}),
         url=f"/runs/{run.id}",
         study=run.study_id,
         worker=run.worker_id,
@@ -404,12 +436,14 @@ def _run(run: Run, measurements: list[ShownMeasurement], effects: list[ShownEffe
 
 def _summaries(session: Session, found: Sequence[Study]) -> list[StudySummary]:
     owners = queries.user_names(session, [study.owner_id for study in found])
-    same = {"id", "name", "state", "model", "workload", "device", "effort", "run_count"}
+    tags = noted.tag_names(session, [study.id for study in found])
+    same = {"id", "name", "state", "model", "workload", "device", "effort", "run_count", "priority"}
     return [
         StudySummary(
             **study.model_dump(include=same),
             url=f"/studies/{study.id}",
             owner=owners[study.owner_id],
+            tags=tags.get(study.id, []),
             created_at=moment(study.created_at),
             finished_at=_moment(study.finished_at),
         )

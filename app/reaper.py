@@ -17,6 +17,7 @@ from app.db.tables import Run
 from app.idempotency import forget_old
 from app.ledger import expire, extend_leases, lose
 from app.queue import Queue
+from app.results import catch_up
 from app.transitions import HELD
 from workers.catalog.lease import LEASE_S
 
@@ -78,6 +79,7 @@ class Reaper:
         self._wake = threading.Event()
         self._stop = False
         self._looked_at: float | None = None
+        self._caught_up = False
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     @property
@@ -116,6 +118,7 @@ class Reaper:
         try:
             self._forgive_absence()
             reap(self._database, self._queue)
+            self._catch_up()
             if number % _FORGET_EVERY == 0:
                 with self._database.writing() as session:
                     forget_old(session)
@@ -123,6 +126,12 @@ class Reaper:
         except (SQLAlchemyError, TimeoutError) as error:
             # The database is away or busy; the next round tries again.
             log.error("reaper's round failed", reason=str(getattr(error, "orig", None) or error).strip())
+
+    def _catch_up(self) -> None:
+        """Write the results of studies that were measured before there was a table of results, some in each round."""
+        if not self._caught_up:
+            with self._database.writing() as session:
+                self._caught_up = catch_up(session) == 0
 
     def _forgive_absence(self) -> None:
         """After a database or a machine that was away for long, give every lease a period: no worker could beat."""

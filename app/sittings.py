@@ -43,6 +43,19 @@ class Series(Frozen):
     values: tuple[float, ...]
 
 
+class Raw(Frozen):
+    """Raw values of one quantity from one process, in the order in which they were taken."""
+
+    metric: str
+    phase: str
+    arm: Arm
+    pair: int
+    warm_up: bool
+    contended: bool
+    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
+    values: tuple[float, ...]
+
+
 class Sitting(Frozen):
     """One run, for its page and its charts."""
 
@@ -51,6 +64,8 @@ class Sitting(Frozen):
     stacks: tuple[Stack, ...]
     """Empty when no peak was taken apart."""
     series: tuple[Series, ...]
+    raw: tuple[Raw, ...]
+    """Every raw value, in the order in which the report brought them."""
     calls_to_break_even: float | None
     """Calls after which the variant's extra one-off cost has paid back; None where it does not, or was not told."""
 
@@ -80,16 +95,27 @@ def of_run(session: Session, run_id: str) -> tuple[Comparison, Sitting]:
         )
         for row in queries.timelines(session, run_id)
     )
-    return compared, sitting(compared, run, series)
+    raw = tuple(
+        Raw(
+            **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
+            values=reports.values(row),
+        )
+        for row in queries.samples(session, run_id)
+        if row.count
+    )
+    return compared, sitting(compared, run, series, raw)
 
 
-def sitting(compared: Comparison, run: ComparedRun, series: tuple[Series, ...] = ()) -> Sitting:
+def sitting(
+    compared: Comparison, run: ComparedRun, series: tuple[Series, ...] = (), raw: tuple[Raw, ...] = ()
+) -> Sitting:
     """What a run of a comparison shows by itself."""
     return Sitting(
         run=run,
         baseline=compared.baseline,
         stacks=tuple(stack for phase in phases(run) for arm in ARMS if (stack := stack_of(run, arm, phase))),
         series=series,
+        raw=raw,
         calls_to_break_even=next(
             (reading.value for key, reading in run.readings.items() if key.startswith(f"{metrics.BREAK_EVEN.name}@")),
             None,

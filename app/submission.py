@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import JsonValue
 from sqlmodel import Session
 
 from app import events
@@ -88,9 +89,12 @@ def refuse(found: Sequence[Problem]) -> None:
         raise Invalid(f"{found[0].message}{more}", problems=found)
 
 
-def audit(session: Session, actor: str, action: str, subject: str, at: float | None = None) -> None:
+def audit(
+    session: Session, actor: str, action: str, subject: str, at: float | None = None, *, detail: JsonValue = None
+) -> None:
     """Write down who did what."""
-    session.add(Audit(at=clock(session) if at is None else at, actor=actor, action=action, subject=subject))
+    moment = clock(session) if at is None else at
+    session.add(Audit(at=moment, actor=actor, action=action, subject=subject, detail=detail))
 
 
 def estimate(session: Session, spec: StudySpec, effort: Effort) -> Estimate | None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from app import events
+from app import events, results
 from app.db.tables import Attempt, DeviceRow, Run, Study
 from app.errors import NotFound
 from app.events import TERMINAL
@@ -47,7 +47,7 @@ def change(
     message: str = "",
     settled: bool = True,
 ) -> bool:
-    """Move a run to another state, with everything that follows from it: attempt, device, events, study.
+    """Move a run to another state, with everything that follows from it: attempt, device, events, study, result.
 
     Args:
         session: writes; the study is locked.
@@ -87,6 +87,8 @@ def change(
     events.run_changed(session, run, now)
     if settled:
         settle(session, study, now)
+    if to in TERMINAL:
+        results.keep(session, study, run)
     return True
 
 

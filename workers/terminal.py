@@ -16,18 +16,15 @@ from types import FrameType
 from typing import NamedTuple
 
 import psutil
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from workers import ceilings, device_lock, devices, isolation
-from workers.catalog import lease, strictjson
-from workers.catalog.applicability import problems
+from workers.catalog import lease, strictjson, written
 from workers.catalog.declared import Problem
 from workers.catalog.report import Report
 from workers.catalog.spec import PlannedRun, StudySpec
-from workers.catalog.validation import explain
 from workers.results import Ended, shown, title
 from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
@@ -80,26 +77,25 @@ class Bar(isolation.Listener):
             self._bar.console.print(said, highlight=False)
 
 
-def read_study(text: bytes) -> StudySpec:
-    """The study that a JSON text describes.
+def read_study(text: bytes, form: written.Form = "json") -> StudySpec:
+    """The study that a text describes.
 
     Raises:
-        Wrong: It is no study, or one that cannot be measured; names each field and the valid choices.
+        Wrong: It is no study, or one that cannot be measured; names each field, its line and the valid choices.
     """
     try:
-        data = strictjson.read(text)
-        try:
-            study = StudySpec.model_validate(data)
-            wrong: Sequence[Problem] = problems(study)
-        except ValidationError as error:
-            wrong = explain(error.errors(), data, StudySpec)
+        study, wrong = written.read_study(text, form)
     except strictjson.Malformed as error:
         raise Wrong(f"the study {error}") from error
     except strictjson.Unfit as error:
-        wrong = error.problems
+        raise Wrong(_told(error.problems)) from error
     if wrong:
-        raise Wrong("\n".join(f"{each.field or 'the study'}: {each.message} {each.hint}".rstrip() for each in wrong))
+        raise Wrong(_told(wrong))
     return study
+
+
+def _told(wrong: Sequence[Problem]) -> str:
+    return "\n".join(f"{each.field or 'the study'}: {each.message} {each.hint}".rstrip() for each in wrong)
 
 
 def measure(study: StudySpec, settings: Settings, console: Console, stop: isolation.Stop) -> Measured:
@@ -217,7 +213,7 @@ def check_writable(file: Path) -> None:
 def main(words: list[str] | None = None) -> None:
     """Measure the study in a file, and end with 1 when a run did not end ok."""
     parser = argparse.ArgumentParser(prog="tradespace measure", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("file", help="the study as JSON; - reads standard input")
+    parser.add_argument("file", help="the study as JSON or, in a .yaml file, YAML; - reads JSON from standard input")
     parser.add_argument("--json", metavar="PATH", help="write the reports there; - writes them to standard output")
     parser.add_argument(
         "--profile", action="store_true", help="profile a step of each arm; the traces go beside the reports"
@@ -233,7 +229,8 @@ def main(words: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, interrupted)
     file = Path(chosen.json) if chosen.json not in (None, "-") else None
     try:
-        study = read_study(sys.stdin.buffer.read() if chosen.file == "-" else Path(chosen.file).read_bytes())
+        text = sys.stdin.buffer.read() if chosen.file == "-" else Path(chosen.file).read_bytes()
+        study = read_study(text, written.form_of_file(chosen.file))
         if chosen.profile:
             study = study.model_copy(update={"profile": True})
         if file:

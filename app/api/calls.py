@@ -13,6 +13,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from app import security
+from app.columns import Columns, Table
 from app.db.session import Database
 from app.errors import Invalid, ProblemDocument, answer
 from app.idempotency import act_once, once
@@ -75,7 +76,7 @@ def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
     inside = [{**one, "loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
     outside = [one for one in error.errors() if one["loc"][0] != "body"]
     found = [
-        Problem(str(one["loc"][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "") for one in outside
+        Problem(str(one["loc"][:2][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "") for one in outside
     ]
     found += explain(inside, error.body, model)  # type: ignore[arg-type]
     return invalid(found)
@@ -111,7 +112,16 @@ def _reaper(request: Request) -> Reaper:
     return reaper
 
 
+def _results(request: Request) -> Table:
+    database: Database = request.app.state.database
+    columns: Columns = request.app.state.columns
+    with database.reading() as session:
+        return columns.table(session)
+
+
 Ledger = Annotated[Database, Depends(_database)]
+Results = Annotated[Table, Depends(_results)]
+"""All results, with what has been written until now."""
 Waking = Annotated[Reaper, Depends(_reaper)]
 Key = Annotated[
     str | None,

@@ -110,12 +110,6 @@ class Menu(BaseModel, Generic[Entry]):
     next: None = None
 
 
-@router.get("/techniques")
-def techniques(caller: Reader) -> Menu[ShownTechnique]:
-    """What can be measured."""
-    return _techniques()
-
-
 @router.get("/models")
 def models(caller: Reader) -> Menu[ShownModel]:
     """On what."""
@@ -156,7 +150,8 @@ def metrics(caller: Reader) -> Menu[ShownMetric]:
 
 
 @cache
-def _techniques() -> Menu[ShownTechnique]:
+def technique_menu() -> Menu[ShownTechnique]:
+    """Every technique as it is declared; ``app/api/techniques.py`` adds what was measured."""
     conflicts = {
         technique.word: sorted(
             other.word for other in TECHNIQUES if other.word in technique.conflicts or technique.word in other.conflicts

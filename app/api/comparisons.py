@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from app import comparison, menu, overview, sittings
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
-from app.charts import BY_NAME, RUN_CHART_BY_NAME
-from app.charts.chart import Choice, UnknownQuantity
-from app.charts.drawing import Drawing, draw, draw_run
+from app.charts import BY_NAME, RUN_CHART_BY_NAME, limits
+from app.charts.chart import Choice, NotSwept, UnknownQuantity, View
+from app.charts.drawing import Drawing, draw_run, draw_stored
 from app.comparison import Comparison
 from app.db import queries
 from app.errors import EnvironmentsDiffer, NotFound
@@ -49,6 +49,7 @@ def read_comparison(study_id: str, caller: Reader, database: Ledger, across_envi
 @router.get("/studies/{study_id}/charts/{name}")
 def read_chart(
     study_id: str,
+    request: Request,
     name: Annotated[str, Path(max_length=100, description=f"One of {', '.join(BY_NAME)}.")],
     caller: Reader,
     database: Ledger,
@@ -60,20 +61,67 @@ def read_chart(
         Query(description="Left out: the ratio over the baseline, or as measured where there is no ratio."),
     ] = None,
     across_environments: Across = False,
+    over: Annotated[
+        str | None,
+        Query(max_length=200, description="Swept field to draw over; left out: the one with the most values."),
+    ] = None,
+    view: Annotated[
+        View, Query(description="Raw samples as shares up to each value, or each in the order in which it was taken.")
+    ] = "shares",
+    budget: Annotated[
+        float | None, Query(gt=0, allow_inf_nan=False, description="Bytes of memory there are, drawn as a line.")
+    ] = None,
+    price: Annotated[
+        float | None,
+        Query(
+            gt=0, allow_inf_nan=False, description="Of a kilowatt-hour, in any currency: energy is shown as cost too."
+        ),
+    ] = None,
+    colour: Annotated[
+        str | None, Query(max_length=200, description="Trade-off: a quantity that colours the points.")
+    ] = None,
+    size: Annotated[
+        str | None, Query(max_length=200, description="Trade-off: a quantity that sizes the points.")
+    ] = None,
 ) -> Drawing:
-    """A chart of a study as a Plotly figure; its colours are the page's CSS variables."""
+    """A chart of a study as a Plotly figure, with its table; its colours are the page's CSS variables.
+
+    Budgets of the trade-off are parameters too: ``max.`` (or ``min.``, where more is better) and a quantity, in base
+    units, for example ``max.memory.peak_allocated@prefill=52009369``.
+    """
     if name not in BY_NAME:
         raise NotFound("There is no such chart.", hint=f"Charts: {', '.join(BY_NAME)}.")
-    with database.reading() as session:
-        compared = comparison.of_study(session, queries.study(session, study_id))
-    if scale == "measured" and not across_environments:
-        _refuse_mixed(compared)
-    choice = Choice(x=x, y=y, point=point, scale=scale, across_environments=across_environments)
     try:
-        return draw(BY_NAME[name], compared, choice)
+        budgets = limits.read(request.query_params.multi_items())
+    except limits.BadLimit as bad:
+        raise invalid([Problem(bad.field, "bad_budget", bad.message, "")]) from bad
+    choice = Choice(
+        x=x,
+        y=y,
+        point=point,
+        scale=scale,
+        across_environments=across_environments,
+        over=over,
+        view=view,
+        budget=budget,
+        price=price,
+        colour=colour,
+        size=size,
+        limits=budgets,
+    )
+    try:
+        with database.reading() as session:
+            compared = comparison.of_study(session, queries.study(session, study_id))
+            if scale == "measured" and not across_environments:
+                _refuse_mixed(compared)
+            return draw_stored(session, BY_NAME[name], compared, choice)
     except UnknownQuantity as unknown:
         known = ", ".join(unknown.known) or "none yet"
         problem = Problem(unknown.field, "unknown_quantity", "was not measured in this study.", f"Measured: {known}.")
+        raise invalid([problem]) from unknown
+    except NotSwept as unknown:
+        known = ", ".join(unknown.known) or "nothing"
+        problem = Problem(unknown.field, "not_swept", "is not swept in this study.", f"Swept: {known}.")
         raise invalid([problem]) from unknown
 
 

@@ -1,4 +1,4 @@
-"""Runs: read, cancel and run again for people; claim, start, beat, finish and release for workers."""
+"""Runs: list, read, cancel, run again and prioritise for people; claim, start, beat, finish and release for workers."""
 
 from typing import Annotated, Literal
 
@@ -7,13 +7,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from app import artifacts, ledger, orders, presentation, submission
+from app import activity, artifacts, ledger, orders, presentation, submission
+from app.activity import RunSummary
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller, reply_once
-from app.api.studies import own
+from app.api.studies import Prioritised, own
 from app.db import queries
-from app.presentation import RunDetail
+from app.db.run_lists import Sort, Standing, Wanted
+from app.presentation import Listing, RunDetail, ShownSamples, tabulated
 from workers.catalog.lease import Beat, Claim, Finish, Granted, Pulse, Release, Start
-from workers.catalog.report import Arm
+from workers.catalog.report import Arm, Outcome
+from workers.catalog.technique import DeviceKind
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -24,11 +27,58 @@ class Ended(BaseModel):
     state: Literal["queued", "done", "cancelled", "quarantined", "expired"]
 
 
+class Sampled(BaseModel):
+    """Every raw value of a run."""
+
+    run: str
+    samples: list[ShownSamples]
+
+
+@router.get("")
+def list_runs(
+    caller: Reader,
+    database: Ledger,
+    state: Annotated[Standing | None, Query(description="A state; held: by a worker; ended: all that have.")] = None,
+    device: Annotated[DeviceKind | None, Query(description="Kind of device it needs.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="How it ended.")] = None,
+    study: Annotated[str | None, Query(max_length=100, description="Id of its study.")] = None,
+    sort: Annotated[Sort, Query(description="queue: queued runs as they will be taken; -finished: ended runs.")] = (
+        "-created"
+    ),
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Listing[RunSummary]:
+    """Runs without their figures, newest first."""
+    with database.reading() as session:
+        return activity.runs(session, Wanted(state, device, outcome, study), sort=sort, cursor=cursor, limit=limit)
+
+
 @router.get("/{run_id}")
 def read_run(run_id: str, caller: Reader, database: Ledger) -> RunDetail:
     """A run with its figures, raw samples, attempts and log."""
     with database.reading() as session:
         return presentation.run_detail(session, run_id)
+
+
+@router.get("/{run_id}/samples")
+def read_samples(run_id: str, caller: Reader, database: Ledger) -> Sampled:
+    """Every raw value of a run, warm-up and set-aside pairs included, in base units."""
+    with database.reading() as session:
+        return Sampled(run=queries.run(session, run_id).id, samples=presentation.samples(session, run_id))
+
+
+@router.get(
+    "/{run_id}/samples.csv",
+    response_class=Response,
+    responses={200: {"description": "A row for each value.", "content": {"text/csv": {}}}},
+)
+def read_samples_csv(run_id: str, caller: Reader, database: Ledger) -> Response:
+    """The same as a table, to save: one row for each value."""
+    with database.reading() as session:
+        queries.run(session, run_id)
+        rows = presentation.samples(session, run_id)
+    headers = {"Content-Disposition": f'attachment; filename="{run_id}-samples.csv"'}
+    return Response(tabulated(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get(
@@ -84,6 +134,29 @@ def retry(
         own(queries.study(session, queries.run(session, run_id).study_id), caller)
         orders.retry(session, run_id, as_admin=caller.is_admin)
         submission.audit(session, caller.name, "retry", run_id)
+        return 200, presentation.run_detail(session, run_id)
+
+    reply = reply_once(request, database, caller, key, act)
+    reaper.wake()
+    return reply
+
+
+@router.post("/{run_id}/priority", response_model=RunDetail)
+def prioritise(
+    run_id: str,
+    paper: Prioritised,
+    request: Request,
+    caller: Submitter,
+    database: Ledger,
+    reaper: Waking,
+    key: Key = None,
+) -> Response:
+    """Say which runs come first. Of a run that is measured just now, it counts when the run is queued again."""
+
+    def act(session: Session) -> tuple[int, RunDetail]:
+        own(queries.study(session, queries.run(session, run_id).study_id), caller)
+        orders.prioritise_run(session, run_id, paper.priority)
+        submission.audit(session, caller.name, "prioritise", run_id, detail={"priority": paper.priority})
         return 200, presentation.run_detail(session, run_id)
 
     reply = reply_once(request, database, caller, key, act)

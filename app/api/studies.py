@@ -1,21 +1,19 @@
 """Studies: submit, list, read, follow, cancel, and check a spec without storing it."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from sqlmodel import Session
-from starlette.concurrency import run_in_threadpool
 
-from app import orders, presentation, submission
+from app import orders, presentation, submission, tags
+from app.activity import PRIORITY
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, reply_once
+from app.api.streams import After, LastEventId, News, begins, streamed
 from app.db import queries
-from app.db.session import Database
-from app.db.tables import Event, Study
+from app.db.tables import Study
 from app.errors import FieldError, NotAllowed
 from app.presentation import Listing, StudyDetail, StudySummary
 from app.security import Principal
@@ -26,10 +24,15 @@ from workers.catalog.validation import explain
 
 router = APIRouter(prefix="/studies", tags=["studies"], route_class=StrictRoute, responses=REFUSALS)
 
-STREAM_S = 600.0
-"""A stream ends after this long; browsers open the next one where it ended."""
-POLL_S = 1.0
 _EFFORTS: tuple[Effort, ...] = ("quick", "standard", "thorough")
+
+
+class Prioritised(BaseModel):
+    """Which runs come first."""
+
+    model_config = ConfigDict(extra="forbid")
+    priority: Annotated[int, Field(strict=True, ge=-PRIORITY, le=PRIORITY)]
+    """The highest is taken first; 0 unless somebody said otherwise."""
 
 
 class Estimated(BaseModel):
@@ -96,12 +99,14 @@ def list_studies(
     caller: Reader,
     database: Ledger,
     state: Literal["queued", "running", "done", "cancelled"] | None = None,
+    tag: Annotated[str | None, Query(max_length=200, description="A tag that they have, in any case.")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Listing[StudySummary]:
     """Studies, newest first."""
     with database.reading() as session:
-        return presentation.studies(session, state=state, cursor=cursor, limit=limit)
+        key = tags.key(tag) if tag else None
+        return presentation.studies(session, state=state, tag=key, cursor=cursor, limit=limit)
 
 
 @router.get("/{study_id}")
@@ -124,6 +129,29 @@ def cancel(study_id: str, request: Request, caller: Submitter, database: Ledger,
     return reply_once(request, database, caller, key, act)
 
 
+@router.post("/{study_id}/priority", response_model=StudyDetail)
+def prioritise(
+    study_id: str,
+    paper: Prioritised,
+    request: Request,
+    caller: Submitter,
+    database: Ledger,
+    reaper: Waking,
+    key: Key = None,
+) -> Response:
+    """Say which studies come first: gives every run of this one that has not ended a priority."""
+
+    def act(session: Session) -> tuple[int, StudyDetail]:
+        own(queries.study(session, study_id), caller)
+        orders.prioritise_study(session, study_id, paper.priority)
+        submission.audit(session, caller.name, "prioritise", study_id, detail={"priority": paper.priority})
+        return 200, presentation.study_detail(session, study_id)
+
+    reply = reply_once(request, database, caller, key, act)
+    reaper.wake()
+    return reply
+
+
 def own(study: Study, caller: Principal) -> None:
     """Let only its owner and administrators change a study.
 
@@ -144,35 +172,29 @@ async def follow(
     study: Annotated[Study, Depends(_followed)],
     request: Request,
     database: Ledger,
-    after: Annotated[int, Query(ge=0, lt=2**63, description="Number of the last event that was seen.")] = 0,
-    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    after: After = None,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """What happens to the study's runs: first what happened since the last event seen, then live.
 
-    Kinds: ``state`` of a run, ``progress``, ``log`` lines, ``study`` state. The stream ends when the study has ended.
+    Kinds: ``state`` of a run, ``progress``, ``log`` lines, ``study`` state, ``priority``. The stream ends when the study
+    has ended.
     """
-    last = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-    last = min(last, 2**63 - 1)
-    end = time.monotonic() + STREAM_S
-    while time.monotonic() < end and not request.app.state.is_stopping():
-        found, state = await run_in_threadpool(_news, database, study.id, last)
-        for event in found:
-            assert event.id is not None
-            last = event.id
-            yield ServerSentEvent(data=event.data, event=event.kind, id=str(event.id))
-        if found:
-            continue
-        if state in ("done", "cancelled"):
-            # Without a number, so that whoever connects again gets it again and knows to stop.
-            yield ServerSentEvent(data={"study": study.id, "state": state}, event="study")
-            return
-        await asyncio.sleep(POLL_S)
+
+    def news(seen: int) -> News:
+        with database.reading() as session:
+            found = queries.study_events(session, study.id, seen)
+            return News(found, _last_word(queries.study(session, study.id)))
+
+    async for event in streamed(request, news, begins(last_event_id, after or 0)):
+        yield event
 
 
-def _news(database: Database, study_id: str, last: int) -> tuple[Sequence[Event], str]:
-    with database.reading() as session:
-        found = queries.study_events(session, study_id, last)
-        return found, queries.study(session, study_id).state
+def _last_word(study: Study) -> ServerSentEvent | None:
+    """How an ended study's stream ends: without a number, so that whoever connects again gets it again."""
+    if study.finished_at is None:
+        return None
+    return ServerSentEvent(data={"study": study.id, "state": study.state}, event="study")
 
 
 def _fields(found: list[Problem]) -> list[FieldError]:

@@ -59,7 +59,9 @@ def of_run(sitting: Sitting) -> Figure:
     return _figure(bars, "Parts of each phase's peak. Everything in a bar is held at the same moment.")
 
 
-CHART = Chart("anatomy", "Memory anatomy", "What is the peak made of, and what does each variant take away?", of_study)
+CHART = Chart(
+    "anatomy", "Memory anatomy", "What is the peak made of, and what does each variant take away?", of_study, "memory"
+)
 RUN_CHART = RunChart("anatomy", "Memory anatomy", "What is the peak of each phase made of?", of_run)
 
 

@@ -2,10 +2,30 @@
 
 from typing import Any
 
-from app.charts.chart import Chart, Choice, Figure, NotDrawn, RunChart
+from sqlmodel import Session
+
+from app import ceilings, samples
+from app.charts.chart import (
+    Chart,
+    Choice,
+    Figure,
+    NotDrawn,
+    RunChart,
+    SamplesChart,
+    StudyChart,
+    runs_at,
+)
+from app.charts.plane import Plane
 from app.comparison import Comparison, Scale
 from app.pareto import Frozen
 from app.sittings import Sitting
+
+
+class Table(Frozen):
+    """What a figure shows, as text in rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 class Drawing(Frozen):
@@ -26,6 +46,10 @@ class Drawing(Frozen):
     """Parts of memory that appear, for the key."""
     scale: Scale | None = None
     """The scale it is drawn on, where there is a choice of scales."""
+    table: Table | None = None
+    """The same in text; None for charts whose figures stand in a table of the page anyway."""
+    plane: Plane | None = None
+    """Of the trade-off: every point in base units, the front, and what each budget does."""
 
 
 def draw(chart: Chart, comparison: Comparison, choice: Choice) -> Drawing:
@@ -33,9 +57,30 @@ def draw(chart: Chart, comparison: Comparison, choice: Choice) -> Drawing:
 
     Raises:
         UnknownQuantity: the choice names a quantity that was not measured.
+        NotSwept: the choice names a field that is not swept.
     """
     try:
         return _drawn(chart, chart.figure(comparison, choice))
+    except NotDrawn as nothing:
+        return _empty(chart, nothing)
+
+
+def draw_stored(session: Session, chart: StudyChart, comparison: Comparison, choice: Choice) -> Drawing:
+    """The chart of a stored study; raw samples and ceilings are read for the charts that show them, and for no other.
+
+    Raises:
+        UnknownQuantity: the choice names a quantity that was not measured.
+        NotSwept: the choice names a field that is not swept.
+    """
+    if isinstance(chart, Chart):
+        return draw(chart, comparison, choice)
+    try:
+        runs = [run.run for run in runs_at(comparison, choice)]
+        if isinstance(chart, SamplesChart):
+            quantity = chart.wanted(comparison, choice)
+            read = samples.of_runs(session, runs, quantity.metric, quantity.phase)
+            return _drawn(chart, chart.figure(comparison, choice, read))
+        return _drawn(chart, chart.figure(comparison, choice, ceilings.of_runs(session, runs)))
     except NotDrawn as nothing:
         return _empty(chart, nothing)
 
@@ -48,12 +93,12 @@ def draw_run(chart: RunChart, sitting: Sitting) -> Drawing:
         return _empty(chart, nothing)
 
 
-def _drawn(chart: Chart | RunChart, figure: Figure) -> Drawing:
+def _drawn(chart: StudyChart | RunChart, figure: Figure) -> Drawing:
     words: dict[str, Any] = figure["layout"].pop("meta")
-    said = {name: words[name] for name in ("caption", "families", "parts", "scale") if name in words}
+    said = {name: words[name] for name in ("caption", "families", "parts", "scale", "table", "plane") if name in words}
     return Drawing(name=chart.name, title=chart.title, answers=chart.answers, figure=figure, reason=None, **said)
 
 
-def _empty(chart: Chart | RunChart, nothing: NotDrawn) -> Drawing:
+def _empty(chart: StudyChart | RunChart, nothing: NotDrawn) -> Drawing:
     named = {"name": chart.name, "title": chart.title, "answers": chart.answers}
     return Drawing(**named, figure=None, reason=str(nothing), caption="")

@@ -6,7 +6,8 @@ from typing import Any
 from app.charts.axis import FAINT, INK, ticks
 from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, NotDrawn, certainty, chosen, plain, runs_at, shortened
 from app.charts.units import digits, times
-from app.comparison import ComparedRun, Comparison, Quantity, Ratio, axes
+from app.comparison import ComparedRun, Comparison, Quantity, axes
+from app.verdicts import Ratio
 
 ROW = 46
 """Pixels of one variant: a line of words above its interval."""
@@ -80,7 +81,9 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     }
 
 
-CHART = Chart("effects", "Effects", "How much does each variant change one quantity, and how sure is that?", figure)
+CHART = Chart(
+    "effects", "Effects", "How much does each variant change one quantity, and how sure is that?", figure, "effects"
+)
 
 
 def _interval(run: ComparedRun, effect: Ratio, quantity: Quantity, height: int) -> dict[str, Any]:

@@ -4,43 +4,33 @@ Runs that brought no figures stand in a strip at the edge with their outcome, so
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.charts.axis import INK, Axis, axis
-from app.charts.chart import (
-    RAN,
-    SYMBOLS,
-    Chart,
-    Choice,
-    Figure,
-    NotDrawn,
-    chosen,
-    ended,
-    plain,
-    runs_at,
-    shortened,
-)
+from app.charts import strip
+from app.charts.axis import INK, Axis, axis, ticks
+from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, plain, runs_at, shortened
+from app.charts.plane import Plane, Spot, plane
 from app.charts.units import THIN, between, digits, readable, times
-from app.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates
-from app.pareto import Candidate, Front, Reading, pareto
+from app.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.pareto import Reading
 
 HEIGHT = 430
 """Pixels of the plot, title row excluded."""
-STRIP_ROW = 24
-"""Pixels of one failed run in the strip."""
-STRIP_ROWS = 6
-OPACITY = {"front": 1.0, "possible": 0.85, "dominated": 0.5, "fell_back": 0.7}
+SIZE = 12.0
+"""Pixels of a point."""
+SMALLEST, LARGEST = 7.0, 30.0
+"""Pixels of points whose size means something."""
+OPACITY = {"front": 1.0, "possible": 0.85, "dominated": 0.5, "fell_back": 0.7, "over": 0.18}
+"""How strongly a point is drawn; ``static/js/trade_off.js`` has the same."""
 STANDINGS = {
     "front": "on the Pareto front",
     "possible": "possibly on the front: its interval reaches it",
     "dominated": "beaten on both axes",
+    "over": "over budget",
     "fell_back": "something else ran than was asked, so it stands beside the front",
 }
-MIXED = (
-    "Runs of this study were measured in environments that differ where it matters, so their values as measured do not "
-    "stand side by side. Ratios over the baseline hold; “Compare anyway” on this page shows the values."
-)
 PLACES = ("top center", "bottom center", "middle right", "middle left", "top right", "bottom right")
 
 
@@ -51,80 +41,45 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         NotDrawn: no run has figures on both axes.
         UnknownQuantity: the choice names a quantity that was not measured.
     """
-    runs = runs_at(comparison, choice)
-    x, y = _axes(comparison, choice)
-    scale, places = _placed(comparison, choice, runs, x, y)
-    by_run = {run.run: run for run in runs}
-    front = pareto([place for place in places if not by_run[place.key].fell_back], x.better, y.better)
-    across = axis(x, [place.x for place in places], scale)
-    up = axis(y, [place.y for place in places], scale)
+    found = plane(comparison, choice)
+    by_run = {run.run: run for run in runs_at(comparison, choice)}
+    across = axis(found.x, [spot.x for spot in found.spots], found.scale)
+    up = axis(found.y, [spot.y for spot in found.spots], found.scale)
+    corners = staircase(found)
     positions = label_places(
-        [(across.share(p.x.value), up.share(p.y.value), len(shortened(by_run[p.key].variant))) for p in places],
-        [(across.share(left), up.share(height)) for left, height in _corners(front, places, x)],
+        [(across.share(s.x.value), up.share(s.y.value), len(shortened(s.variant))) for s in found.spots],
+        [(across.share(left), up.share(height)) for left, height in corners],
     )
-    data: list[dict[str, Any]] = []
-    if front and len(front.line) > 1:
-        data.append(_front_line(front, places, x, across, up))
-    families = dict.fromkeys(by_run[place.key].family for place in places)
+    data = [_front_line(corners, across, up)] if found.front is not None else []
+    families = dict.fromkeys(spot.family for spot in found.spots)
+    shade = _shade(found)
     for family in families:
-        members = [i for i, place in enumerate(places) if by_run[place.key].family == family]
-        data.append(
-            _points(
-                family,
-                [places[i] for i in members],
-                [positions[i] for i in members],
-                by_run,
-                front,
-                (x, y),
-                (across, up),
-                scale,
-            )
-        )
-    failed = [run for run in runs if run.failed]
-    strip = min(len(failed), STRIP_ROWS) * STRIP_ROW + (26 if failed else 0)
-    height = HEIGHT + strip
-    top = 1.0 - strip / (height - 90) if failed else 1.0
+        members = [(spot, place) for spot, place in zip(found.spots, positions, strict=True) if spot.family == family]
+        data.append(_points(family, members, by_run, found, (across, up), shade))
+    failed = [run for run in by_run.values() if run.failed]
+    rows = strip.height(failed)
+    height = HEIGHT + rows
+    top = 1.0 - rows / (height - 90) if failed else 1.0
     layout: dict[str, Any] = {
         "height": height,
         "xaxis": across.layout(),
         "yaxis": up.layout(domain=[0, top]),
-        "annotations": [*_corner(x, y, top), *_knee(front, places, by_run, across, up)],
+        "annotations": [*_corner(found.x, found.y, top), *_knee(found, across, up)],
         "meta": {
             "families": list(families),
-            "front": [by_run[key].variant for key in front.line] if front else [],
-            "knee": by_run[front.knee].variant if front and front.knee else None,
-            "scale": scale,
-            "caption": _caption(front, by_run, x, y)
-            + _warnings(comparison, [by_run[place.key] for place in places], scale),
+            "scale": found.scale,
+            "plane": found,
+            "caption": _caption(found) + _warnings(comparison, found),
         },
     }
+    if shade is not None:
+        layout["coloraxis"] = shade.layout()
     if failed:
-        data.append(_strip(failed))
-        layout["xaxis2"] = {"domain": [0, 1], "range": [0, 1], "visible": False, "anchor": "y2", "fixedrange": True}
-        layout["yaxis2"] = {
-            "domain": [min(1.0, top + 0.02), 1],
-            "range": [-0.5, min(len(failed), STRIP_ROWS) - 0.5 + 0.9],
-            "visible": False,
-            "anchor": "x2",
-            "fixedrange": True,
-        }
-        layout["annotations"].append(
-            {
-                "text": f"No figures ({len(failed)})",
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 1,
-                "xanchor": "left",
-                "yanchor": "top",
-                "showarrow": False,
-                "font": {"size": 12, "color": INK},
-            }
-        )
+        strip.add(data, layout, failed, top)
     return {"data": data, "layout": layout}
 
 
-CHART = Chart("trade_off", "Trade-off", "What does each variant cost, and what does it bring?", figure)
+CHART = Chart("trade_off", "Trade-off", "What does each variant cost, and what does it bring?", figure, "trade-off")
 
 
 def label_places(
@@ -168,94 +123,92 @@ def _crossings(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], width
     return outside + sum(1 for a, b, c, d in taken if left < c and a < right and bottom < d and b < top)
 
 
-def _axes(comparison: Comparison, choice: Choice) -> tuple[Quantity, Quantity]:
-    usual = axes(comparison)
-    if usual is None and (choice.x is None or choice.y is None):
-        raise NotDrawn("Nothing has been measured yet.")
-    x = chosen(comparison, "x", choice.x) if choice.x is not None else usual[0] if usual else None
-    y = chosen(comparison, "y", choice.y) if choice.y is not None else usual[1] if usual else None
-    if x is None or y is None:
-        raise NotDrawn("Nothing has been measured yet.")
-    return x, y
+class _Shade(NamedTuple):
+    """A scale of colours for a quantity."""
+
+    axis: Axis
+
+    def at(self, value: float | None) -> float | None:
+        """A base-unit value on the scale; what was not measured stays None, which is drawn in grey."""
+        if value is None:
+            return None
+        return math.log10(self.axis.at(value)) if self.axis.log else self.axis.at(value)
+
+    def layout(self) -> dict[str, Any]:
+        """Plotly's description of the scale and its bar."""
+        values = ticks(self.axis.low, self.axis.high) if self.axis.log else []
+        bar: dict[str, Any] = {
+            "title": {"text": self.axis.title, "side": "right", "font": {"size": 12, "color": INK}},
+            "tickfont": {"size": 12, "color": INK},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "len": 0.9,
+        }
+        if values:
+            bar |= {"tickvals": [math.log10(v) for v in values], "ticktext": [digits(v, 1) for v in values]}
+        return {"colorscale": [[0, "var(--ramp-low)"], [1, "var(--ramp-high)"]], "colorbar": bar}
 
 
-def _placed(
-    comparison: Comparison, choice: Choice, runs: Sequence[ComparedRun], x: Quantity, y: Quantity
-) -> tuple[Scale, list[Candidate]]:
-    """Where the runs lie, on the scale that was picked; without a pick on that of ratios, if any run has both.
+def _shade(found: Plane) -> _Shade | None:
+    values = [spot.colour for spot in found.spots if spot.colour is not None]
+    if found.colour is None or not values:
+        return None
+    return _Shade(axis(found.colour, [Reading(value=v, low=v, high=v, n=1) for v in values], found.colour_scale))
 
-    Raises:
-        NotDrawn: no run has figures on both axes.
-    """
-    mixed = comparison.environments_differ and not choice.across_environments
-    if choice.scale == "measured" and mixed:
-        raise NotDrawn(MIXED)
-    scale: Scale = choice.scale or "ratio"
-    places = candidates(runs, x, y, scale)
-    if places:
-        return scale, places
-    measured = candidates(runs, x, y, "measured")
-    if choice.scale is None and measured and not mixed:
-        return "measured", measured
-    if scale == "ratio" and measured:
-        raise NotDrawn(
-            "No run has an effect over the baseline for both of these. "
-            + (MIXED if mixed else "The scale “as measured” shows them.")
-        )
-    raise NotDrawn("No run has measured both of these yet.")
+
+def _sizes(found: Plane) -> dict[str, float]:
+    """Pixels of each point; areas are in proportion, and what was not measured is small."""
+    values = [spot.size for spot in found.spots if spot.size is not None]
+    if found.size is None or not values or max(values) <= 0:
+        return {spot.run: SIZE for spot in found.spots}
+    largest = max(values)
+    return {spot.run: max(SMALLEST, LARGEST * math.sqrt(max(0.0, spot.size or 0.0) / largest)) for spot in found.spots}
 
 
 def _points(
     family: str,
-    places: Sequence[Candidate],
-    positions: Sequence[str],
+    members: Sequence[tuple[Spot, str]],
     by_run: Mapping[str, ComparedRun],
-    front: Front | None,
-    quantities: tuple[Quantity, Quantity],
+    found: Plane,
     drawn: tuple[Axis, Axis],
-    scale: Scale,
+    shade: _Shade | None,
 ) -> dict[str, Any]:
     across, up = drawn
-    standings = [_standing(front, by_run[place.key]) for place in places]
+    spots = [spot for spot, _ in members]
     colour = f"var(--family-{family})"
+    sizes = _sizes(found)
+    marker: dict[str, Any] = {
+        "size": [sizes[spot.run] for spot in spots],
+        "symbol": [SYMBOLS[family] + ("-open" if spot.fell_back else "") for spot in spots],
+        "color": colour,
+        "opacity": [OPACITY[spot.standing] if spot.standing else 1.0 for spot in spots],
+        "line": {
+            "width": [2.0 if spot.fell_back else 1.5 for spot in spots],
+            "color": [colour if spot.fell_back else "var(--surface)" for spot in spots],
+        },
+    }
+    if shade is not None:
+        marker |= {"color": [shade.at(spot.colour) for spot in spots], "coloraxis": "coloraxis"}
     return {
         "type": "scatter",
         "mode": "markers+text",
         "name": family,
-        "x": [across.at(place.x.value) for place in places],
-        "y": [up.at(place.y.value) for place in places],
-        "error_x": _bars([place.x for place in places], across, colour),
-        "error_y": _bars([place.y for place in places], up, colour),
-        "text": [plain(shortened(by_run[place.key].variant)) for place in places],
-        "textposition": list(positions),
+        "x": [across.at(spot.x.value) for spot in spots],
+        "y": [up.at(spot.y.value) for spot in spots],
+        "error_x": _bars([spot.x for spot in spots], across, colour),
+        "error_y": _bars([spot.y for spot in spots], up, colour),
+        "text": [plain(shortened(spot.variant)) for spot in spots],
+        "textposition": [place for _, place in members],
         "textfont": {"size": 13, "color": "var(--ink-1)"},
         "hoverinfo": "text",
-        "hovertext": [
-            _hover(by_run[place.key], place, standing, quantities, scale)
-            for place, standing in zip(places, standings, strict=True)
-        ],
+        "hovertext": [_hover(by_run[spot.run], spot, found) for spot in spots],
         "customdata": [
-            {"run": place.key, "minor": standing in ("dominated", "fell_back") and not by_run[place.key].is_baseline}
-            for place, standing in zip(places, standings, strict=True)
+            {"run": spot.run, "minor": spot.standing in ("dominated", "fell_back", "over") and not spot.is_baseline}
+            for spot in spots
         ],
-        "marker": {
-            "size": 12,
-            "symbol": [SYMBOLS[family] + ("-open" if by_run[place.key].fell_back else "") for place in places],
-            "color": colour,
-            "opacity": [OPACITY[standing] if standing else 1.0 for standing in standings],
-            "line": {
-                "width": [2.0 if by_run[place.key].fell_back else 1.5 for place in places],
-                "color": [colour if by_run[place.key].fell_back else "var(--surface)" for place in places],
-            },
-        },
+        "marker": marker,
         "cliponaxis": False,
     }
-
-
-def _standing(front: Front | None, run: ComparedRun) -> str | None:
-    if run.fell_back:
-        return "fell_back"
-    return front.standings[run.run] if front else None
 
 
 def _bars(readings: Sequence[Reading], on: Axis, colour: str) -> dict[str, Any]:
@@ -270,39 +223,49 @@ def _bars(readings: Sequence[Reading], on: Axis, colour: str) -> dict[str, Any]:
     }
 
 
-def _hover(
-    run: ComparedRun, place: Candidate, standing: str | None, quantities: tuple[Quantity, Quantity], scale: Scale
-) -> str:
-    lines = [f"<b>{plain(run.variant)}</b>", plain(run.label)]
-    for quantity, reading in zip(quantities, (place.x, place.y), strict=True):
-        if scale == "ratio":
-            shown = f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} pairs"
-        else:
-            span = between(reading.low, reading.high, quantity.unit, reading.value)
-            shown = f"{readable(reading.value, quantity.unit)} ({span}), n{THIN}={THIN}{reading.n}"
-        lines.append(f"{quantity.title}: {shown}")
-    if run.is_baseline:
+def _hover(run: ComparedRun, spot: Spot, found: Plane) -> str:
+    lines = [f"<b>{plain(spot.variant)}</b>", plain(spot.label)]
+    for quantity, reading in ((found.x, spot.x), (found.y, spot.y)):
+        lines.append(f"{quantity.title}: {_told(reading, quantity, found.scale)}")
+    for shown, value, on in (
+        (found.colour, spot.colour, found.colour_scale),
+        (found.size, spot.size, found.size_scale),
+    ):
+        if shown is not None:
+            plainly = on == "measured"
+            words = "not measured" if value is None else readable(value, shown.unit) if plainly else times(value)
+            lines.append(f"{shown.title}: {words}")
+    if spot.is_baseline:
         lines.append("null test: baseline against itself")
     if run.ran is not None:
         lines.append(f"ran {RAN[run.ran]}")
-    if standing:
-        lines.append(STANDINGS[standing])
+    if spot.standing == "over":
+        titles = {budget.quantity.key: budget.quantity.title for budget in found.budgets}
+        lines.append(f"over budget: {', '.join(titles[key] for key in spot.over)}")
+    elif spot.standing:
+        lines.append(STANDINGS[spot.standing])
     return "<br>".join(lines)
 
 
-def _corners(front: Front | None, places: Sequence[Candidate], x: Quantity) -> list[tuple[float, float]]:
-    """The front as a staircase in base units: between two of its points nothing better has been measured."""
-    if front is None:
-        return []
-    by_key = {place.key: (place.x.value, place.y.value) for place in places}
+def _told(reading: Reading, quantity: Quantity, scale: Scale) -> str:
+    """A reading with its interval and n, in words."""
+    if scale == "ratio":
+        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} pairs"
+    span = between(reading.low, reading.high, quantity.unit, reading.value)
+    return f"{readable(reading.value, quantity.unit)} ({span}), n{THIN}={THIN}{reading.n}"
+
+
+def staircase(found: Plane) -> list[tuple[float, float]]:
+    """The front in base units: between two of its points nothing better has been measured."""
+    by_run = {spot.run: (spot.x.value, spot.y.value) for spot in found.spots}
     corners: list[tuple[float, float]] = []
-    for left, right in itertools.pairwise([by_key[key] for key in front.line]):
-        corners += [left, (right[0], left[1]) if x.better == "lower" else (left[0], right[1]), right]
+    for left, right in itertools.pairwise([by_run[key] for key in found.front or ()]):
+        corners += [left, (right[0], left[1]) if found.x.better == "lower" else (left[0], right[1]), right]
     return corners
 
 
-def _front_line(front: Front, places: Sequence[Candidate], x: Quantity, across: Axis, up: Axis) -> dict[str, Any]:
-    corners = _corners(front, places, x)
+def _front_line(corners: Sequence[tuple[float, float]], across: Axis, up: Axis) -> dict[str, Any]:
+    """The staircase; there even when it is empty, so that the page can redraw it while a budget moves."""
     return {
         "type": "scatter",
         "mode": "lines",
@@ -314,22 +277,21 @@ def _front_line(front: Front, places: Sequence[Candidate], x: Quantity, across: 
     }
 
 
-def _knee(
-    front: Front | None, places: Sequence[Candidate], by_run: Mapping[str, ComparedRun], across: Axis, up: Axis
-) -> list[dict[str, Any]]:
-    """A ring of words at the knee: the last point before a further gain on one axis costs much on the other."""
-    if front is None or front.knee is None:
+def _knee(found: Plane, across: Axis, up: Axis) -> list[dict[str, Any]]:
+    """A word at the knee: the last point before a further gain on one axis costs much on the other."""
+    spot = next((spot for spot in found.spots if spot.run == found.knee), None)
+    if spot is None:
         return []
-    knee = next(place for place in places if place.key == front.knee)
-    right = across.share(knee.x.value) < 0.7
+    x, y = across.at(spot.x.value), up.at(spot.y.value)
     return [
         {
+            "name": "knee",
             "text": "knee",
-            "xref": "paper",
+            "xref": "x",
             "yref": "y",
-            "x": across.share(knee.x.value),
-            "y": up.layout()["range"][0] + up.share(knee.y.value) * (up.layout()["range"][1] - up.layout()["range"][0]),
-            "ax": 34 if right else -34,
+            "x": math.log10(x) if across.log else x,
+            "y": math.log10(y) if up.log else y,
+            "ax": 34 if across.share(spot.x.value) < 0.7 else -34,
             "ay": 30,
             "arrowhead": 0,
             "arrowwidth": 1,
@@ -361,58 +323,34 @@ def _corner(x: Quantity, y: Quantity, top: float) -> list[dict[str, Any]]:
     ]
 
 
-def _strip(failed: Sequence[ComparedRun]) -> dict[str, Any]:
-    shown = list(failed[:STRIP_ROWS])
-    words = [f"  {plain(shortened(run.variant))} · {ended(run)}" for run in shown]
-    if len(failed) > STRIP_ROWS:
-        words[-1] += f" … and {len(failed) - STRIP_ROWS} more"
-    return {
-        "type": "scatter",
-        "mode": "markers+text",
-        "name": "no figures",
-        "xaxis": "x2",
-        "yaxis": "y2",
-        "x": [0.012] * len(shown),
-        "y": list(range(len(shown) - 1, -1, -1)),
-        "text": words,
-        "textposition": "middle right",
-        "textfont": {"size": 12, "color": "var(--ink-2)"},
-        "hoverinfo": "text",
-        "hovertext": [
-            f"<b>{plain(run.variant)}</b><br>{ended(run)}<br>{plain(shortened(run.message or '', 120))}"
-            for run in shown
-        ],
-        "customdata": [{"run": run.run} for run in shown],
-        "marker": {
-            "size": 10,
-            "symbol": [f"{SYMBOLS[run.family]}-open" for run in shown],
-            "color": [f"var(--family-{run.family})" for run in shown],
-            "line": {"width": 2},
-        },
-        "cliponaxis": False,
-    }
-
-
-def _warnings(comparison: Comparison, shown: Sequence[ComparedRun], scale: Scale) -> str:
+def _warnings(comparison: Comparison, found: Plane) -> str:
     """What a reader must know of the points: some are not what was asked, some come from another machine."""
     text = ""
-    fallen = [run.variant for run in shown if run.fell_back]
+    fallen = [spot.variant for spot in found.spots if spot.fell_back]
     if fallen:
         text += f" Hollow, because something else ran than was asked: {', '.join(fallen)}."
-    if scale == "measured" and comparison.environments_differ:
+    if found.scale == "measured" and comparison.environments_differ:
         fields = dict.fromkeys(c.field for other in comparison.elsewhere for c in other.changes if c.matters)
         text += f" Across environments that differ in {', '.join(fields)}: a distance is not the variants' alone."
     return text
 
 
-def _caption(front: Front | None, by_run: Mapping[str, ComparedRun], x: Quantity, y: Quantity) -> str:
-    if front is None:
-        return f"{x.title} against {y.title}. One of them has no better direction, so there is no front."
-    names = ", ".join(by_run[key].variant for key in front.line)
-    maybe = [by_run[key].variant for key, standing in front.standings.items() if standing == "possible"]
-    text = f"On the Pareto front: {names}."
+def _caption(found: Plane) -> str:
+    names = {spot.run: spot.variant for spot in found.spots}
+    limited = sum(1 for budget in found.budgets if budget.weighed)
+    kept = ""
+    if limited:
+        kept = f" {found.fitting} of {found.options} options keep {'the budget' if limited == 1 else 'all budgets'}."
+    if found.front is None:
+        return (
+            f"{found.x.title} against {found.y.title}. One of them has no better direction, so there is no front.{kept}"
+        )
+    if not found.front:
+        return f"No option is left for a front.{kept}"
+    text = f"On the Pareto front: {', '.join(names[key] for key in found.front)}."
+    maybe = [spot.variant for spot in found.spots if spot.standing == "possible"]
     if maybe:
         text += f" Possibly on it, within the intervals: {', '.join(maybe)}."
-    if front.knee:
-        text += f" Knee: {by_run[front.knee].variant}."
-    return text
+    if found.knee:
+        text += f" Knee: {names[found.knee]}."
+    return text + kept

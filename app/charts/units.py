@@ -47,7 +47,7 @@ def digits(value: float, significant: int = 3) -> str:
     exponent = int(f"{value:.{significant - 1}e}".split("e")[1])
     if exponent < -3:
         mantissa = value / 10.0**exponent
-        text = f"{mantissa:.{significant - 2}f}×10{str(exponent).translate(SUPERSCRIPT)}"
+        text = f"{mantissa:.{max(0, significant - 2)}f}×10{str(exponent).translate(SUPERSCRIPT)}"
     else:
         text = f"{value:,.{max(0, significant - 1 - exponent)}f}"
     return text.replace("-", MINUS)

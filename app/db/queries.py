@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Mapped, defer
 from sqlmodel import Session, col
 
@@ -14,7 +15,9 @@ from app.db.session import clock
 from app.db.tables import (
     ArtifactRow,
     Attempt,
+    CeilingsRow,
     DeviceRow,
+    Draft,
     EffectRow,
     Environment,
     Event,
@@ -23,6 +26,7 @@ from app.db.tables import (
     Run,
     SampleRow,
     Study,
+    Tag,
     TimelineRow,
     User,
     Worker,
@@ -33,6 +37,8 @@ from workers.catalog.declared import Problem
 PRESENT_S = 20.0
 """A worker that announced itself this lately is there; it does so every few seconds."""
 HINT_AGAIN_S = 10.0
+QUEUE_ORDER = (col(Run.priority).desc(), col(Run.study_id), col(Run.position))
+"""In which order queued runs for one kind of device are taken."""
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 Row = TypeVar("Row")
@@ -68,6 +74,28 @@ def study(session: Session, study_id: str) -> Study:
     if found is None:
         raise NotFound("There is no such study.")
     return found
+
+
+def draft(session: Session, draft_id: str, owner_id: str) -> Draft:
+    """One draft of this owner; those of others are nobody else's business.
+
+    Raises:
+        NotFound: the owner has none with this id.
+    """
+    found = session.get(Draft, draft_id) if _ID.fullmatch(draft_id) else None
+    if found is None or found.owner_id != owner_id:
+        raise NotFound("There is no such draft of yours.")
+    return found
+
+
+def drafts(session: Session, owner_id: str, *, cursor: str | None = None, limit: int = 50) -> Page:
+    """Somebody's drafts.
+
+    Raises:
+        Invalid: the cursor is not one that an earlier page gave.
+    """
+    wanted = select(Draft).where(col(Draft.owner_id) == owner_id).order_by(col(Draft.id).desc())
+    return _page(session, wanted, col(Draft.id), cursor, limit)
 
 
 def run(session: Session, run_id: str) -> Run:
@@ -106,8 +134,10 @@ def worker(session: Session, worker_id: str) -> Worker:
     return found
 
 
-def studies(session: Session, *, state: str | None = None, cursor: str | None = None, limit: int = 50) -> Page:
-    """Studies, newest first.
+def studies(
+    session: Session, *, state: str | None = None, tag: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Page:
+    """Studies, newest first; optionally in one state only, or with the tag of a key.
 
     Raises:
         Invalid: the cursor is not one that an earlier page gave.
@@ -115,6 +145,8 @@ def studies(session: Session, *, state: str | None = None, cursor: str | None = 
     wanted = select(Study).order_by(col(Study.id).desc())
     if state is not None:
         wanted = wanted.where(col(Study.state) == state)
+    if tag is not None:
+        wanted = wanted.join(Tag, and_(col(Tag.subject_id) == col(Study.id), col(Tag.key) == tag))
     return _page(session, wanted, col(Study.id), cursor, limit)
 
 
@@ -132,6 +164,38 @@ def runs(session: Session, study_id: str) -> Sequence[Run]:
     return session.execute(select(Run).where(col(Run.study_id) == study_id).order_by(col(Run.position))).scalars().all()
 
 
+def runs_by_id(session: Session, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Those of some runs that are there, by id."""
+    found = session.execute(select(Run).where(col(Run.id).in_(set(run_ids)))).scalars()
+    return {run.id: run for run in found}
+
+
+def studies_by_id(session: Session, study_ids: Sequence[str]) -> dict[str, Study]:
+    """Those of some studies that are there, by id."""
+    found = session.execute(select(Study).where(col(Study.id).in_(set(study_ids)))).scalars()
+    return {study.id: study for study in found}
+
+
+def measured_runs(session: Session, *, search: str | None = None, cursor: str | None = None, limit: int = 50) -> Page:
+    """Runs that ended with figures, newest first.
+
+    Args:
+        session: reads.
+        search: part of the name of the study, the variant or the model, in any case.
+        cursor: where an earlier page ended.
+        limit: how many.
+
+    Raises:
+        Invalid: the cursor is not one that an earlier page gave.
+    """
+    wanted = select(Run).where(col(Run.outcome) == "ok").order_by(col(Run.id).desc())
+    if search:
+        wanted = wanted.join(Study, col(Study.id) == col(Run.study_id)).where(
+            or_(*(text.icontains(search, autoescape=True) for text in (Study.name, Run.variant, Study.model)))  # type: ignore[attr-defined]
+        )
+    return _page(session, wanted, col(Run.id), cursor, limit)
+
+
 def measurements(session: Session, run_ids: Sequence[str]) -> Sequence[MeasurementRow]:
     """What the reports that count say, for some runs."""
     return _reported(session, MeasurementRow, run_ids)
@@ -145,6 +209,27 @@ def effects(session: Session, run_ids: Sequence[str]) -> Sequence[EffectRow]:
 def samples(session: Session, run_id: str) -> Sequence[SampleRow]:
     """Raw samples of the report that counts, for one run."""
     return _reported(session, SampleRow, [run_id])
+
+
+def samples_of(session: Session, run_ids: Sequence[str], metric: str, phase: str) -> Sequence[SampleRow]:
+    """Raw samples of one quantity of the reports that count, for some runs."""
+    statement = (
+        select(SampleRow)
+        .join(Run, and_(col(Run.id) == col(SampleRow.run_id), col(Run.result_token) == col(SampleRow.token)))
+        .where(col(SampleRow.run_id).in_(run_ids), col(SampleRow.metric) == metric, col(SampleRow.phase) == phase)
+        .order_by(col(SampleRow.id))
+    )
+    return session.execute(statement).scalars().all()
+
+
+def ceilings_of_runs(session: Session, run_ids: Sequence[str]) -> Sequence[tuple[str, JsonValue]]:
+    """For runs whose device has measured ceilings, the run's id and the ceilings."""
+    statement = (
+        select(col(Run.id), col(CeilingsRow.measured))
+        .join(CeilingsRow, col(CeilingsRow.device_id) == col(Run.device_id))
+        .where(col(Run.id).in_(run_ids), col(CeilingsRow.received_at).is_not(None))
+    )
+    return [(run, measured) for run, measured in session.execute(statement).all()]
 
 
 def timelines(session: Session, run_id: str) -> Sequence[TimelineRow]:
@@ -229,6 +314,23 @@ def last_event(session: Session, study_id: str) -> int:
     return session.execute(select(func.max(Event.id)).where(col(Event.study_id) == study_id)).scalar_one() or 0
 
 
+def events_after(
+    session: Session, after: int, *, kinds: Sequence[str] = (), run_id: str | None = None, limit: int = 500
+) -> Sequence[Event]:
+    """What happened after an event to any study, in order; optionally of some kinds only, or to one run."""
+    statement = select(Event).where(col(Event.id) > after)
+    if kinds:
+        statement = statement.where(col(Event.kind).in_(kinds))
+    if run_id is not None:
+        statement = statement.where(col(Event.run_id) == run_id)
+    return session.execute(statement.order_by(col(Event.id)).limit(limit)).scalars().all()
+
+
+def newest_event(session: Session) -> int:
+    """Number of the newest event of all; 0 before the first."""
+    return session.execute(select(func.max(Event.id))).scalar_one() or 0
+
+
 def log_lines(session: Session, *, study_id: str | None = None, run_id: str | None = None) -> list[str]:
     """The last part of what the programs of a study, or of one run, wrote."""
     of = col(Event.study_id) == study_id if study_id is not None else col(Event.run_id) == run_id
@@ -243,21 +345,27 @@ def queued_for(session: Session, device_kind: str) -> int:
     return int(session.execute(statement).scalar_one())
 
 
+def idle_devices(session: Session) -> dict[str, int]:
+    """How many devices of each kind hold no run and have a worker that is there."""
+    statement = (
+        select(col(DeviceRow.kind), func.count(func.distinct(col(DeviceRow.id))))
+        .join(Worker, col(Worker.device_id) == col(DeviceRow.id))
+        .where(col(Worker.last_seen_at) > clock(session) - PRESENT_S, col(DeviceRow.run_id).is_(None))
+        .group_by(col(DeviceRow.kind))
+    )
+    found: dict[str, int] = dict(session.execute(statement).all())  # type: ignore[arg-type]
+    return found
+
+
 def hints_due(session: Session) -> list[HintDue]:
     """For every idle worker that is there, the next run it could take and was not hinted at just now."""
     now = clock(session)
-    idle = (
-        select(col(DeviceRow.kind), func.count(func.distinct(col(DeviceRow.id))))
-        .join(Worker, col(Worker.device_id) == col(DeviceRow.id))
-        .where(col(Worker.last_seen_at) > now - PRESENT_S, col(DeviceRow.run_id).is_(None))
-        .group_by(col(DeviceRow.kind))
-    )
     due: list[HintDue] = []
-    for kind, count in session.execute(idle).all():
+    for kind, count in idle_devices(session).items():
         queued = (
             select(col(Run.id), col(Run.hinted_at))
             .where(*_claimable(session), col(Run.device_kind) == kind)
-            .order_by(col(Run.study_id), col(Run.position))
+            .order_by(*QUEUE_ORDER)
             .limit(count)
         )
         due += [
@@ -266,6 +374,13 @@ def hints_due(session: Session) -> list[HintDue]:
             if hinted_at is None or hinted_at < now - HINT_AGAIN_S
         ]
     return due
+
+
+def is_outranked(session: Session, run: Run) -> bool:
+    """Whether runs of a higher priority could take every idle device of the run's kind."""
+    higher = (*_claimable(session), col(Run.device_kind) == run.device_kind, col(Run.priority) > run.priority)
+    ahead = int(session.execute(select(func.count()).select_from(Run).where(*higher)).scalar_one())
+    return ahead > 0 and ahead >= idle_devices(session).get(run.device_kind, 0)
 
 
 def leases_ended(session: Session, held: frozenset[str]) -> Sequence[str]:

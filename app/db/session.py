@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, select
+from sqlalchemy import Connection, Engine, Float, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +20,8 @@ from app.settings import CannotStart
 BUSY_S = 15.0
 """How long a write waits for another writer."""
 _WRITES = "tradespace_writes"
+_TURN = 5_437_221
+"""Of all locks with a number in this database, the one for numbering events."""
 
 
 class Now(FunctionElement[float]):
@@ -89,6 +91,16 @@ class Database:
 def clock(session: Session) -> float:
     """What the database's clock says now, in seconds since 1970 UTC."""
     return float(session.execute(select(Now())).scalar_one())
+
+
+def in_turn(session: Session) -> None:
+    """Let no two transactions number events at a time; the turn ends with the transaction.
+
+    Sequences number rows before their commit, so without this a higher number could be seen before a lower one. SQLite
+    has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_TURN)))
 
 
 def insert_once(session: Session, table: type[SQLModel], values: Mapping[str, Any]) -> bool:

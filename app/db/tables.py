@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 from ulid import ULID
 
 
@@ -114,6 +114,8 @@ class Study(SQLModel, table=True):
     created_at: float
     finished_at: float | None = None
     cancel_asked_at: float | None = None
+    priority: int = 0
+    """-10 to 10, as somebody set it last for all runs that had not ended; a run may have been given another since."""
 
 
 class Run(SQLModel, table=True):
@@ -122,8 +124,10 @@ class Run(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("study_id", "position"),
-        Index("ix_runs_queue", "state", "device_kind", "study_id", "position"),
         Index("ix_runs_state_lease", "state", "lease_until"),
+        Index("ix_runs_state_id", "state", "id"),
+        Index("ix_runs_finished", "finished_at", "id"),
+        Index("ix_runs_outcome", "outcome", "finished_at", "id"),
     )
     id: str = Field(default_factory=new_id, primary_key=True)
     study_id: str = Field(foreign_key="studies.id")
@@ -136,7 +140,7 @@ class Run(SQLModel, table=True):
     device_kind: str
     state: str = "queued"
     """queued, leased, running, cancelling, done, cancelled, quarantined, expired."""
-    outcome: str | None = Field(default=None, index=True)
+    outcome: str | None = None
     outcome_phase: str | None = None
     message: str | None = None
     """Why it ended as it did, for a person."""
@@ -154,6 +158,8 @@ class Run(SQLModel, table=True):
     """Earliest claim; moves back after a lost worker or an infrastructure error."""
     queue_until: float
     """Expires when it was not claimed by then."""
+    priority: int = 0
+    """-10 to 10; of the queued runs for a kind of device, those of the highest are taken first."""
     lease_until: float = 0.0
     worker_id: str | None = Field(default=None, foreign_key="workers.id", index=True)
     device_id: str | None = Field(default=None, foreign_key="devices.id")
@@ -171,6 +177,17 @@ class Run(SQLModel, table=True):
     hinted_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+
+
+# In the order in which the queue is taken, which begins with the highest priority.
+Index(
+    "ix_runs_queue",
+    col(Run.state),
+    col(Run.device_kind),
+    col(Run.priority).desc(),
+    col(Run.study_id),
+    col(Run.position),
+)
 
 
 class Attempt(SQLModel, table=True):
@@ -238,6 +255,51 @@ class EffectRow(SQLModel, table=True):
     pairs: int = Field(sa_type=BigInteger)
     p_value: float | None = None
     method: str | None = None
+
+
+class Result(SQLModel, table=True):
+    """An ended run with what all runs are compared by; written anew whenever it changes, so numbers only rise.
+
+    ``app/results.py`` alone writes it, ``app/columns.py`` reads it into memory.
+    """
+
+    __tablename__ = "results"
+    # Numbers are never given twice: who has read up to number N asks for what is above N.
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    number: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+    run_id: str = Field(foreign_key="runs.id", unique=True)
+    study_id: str = Field(foreign_key="studies.id", index=True)
+    study: str
+    """Name of the study."""
+    owner: str
+    """Name of who asked for it."""
+    model: str
+    workload: str
+    device: str
+    """Kind of device."""
+    hardware: str | None
+    """Name of what it was measured on."""
+    environment: str | None
+    baseline: str
+    variant: str
+    label: str
+    """The stack in words."""
+    family: str
+    techniques: str
+    """Words of the techniques that set it apart from the baseline, joined by "+"; empty for the null test."""
+    effort: str
+    outcome: str
+    """As the report has it; quarantined or expired for a run that never brought one."""
+    ran: str | None
+    point: dict[str, int] = _json()
+    batch_size: int | None = Field(default=None, sa_type=BigInteger)
+    length: int | None = Field(default=None, sa_type=BigInteger)
+    """Of the sequence or of the prompt."""
+    finished_at: float
+    figures: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Little-endian float64, in the order of ``app/figures.py``."""
+    verdicts: str
+    """A letter for each figure."""
 
 
 class SampleRow(SQLModel, table=True):
@@ -373,8 +435,73 @@ class Event(SQLModel, table=True):
     study_id: str = Field(foreign_key="studies.id")
     run_id: str | None = Field(default=None, foreign_key="runs.id", index=True)
     kind: str
-    """state, progress, log, study."""
+    """state, progress, log, study, priority."""
     data: JsonValue = _json()
     size: int = 0
     """Bytes of log text, so that the log of a run can be kept to its last part."""
     at: float
+
+
+class Draft(SQLModel, table=True):
+    """A study that somebody keeps for later; it may be one that cannot be measured."""
+
+    __tablename__ = "drafts"
+    __table_args__ = (Index("ix_drafts_owner", "owner_id", "id"),)
+    id: str = Field(default_factory=new_id, primary_key=True)
+    owner_id: str = Field(foreign_key="users.id")
+    name: str
+    study: JsonValue = _json()
+    created_at: float
+    changed_at: float
+
+
+class Note(SQLModel, table=True):
+    """One version of a note on a study or on one of its runs; rows are only ever added, so its history is kept."""
+
+    __tablename__ = "notes"
+    __table_args__ = (Index("ix_notes_subject", "subject_id", "id", "version"),)
+    id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    """From 1; the highest one counts."""
+    subject_id: str
+    """The study's id, or the run's."""
+    study_id: str = Field(foreign_key="studies.id", index=True)
+    text: str | None = None
+    """Markdown; None where this version took the note away."""
+    author_id: str = Field(foreign_key="users.id")
+    at: float
+
+
+class Tag(SQLModel, table=True):
+    """A word on a study or on one of its runs."""
+
+    __tablename__ = "tags"
+    __table_args__ = (Index("ix_tags_key", "key", "subject_id"),)
+    subject_id: str = Field(primary_key=True)
+    """The study's id, or the run's."""
+    key: str = Field(primary_key=True)
+    """What makes two tags the same: the name without regard to case and form."""
+    study_id: str = Field(foreign_key="studies.id", index=True)
+    name: str
+    author_id: str = Field(foreign_key="users.id")
+    at: float
+
+
+class View(SQLModel, table=True):
+    """An address of one of our own pages, with everything a reader picked on it, under a short id."""
+
+    __tablename__ = "views"
+    __table_args__ = (
+        Index("ix_views_owner", "owner_id", "changed_at"),
+        Index("ix_views_sharing", "sharing", "changed_at"),
+    )
+    id: str = Field(primary_key=True)
+    """Short, because it is written into messages; random, so that nobody comes upon it."""
+    owner_id: str = Field(foreign_key="users.id")
+    name: str
+    path: str
+    """Path and query, for example /explore?technique=nf4."""
+    sharing: str
+    """private: the owner alone opens it; link: whoever has the id and is signed in; team: listed for everybody too."""
+    created_at: float
+    changed_at: float

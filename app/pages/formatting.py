@@ -10,9 +10,11 @@ from pydantic import JsonValue
 
 from app.charts.anatomy import TITLES
 from app.charts.chart import RAN, certainty, ended
-from app.charts.units import THIN, between, digits, readable, times
-from app.comparison import Comparison, Ratio
+from app.charts.plane import Plane, Spot
+from app.charts.units import THIN, Scale, between, digits, readable, scale, times
+from app.comparison import Comparison, Quantity
 from app.pareto import Reading
+from app.verdicts import Ratio
 from workers.catalog.report import Ran
 from workers.catalog.spec import Point
 
@@ -51,6 +53,14 @@ def ago(moment: float | str, now: float | None = None) -> str:
             count = int(passed // size)
             return f"{count} {word}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def until(moment: float | str, now: float | None = None) -> str:
+    """How far off a moment is, to the quarter of a minute; it is never sure to the second."""
+    left = epoch(moment) - (time.time() if now is None else now)
+    if left < 15:
+        return "any moment now"
+    return f"in about {duration(round(left / 15) * 15 if left < 600 else round(left / 60) * 60)}"
 
 
 def duration(seconds: float) -> str:
@@ -150,6 +160,30 @@ def _short(values: Iterable[str | None]) -> Iterator[str]:
             yield value if len(value) <= 48 else f"{value[:47]}…"
 
 
+def budget_unit(quantity: Quantity, most: float) -> Scale:
+    """The unit in which a budget of a quantity is set: that in which its largest value reads best."""
+    return scale(quantity.unit, most)
+
+
+def standing(spot: Spot, plane: Plane) -> str:
+    """Where an option stands on the trade-off, in a few words."""
+    if spot.standing == "over":
+        titles = {budget.quantity.key: budget.quantity.title for budget in plane.budgets}
+        return f"over budget: {', '.join(titles[key] for key in spot.over)}"
+    words = {
+        "front": "on the front",
+        "possible": "possibly on the front",
+        "dominated": "beaten",
+        "fell_back": "fell back",
+    }
+    return words.get(spot.standing or "", "no front here") + (", its knee" if spot.run == plane.knee else "")
+
+
+def exactly(number: float) -> str:
+    """A number for an address."""
+    return f"{number:.12g}"
+
+
 def query(values: Mapping[str, str | None]) -> str:
     """The part of an address after the question mark, without what is not set."""
     return urlencode({name: value for name, value in values.items() if value})
@@ -157,10 +191,12 @@ def query(values: Mapping[str, str | None]) -> str:
 
 FILTERS = {
     "ago": ago,
+    "budget_unit": budget_unit,
     "between": interval,
     "certainty": certainty,
     "digits": digits,
     "duration": duration,
+    "exactly": exactly,
     "ended": ended,
     "flat": flat,
     "headline": headline,
@@ -173,9 +209,11 @@ FILTERS = {
     "ran": ran,
     "readable": readable,
     "span": span,
+    "standing": standing,
     "state": state,
     "strays": strays,
     "strip_place": strip_place,
     "times": times,
+    "until": until,
     "value": value,
 }

@@ -1,28 +1,25 @@
-"""Templates become answers: the Jinja environment, links to static files that change with their content, one function."""
+"""Templates become answers: the Jinja environment, what every page is told, one function."""
 
-import hashlib
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app import assets
+from app.pages.commands import commands
 from app.pages.formatting import FILTERS
 
-ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ROOT / "templates"
-STATIC = ROOT / "static"
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+_asked: ContextVar[Request | None] = ContextVar("asked", default=None)
 
 
-@lru_cache
-def asset(path: str) -> str:
-    """Address of a static file; a new content is a new address, so browsers may keep it.
-
-    Args:
-        path: inside the static folder.
-    """
-    return f"/static/{path}?v={hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]}"
+async def remember(request: Request) -> None:
+    """Let the page that is being made know what was asked for; every page depends on this."""
+    _asked.set(request)
 
 
 @lru_cache
@@ -36,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     jinja.filters.update(FILTERS)
-    jinja.globals.update(asset=asset)
+    jinja.globals.update(asset=assets.address, places=())
     return jinja
 
 
@@ -53,7 +50,19 @@ def page(
         status: HTTP status.
         context: what the template reads.
     """
+    asked = _asked.get()
     text = (
-        environment().get_template(template).render(here=here, twin=twin, signed_in=signed_in, status=status, **context)
+        environment()
+        .get_template(template)
+        .render(
+            here=here,
+            twin=twin,
+            signed_in=signed_in,
+            status=status,
+            # An address that signs in is a secret until it is used up, and stays off every page.
+            address=str(asked.url) if asked and signed_in else "",
+            commands=commands(str(asked.base_url), twin) if asked and twin else [],
+            **context,
+        )
     )
     return HTMLResponse(text, status_code=status)

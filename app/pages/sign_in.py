@@ -41,4 +41,6 @@ def sign_out(request: Request) -> Response:
         end_session(session, request)
     reply = RedirectResponse("/sign-in?signed_out=true", status_code=303)
     clear_session_cookie(request, reply)
+    # Going back must not show what the browser has kept.
+    reply.headers["Clear-Site-Data"] = '"cache"'
     return reply

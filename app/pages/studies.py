@@ -2,27 +2,30 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app import comparison, presentation, sittings
-from app.charts import CHARTS
-from app.charts.chart import SYMBOLS, Choice
-from app.comparison import ComparedRun, Comparison, Quantity
+from app import comparison, presentation, sittings, tags
+from app.charts.chart import SYMBOLS
+from app.comparison import ComparedRun, Comparison
 from app.db import queries
 from app.db.tables import Environment, Run, Study
+from app.drafts import MAX_DRAFTS
 from app.errors import NotFound
 from app.events import TERMINAL
 from app.menu import DEVICES, STARTS
 from app.overview import devices_present
-from app.pages import formatting, reproduce
+from app.pages import formatting, noted, reproduce, study_view
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.pages.study_view import Address, Asked
+from app.security import Principal
 from app.sittings import Stack
+from workers.catalog import strictyaml
 from workers.catalog.spec import StudySpec
 
 router = APIRouter()
@@ -34,15 +37,18 @@ State = Literal["queued", "running", "done", "cancelled"]
 def studies(
     session: Reading,
     state: State | Literal[""] | None = None,
+    tag: Annotated[str | None, Query(max_length=200)] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
-    found = presentation.studies(session, state=state or None, cursor=cursor)
+    key = tags.key(tag) if tag else None
+    found = presentation.studies(session, state=state or None, tag=key, cursor=cursor)
     return page(
         "studies.html",
         here="studies",
-        twin="/api/v1/studies",
+        twin=f"/api/v1/studies{'?' if state or tag else ''}{formatting.query({'state': state, 'tag': tag})}",
         studies=found.items,
         chosen=state or None,
+        tag=tag or None,
         next=found.next,
     )
 
@@ -50,29 +56,28 @@ def studies(
 @router.get("/studies/new", response_class=HTMLResponse)
 def new(request: Request, session: Reading) -> HTMLResponse:
     first = STARTS[0]
+    caller: Principal = request.state.principal
     return page(
         "new.html",
         here="new",
         twin="/api/v1/menu",
         present=devices_present(session),
+        drafts=queries.drafts(session, caller.user_id, limit=MAX_DRAFTS).items,
+        most_bytes=strictyaml.MAX_BYTES,
         marks=tuple(SYMBOLS),
         example=reproduce.posted(json.dumps({"name": first.question, **first.study}), str(request.base_url)),
     )
 
 
 @router.get("/studies/{study_id}", response_class=HTMLResponse)
-def study(
-    request: Request,
-    session: Reading,
-    study_id: str,
-    point: Annotated[int, Query(ge=0, le=10_000)] = 0,
-    across_environments: bool = False,
-) -> HTMLResponse:
+def study(request: Request, session: Reading, study_id: str, asked: Annotated[Asked, Query()]) -> HTMLResponse:
     found = queries.study(session, study_id)
     runs = queries.runs(session, study_id)
     compared = comparison.of_study(session, found)
-    if point >= len(compared.points):
-        raise NotFound(f"The sweep has {len(compared.points)} points; there is no number {point}.")
+    if asked.point >= len(compared.points):
+        raise NotFound(f"The sweep has {len(compared.points)} points; there is no number {asked.point}.")
+    budgets, wrong = study_view.budgets_of(request.query_params.multi_items(), compared)
+    address = Address(f"/studies/{study_id}", asked, budgets)
     finished = sum(1 for run in runs if run.state in TERMINAL)
     return page(
         "study.html",
@@ -81,9 +86,15 @@ def study(
         study=found,
         comparison=compared,
         findings=comparison.findings(compared),
-        charts=CHARTS,
-        choice=Choice(point=point, across_environments=across_environments),
-        pickable=_pickable(compared),
+        asked=asked,
+        at=address.at,
+        changed=address.changed,
+        others=address.others,
+        tabs=study_view.TABS,
+        charts=study_view.drawn(session, compared, asked, budgets),
+        wrong_budget=wrong,
+        pickable=study_view.pickable(compared),
+        swept=[field for field in compared.points[0] if len({point.get(field) for point in compared.points}) > 1],
         anatomy=_anatomy(compared),
         memory_parts=sittings.PARTS,
         marks=tuple(SYMBOLS),
@@ -97,26 +108,9 @@ def study(
         remarks=formatting.remarks(compared),
         environments=_environments(session, runs, compared),
         reproduce=reproduce.study(found.spec, str(request.base_url)),
-        log=queries.log_lines(session, study_id=study_id),
+        log=queries.log_lines(session, study_id=study_id) if asked.tab == "log" else [],
+        noted=noted.of(session, "studies", study_id),
     )
-
-
-class Pickable(NamedTuple):
-    """A quantity that an axis or a chart can show."""
-
-    quantity: Quantity
-    has_effect: bool
-    opens: str
-    """Which axes it opens on: "", "x", "y"."""
-
-
-def _pickable(compared: Comparison) -> list[Pickable]:
-    effects = {key for run in compared.runs for key in run.effects}
-    x, y = compared.axes or ("", "")
-    return [
-        Pickable(quantity, quantity.key in effects, "x" if quantity.key == x else "y" if quantity.key == y else "")
-        for quantity in compared.quantities
-    ]
 
 
 def _anatomy(compared: Comparison) -> list[tuple[ComparedRun, Stack]]:

@@ -19,6 +19,7 @@ export async function call(path, { method = "GET", body, key, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    document.dispatchEvent(new CustomEvent("tradespace:unanswered"));
     throw new Refused(0, { detail: "The server does not answer.", hint: "Is it running? The page tries again when you do." });
   }
   const text = await answer.text();

@@ -12,7 +12,7 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-const words = (name) => name.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+export const words = (name) => name.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
 
 function control(schema, value, id, change) {
   if (schema.enum)

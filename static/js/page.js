@@ -1,19 +1,35 @@
-// On every page: the theme switch and the copy buttons.
-const dark = () =>
-  (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+// On every page: the theme switch, the copy buttons, and what paper needs.
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+const changed = () => document.dispatchEvent(new CustomEvent("themechange"));
+
+function show(theme) {
+  if (theme) root.dataset.theme = theme;
+  else delete root.dataset.theme;
+}
+
+// From the system's theme first to the other one, so that every press shows; then the one that the system has; then back.
+function following(theme) {
+  const [own, other] = system.matches ? ["dark", "light"] : ["light", "dark"];
+  return theme === undefined ? other : theme === other ? own : undefined;
+}
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
-  button.hidden = false;
+  const name = () => {
+    button.setAttribute("aria-label", `Switch between light and dark: now ${root.dataset.theme ?? "as the system"}`);
+    button.title = button.getAttribute("aria-label");
+  };
+  name();
   button.addEventListener("click", () => {
-    const theme = dark() ? "light" : "dark";
-    document.documentElement.dataset.theme = theme;
-    localStorage.setItem("theme", theme);
-    document.dispatchEvent(new CustomEvent("themechange"));
+    const theme = following(root.dataset.theme);
+    show(theme);
+    if (theme) localStorage.setItem("theme", theme);
+    else localStorage.removeItem("theme");
+    name();
+    changed();
   });
 }
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
-  document.dispatchEvent(new CustomEvent("themechange")),
-);
+system.addEventListener("change", changed);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-copy]");
@@ -28,4 +44,23 @@ document.addEventListener("click", async (event) => {
     button.textContent = "Marked";
   }
   setTimeout(() => (button.textContent = "Copy"), 1600);
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest?.("[data-open]");
+  if (opener) document.getElementById(opener.dataset.open).showModal();
+});
+
+// Paper is white: charts carry colours of their own, so they are drawn anew in the light ones while printing.
+let worn;
+addEventListener("beforeprint", () => {
+  const foot = document.getElementById("printed");
+  if (foot) foot.textContent = `${location.href} · printed ${new Date().toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" })}`;
+  worn = root.dataset.theme;
+  show("light");
+  changed();
+});
+addEventListener("afterprint", () => {
+  show(worn);
+  changed();
 });

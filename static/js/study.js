@@ -1,106 +1,145 @@
-// The study page while it is open: charts and their pickers (kept in the address), live progress, cancel and run again.
+// The study page while it is open: charts drawn in full, pickers kept in the address, live progress, cancel and run again.
+import { all, change, chosen, settle, written } from "./address.js";
 import { call } from "./api.js";
 import { clear, draw } from "./charts.js";
 import { key } from "./key.js";
+import { say } from "./say.js";
+import { take } from "./take.js";
+import * as tradeOff from "./trade_off.js";
 
 const head = document.querySelector("[data-study]");
 const study = head.dataset.study;
 const api = `/api/v1/studies/${study}`;
-const address = () => new URLSearchParams(location.search);
-let quantities = [];
-
-function remember(name, value) {
-  const query = address();
-  query.set(name, value);
-  history.replaceState(null, "", `?${query}`);
-}
-
-// What each chart reads of the address.
-const READS = { trade_off: { x: "x", y: "y", point: "point", scale: "scale" }, effects: { x: "quantity", point: "point" }, anatomy: { point: "point" } };
-
-async function show(section) {
-  const chart = section.dataset.chart;
-  const place = section.querySelector(".plot");
-  const query = new URLSearchParams();
-  const chosen = address();
-  for (const [name, from] of Object.entries({ ...READS[chart], across_environments: "across_environments" }))
-    if (chosen.get(from)) query.set(name, chosen.get(from));
-  section.classList.add("loading");
-  try {
-    const drawing = await call(`${api}/charts/${chart}?${query}`);
-    section.querySelector(".chart-caption").textContent = drawing.caption;
-    key(section, drawing);
-    if ("optional" in section.dataset) section.hidden = !drawing.figure;
-    const scale = section.querySelector('[name="scale"]');
-    if (scale && drawing.scale) scale.value = drawing.scale;
-    if (drawing.figure) {
-      if (!place._fullLayout) place.replaceChildren();
-      await draw(place, drawing.figure, `${query}`);
-    } else clear(place, drawing.reason);
-  } catch (error) {
-    clear(place, error.message);
-  } finally {
-    section.classList.remove("loading");
-  }
-}
-
-function fill(select, keys, current) {
-  select.replaceChildren(...keys.map((quantity) => new Option(quantity.title, quantity.key, false, quantity.key === current)));
-}
-
-// The pickers, from what the server says was measured.
-function offer() {
-  quantities = [...document.querySelectorAll("#quantities option")].map((option) => ({ key: option.value, title: option.textContent, ...option.dataset, effect: "effect" in option.dataset }));
-  document.getElementById("charts").hidden = quantities.length === 0;
-  const chosen = address();
-  const opening = (axis) => quantities.find((q) => q.opens === axis)?.key;
-  const named = (wanted) => quantities.find((q) => q.key === wanted || q.metric === wanted)?.key;
-  const picks = { x: named(chosen.get("x")) ?? opening("x"), y: named(chosen.get("y")) ?? opening("y"), quantity: named(chosen.get("quantity")) ?? opening("x") };
-  for (const select of document.querySelectorAll(".chart-tools select")) {
-    if (select.name === "scale") {
-      if (chosen.get("scale")) select.value = chosen.get("scale");
-      select.querySelector('[value="measured"]').disabled = Boolean(document.querySelector("#elsewhere .notice")) && !chosen.get("across_environments");
-    } else fill(select, select.name === "quantity" ? quantities.filter((q) => q.effect) : quantities, picks[select.name]);
-  }
-}
-
 const sections = [...document.querySelectorAll("[data-chart]")];
-async function showAll() {
-  // The pickers first: while nothing is measured there is nothing to draw, and a hidden chart has no width.
-  offer();
-  if (quantities.length) await Promise.all(sections.map(show));
-}
-for (const section of sections)
-  section.addEventListener("change", (event) => {
-    remember(event.target.name, event.target.value);
-    show(section);
-  });
-document.querySelector("[data-picker] select")?.addEventListener("change", (event) => {
-  remember("point", event.target.value);
-  sections.forEach(show);
-});
-window.Plotly ? showAll() : addEventListener("DOMContentLoaded", showAll);
+const drawings = new Map();
 
-// The parts of the page that the server wrote are fetched again and put in place; what the reader opened stays open.
-let refreshing = null;
-async function refresh() {
-  const text = await (await fetch(location.href, { credentials: "same-origin" })).text();
+// What a chart reads of the address; what the page calls the quantity is the chart's x.
+function query(section) {
+  const reads = new Set(["point", "across_environments", ...section.dataset.reads.split(" ")]);
+  const budgets = section.dataset.chart === "trade_off";
+  const found = all().filter(([name]) => reads.has(name) || (budgets && /^(max|min|per)\./.test(name)));
+  return new URLSearchParams(found.map(([name, value]) => [name === "quantity" ? "x" : name, value]));
+}
+
+function openRun(event) {
+  const run = event.points[0]?.customdata?.run;
+  if (!run) return;
+  if (event.event.ctrlKey || event.event.metaKey) window.open(`/runs/${run}`);
+  else location.assign(`/runs/${run}`);
+}
+
+async function put(section, drawing, revision) {
+  const place = section.querySelector(".plot");
+  const trade = section.dataset.chart === "trade_off";
+  drawings.set(section, drawing);
+  section.querySelector(".chart-caption").textContent = drawing.caption;
+  section.querySelector(".chart-take").hidden = !drawing.figure;
+  section.classList.toggle("shaded", Boolean(drawing.figure?.layout.coloraxis));
+  key(section, drawing);
+  const scale = section.querySelector('select[name="scale"]');
+  if (scale && drawing.scale) scale.value = drawing.scale;
+  if (!drawing.figure) {
+    if (trade) tradeOff.gone();
+    return clear(place, drawing.reason);
+  }
+  // The room is kept while the first drawing takes the place of what the server wrote, so that nothing below jumps.
+  place.style.minHeight = `${drawing.figure.layout.height ?? 400}px`;
+  if (!place._fullLayout) place.replaceChildren();
+  if (trade) await tradeOff.show(drawing);
+  else await draw(place, drawing.figure, revision);
+  place.removeAllListeners("plotly_click");
+  place.on("plotly_click", openRun);
+}
+
+async function show(section, signal) {
+  section.classList.add("loading");
+  const asked = query(section);
+  try {
+    await put(section, await call(`${api}/charts/${section.dataset.chart}?${asked}`, { signal }), `${asked}`);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    drawings.delete(section);
+    clear(section.querySelector(".plot"), error.message);
+  }
+  section.classList.remove("loading");
+}
+
+// The parts of the page that the server wrote are fetched again and put in place; what the reader opened stays open, and
+// a form that the reader is in stays as it is.
+async function rewrite(signal) {
+  const text = await (await fetch(written(), { credentials: "same-origin", signal })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
     if (!next || next.innerHTML === part.innerHTML) continue;
+    if (part.dataset.live === "idle" && part.contains(document.activeElement)) continue;
     const open = [...part.querySelectorAll("details")].map((details) => details.open);
     part.replaceChildren(...next.childNodes);
     part.querySelectorAll("details").forEach((details, i) => (details.open = open[i] ?? details.open));
   }
-  await showAll();
 }
+
+let newest = null;
+async function refresh() {
+  newest?.abort();
+  newest = new AbortController();
+  const { signal } = newest;
+  try {
+    await rewrite(signal);
+    await Promise.all(sections.map((section) => show(section, signal)));
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  }
+}
+
+let refreshing = null;
 function refreshSoon() {
   refreshing ??= setTimeout(() => {
     refreshing = null;
     refresh().catch(refreshSoon);
   }, 400);
 }
+
+// A picker's value as the address has it: in base units, and nothing where it is the one that the page opens with.
+function picked(field) {
+  if (field.value === "" || field.value === field.dataset.plain) return null;
+  return field.dataset.per ? String(field.valueAsNumber * Number(field.dataset.per)) : field.value;
+}
+
+document.addEventListener("change", ({ target }) => {
+  const form = target.closest?.("form[data-view]");
+  if (!form || form.id === "budgets" || !target.name) return;
+  change({ [target.name]: picked(target), ...(["x", "y", "scale", "point"].includes(target.name) ? { xr: null, yr: null } : {}) });
+  refreshSoon();
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("form[data-view]")) event.preventDefault();
+});
+
+document.addEventListener("click", async (event) => {
+  const taken = event.target.closest?.("[data-take]");
+  if (taken) {
+    const section = taken.closest("[data-chart]");
+    return take(taken.dataset.take, section, drawings.get(section), `tradespace-${study}-${section.dataset.chart}`);
+  }
+  const link = event.target.closest?.("[data-copy-link]");
+  if (link) {
+    settle();
+    if (!navigator.clipboard) return say("This browser copies links over HTTPS only; the address bar has it.");
+    await navigator.clipboard.writeText(location.href);
+    return say("Link copied");
+  }
+  const button = event.target.closest?.("[data-cancel], [data-retry]");
+  if (!button) return;
+  button.disabled = true;
+  try {
+    await call("cancel" in button.dataset ? `${api}/cancel` : `/api/v1/runs/${button.dataset.retry}/retry`, { method: "POST", key: crypto.randomUUID?.() });
+    if ("retry" in button.dataset) location.reload();
+    else refreshSoon();
+  } catch (error) {
+    button.textContent = error.message;
+  }
+});
 
 function listen() {
   const events = new EventSource(`${api}/events?after=${head.dataset.event}`);
@@ -119,6 +158,7 @@ function listen() {
     if (bar && data.study_fraction !== undefined) bar.value = Math.max(bar.value, data.study_fraction);
   });
   events.addEventListener("log", (event) => {
+    if (!log) return;
     const near = log.scrollTop + log.clientHeight > log.scrollHeight - 40;
     if (untouched && log.dataset.empty === "true") log.textContent = "";
     untouched = false;
@@ -127,16 +167,11 @@ function listen() {
   });
 }
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest?.("[data-cancel], [data-retry]");
-  if (!button) return;
-  button.disabled = true;
-  try {
-    await call("cancel" in button.dataset ? `${api}/cancel` : `/api/v1/runs/${button.dataset.retry}/retry`, { method: "POST", key: crypto.randomUUID?.() });
-    if ("retry" in button.dataset) location.reload();
-    else refreshSoon();
-  } catch (error) {
-    button.textContent = error.message;
-  }
-});
+function begin() {
+  if (document.querySelector('[data-chart="trade_off"]')) tradeOff.attach(() => refresh().catch(refreshSoon));
+  for (const section of sections) show(section);
+}
+// Plotly is a script of its own, which may arrive after this one.
+window.Plotly || !sections.length ? begin() : addEventListener("DOMContentLoaded", begin);
+if (chosen("tab") === "log") document.getElementById("log").scrollTop = document.getElementById("log").scrollHeight;
 if (head.dataset.finished === "false") listen();

@@ -56,3 +56,13 @@ def test_what_is_wrong_is_said_in_one_line(
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_yaml_study_is_read_before_the_server_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    environment = {"TRADESPACE_TOKEN": "x", "TRADESPACE_SERVER_URL": "http://127.0.0.1:9"}
+    file.write_text("name: a\nname: b\n")
+    wrong = run(["submit", str(file)], tmp_path, **environment)
+    assert (wrong.returncode, wrong.stderr) == (2, "tradespace: the study name is given twice. (line 2)\n")
+    file.write_text("name: a\n")
+    assert "does not answer" in run(["submit", str(file)], tmp_path, **environment).stderr

@@ -1,4 +1,4 @@
-"""Any order of submit, claim, beat, finish, release, cancel, retry, lost leases and restarts keeps the ledger's promises."""
+"""Any order of submit, claim, beat, finish, release, cancel, retry, priorities, lost leases and restarts keeps the ledger's promises."""
 
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from app import ledger, orders
-from app.db.session import Database
+from app.db.session import Database, clock
 from app.db.tables import Attempt, DeviceRow, MeasurementRow, Run, Study
 from app.errors import Refused
 from app.events import TERMINAL
@@ -74,6 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert granted.token == self.tokens[run_id], "a claim that is repeated gets the same answer"
             return
         assert granted.token > self.tokens[run_id], "tokens rise with every claim"
+        assert self._outranking(run_id) < WORKERS, "runs of a higher priority are enough for every device"
         self.tokens[run_id] = granted.token
         self.granted.append((worker, granted))
 
@@ -125,6 +126,18 @@ class LedgerMachine(RuleBasedStateMachine):
                     orders.cancel_study(session, chosen)
                 else:
                     orders.cancel_run(session, chosen)
+        except Refused:
+            return
+
+    @rule(whole=st.booleans(), priority=st.integers(-10, 10), data=st.data())
+    def prioritise(self, whole: bool, priority: int, data: Any) -> None:
+        chosen = data.draw(st.sampled_from(self.studies if whole else self.runs))
+        try:
+            with self.database.writing() as session:
+                if whole:
+                    orders.prioritise_study(session, chosen, priority)
+                else:
+                    orders.prioritise_run(session, chosen, priority)
         except Refused:
             return
 
@@ -183,6 +196,13 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (study.state in ("done", "cancelled")) == (states <= TERMINAL)
             assert (study.finished_at is not None) == (states <= TERMINAL)
             assert study.state != "queued" or states == {"queued"}
+
+    def _outranking(self, run_id: str) -> int:
+        """How many runs of a higher priority could have been claimed in its place."""
+        with self.database.reading() as session:
+            free = (col(Run.state) == "queued", col(Run.not_before) <= clock(session))
+            higher = col(Run.priority) > session.get_one(Run, run_id).priority
+            return int(session.execute(select(func.count()).select_from(Run).where(*free, higher)).scalar_one())
 
     def _run(self, run_id: str) -> Run:
         with self.database.reading() as session:

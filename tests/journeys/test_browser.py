@@ -17,6 +17,7 @@ from app.db import queries
 from app.db.migrate import migrate
 from app.db.session import Database
 from app.main import create_app
+from app.pages.study_view import TABS
 from app.security import create_signin_link
 from app.settings import Settings
 from tests import demo
@@ -131,6 +132,16 @@ def rows(page: Page) -> Locator:
     return page.locator("#tables section[aria-labelledby=against] tbody tr")
 
 
+def options(page: Page) -> Locator:
+    return page.locator('#tables [data-table="trade_off"] tbody tr')
+
+
+def tab(page: Page, name: str) -> None:
+    """Open a tab of a study's page."""
+    page.get_by_role("navigation", name="Views of this study").get_by_role("link", name=name).click()
+    expect(page.locator('.tabs [aria-current="page"]')).to_have_text(name)
+
+
 def test_a_study_from_the_form_to_its_chart(site: Site, watched: Watched) -> None:
     page = watched.page
     page.get_by_role("link", name="New study").first.click()
@@ -149,11 +160,23 @@ def test_a_study_from_the_form_to_its_chart(site: Site, watched: Watched) -> Non
 
     demo.measure(site.database, study, 2)
     expect(page.get_by_text("2 of 5 runs finished")).to_be_visible()
-    expect(page.locator("#log")).to_contain_text("fp32: pair 1 of 3")
     expect(
         page.locator('[data-chart="trade_off"] .js-plotly-plot .point, [data-chart="trade_off"] .plot .point').first
     ).to_be_visible()
+    expect(options(page)).to_have_count(5)
+    expect(options(page).filter(has_text="on the front")).to_have_count(1)
+    expect(options(page).filter(has_text="queued")).to_have_count(3)
+    assert page.evaluate("window.sameDocument"), "the page was loaded again"
 
+    tab(page, "Log")
+    page.evaluate("window.sameDocument = true")
+    expect(page.locator("#log")).to_contain_text("fp32: pair 1 of 3")
+    demo.measure(site.database, study, 1)
+    expect(page.locator("#log")).to_contain_text(re.compile(r"(pair 1 of 3.*){3}", re.DOTALL))
+    assert page.evaluate("window.sameDocument"), "the page was loaded again"
+
+    tab(page, "Effects")
+    page.evaluate("window.sameDocument = true")
     demo.measure(site.database, study)
     expect(page.locator("#study-state")).to_have_text("done")
     expect(rows(page)).to_have_count(5)
@@ -172,7 +195,7 @@ def test_metrics_are_picked_and_stay_in_the_address(measured: dict[str, str], si
     expect(axis).to_contain_text("Peak allocated")
     page.get_by_label("Vertical axis").select_option(label="Weights")
     expect(axis).to_contain_text("Weights")
-    assert "y=memory.weights%40load" in page.url
+    page.wait_for_url(re.compile("y=memory.weights@load"))
     page.reload()
     expect(axis).to_contain_text("Weights")
     expect(page.get_by_label("Vertical axis")).to_have_value("memory.weights@load")
@@ -187,6 +210,8 @@ def test_trade_off_opens_with_ratios_and_shows_values_on_request(
     expect(axis).to_contain_text("× baseline")
     page.locator('[data-chart="trade_off"] [name="scale"]').select_option("measured")
     expect(axis).to_contain_text("(ms)")
+    page.wait_for_url(re.compile("scale=measured"))
+    tab(page, "Memory")
     assert "scale=measured" in page.url
     expect(page.locator('[data-chart="anatomy"] .bars .point').first).to_be_visible()
 
@@ -241,7 +266,7 @@ def test_a_profile_is_asked_for_in_the_form(site: Site, watched: Watched) -> Non
 
 def test_theme_is_switched_and_kept(measured: dict[str, str], site: Site, watched: Watched) -> None:
     page = watched.page
-    page.goto(site.url + measured["study"])
+    page.goto(f"{site.url}{measured['study']}?tab=effects")
     point = page.locator('[data-chart="effects"] .point').first
     expect(point).to_be_visible()
     before = point.evaluate("node => getComputedStyle(node).stroke")
@@ -292,9 +317,11 @@ def test_without_scripts_the_tables_are_there(measured: dict[str, str], site: Si
     page = context.new_page()
     page.goto(site.link())
     page.goto(site.url + measured["study"])
+    expect(options(page)).to_have_count(8)
+    expect(page.locator(".still")).to_be_visible()
+    tab(page, "Effects")
     expect(rows(page)).to_have_count(8)
-    expect(page.get_by_text("Charts and live progress need JavaScript.")).to_be_visible()
-    expect(page.locator("#charts")).to_be_hidden()
+    expect(page.get_by_text("The chart needs JavaScript.").first).to_be_visible()
     page.goto(f"{site.url}/studies/new")
     expect(page.get_by_text("The form needs JavaScript.")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -311,7 +338,8 @@ def test_every_page_is_accessible_and_fits(
     seen = open_page(site, context)
     seen.page.goto(site.link())
     found: list[str] = []
-    for path in ("/", "/studies", "/studies/new", "/workers", "/sign-in", *measured.values()):
+    tabs = [f"{measured['study']}?tab={name}" for name, _ in TABS]
+    for path in ("/", "/studies", "/studies/new", "/workers", "/sign-in", *measured.values(), *tabs):
         seen.page.goto(site.url + path)
         seen.page.wait_for_load_state("networkidle")
         for fold in seen.page.locator("details").all():

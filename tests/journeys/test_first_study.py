@@ -84,11 +84,12 @@ def test_a_study_from_the_browser(served: Served, browser: Browser) -> None:
     expect(page.locator("#study-state")).to_contain_text("running", timeout=PATIENCE_MS, ignore_case=True)
     expect(page.locator("#study-state")).to_contain_text("done", timeout=3 * PATIENCE_MS, ignore_case=True)
     assert page.evaluate("window.sameDocument"), "the page was loaded again while it was watched"
-    _check_table(page)
     expect(
         page.locator('[data-chart="trade_off"] .js-plotly-plot, [data-chart="trade_off"] .plot.js-plotly-plot')
     ).to_be_visible()
-    study = page.url.rsplit("/", 1)[1]
+    page.get_by_role("navigation", name="Views of this study").get_by_role("link", name="Effects").click()
+    _check_table(page)
+    study = page.url.rsplit("/", 1)[1].partition("?")[0]
     token = _token(served, "read")
     answer = httpx.get(f"{served.url}/api/v1/studies/{study}", headers={"Authorization": f"Bearer {token}"}).json()
     assert {run["outcome"] for run in answer["runs"]} == {"ok"}

@@ -116,6 +116,19 @@ def test_what_python_would_let_through_is_refused(text: bytes, says: str) -> Non
     assert says in str(wrong.value)
 
 
+def test_a_study_may_be_yaml(tmp_path: Path) -> None:
+    good, bad = tmp_path / "study.yaml", tmp_path / "bad.yml"
+    good.write_text("# as people write it\n" + json.dumps(STUDY | {"sweep": {}}))
+    bad.write_text(json.dumps(STUDY, indent=1).replace('"tiny"', "tinny"))
+    own = {"TRADESPACE_LOCKS": str(tmp_path / "locks"), "TRADESPACE_PROGRAM": f"{sys.executable} -I {DOUBLE}"}
+    command = [sys.executable, "-m", "workers.terminal"]
+    done = subprocess.run([*command, str(good)], env=os.environ | own, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([*command, str(bad)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "model.preset: 'tinny' is not one of the choices. Did you mean 'tiny'? (line 5)" in done.stderr
+
+
 def test_reports_that_cannot_be_written_are_known_before_anything_is_measured(tmp_path: Path) -> None:
     process = start(STUDY, tmp_path, "--json", str(tmp_path / "nowhere" / "reports.json"))
     shown, said = process.communicate(timeout=60)

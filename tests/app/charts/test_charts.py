@@ -14,13 +14,17 @@ from app.charts import (
     CHARTS,
     RUN_CHART_BY_NAME,
     RUN_CHARTS,
+    TABS,
     anatomy,
     effects,
     memory_over_time,
+    quality,
     trade_off,
+    waterfall,
 )
 from app.charts.chart import OUTCOMES, SYMBOLS, Chart, Choice, RunChart, UnknownQuantity
 from app.charts.drawing import draw, draw_run
+from app.charts.strip import ROWS
 from app.comparison import Comparison, compare
 from app.sittings import PARTS, Series, sitting
 from tests import demo
@@ -33,6 +37,10 @@ FULL = compare(*demo.rows(demo.order()))
 
 AXES = (trade_off.CHART, effects.CHART)
 """Charts with quantities to pick."""
+PLAIN = [chart for chart in CHARTS if isinstance(chart, Chart)]
+"""Charts that need nothing but the comparison."""
+SHOWN = (trade_off.CHART, effects.CHART, anatomy.CHART, waterfall.CHART, quality.CHART)
+"""Charts that the full study can fill."""
 
 
 def traces(chart: Chart, choice: Choice | None = None) -> list[dict[str, Any]]:
@@ -42,7 +50,7 @@ def traces(chart: Chart, choice: Choice | None = None) -> list[dict[str, Any]]:
     return data
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", SHOWN, ids=lambda chart: chart.name)
 def test_figure_is_plain_json_with_finite_numbers(chart: Chart) -> None:
     drawn = draw(chart, FULL, Choice())
     text = json.dumps(drawn.model_dump(), allow_nan=False)
@@ -60,7 +68,7 @@ def test_every_measured_point_has_an_interval(chart: Chart) -> None:
         assert all(re.search(r"n\u202f=\u202f\d|\d pairs", text) for text in trace["hovertext"])
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", PLAIN, ids=lambda chart: chart.name)
 def test_queued_study_says_that_nothing_is_measured(chart: Chart) -> None:
     drawn = draw(chart, compare(*demo.rows(demo.order(), measured=False)), Choice())
     assert drawn.figure is None
@@ -75,7 +83,7 @@ def test_unknown_quantity_lists_the_known_ones(chart: Chart) -> None:
     assert "latency@prefill" in refused.value.known
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", PLAIN, ids=lambda chart: chart.name)
 def test_point_beyond_the_sweep_is_not_drawn(chart: Chart) -> None:
     drawn = draw(chart, FULL, Choice(point=9))
     assert drawn.figure is None
@@ -83,7 +91,7 @@ def test_point_beyond_the_sweep_is_not_drawn(chart: Chart) -> None:
     assert "1 points" in drawn.reason
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", PLAIN, ids=lambda chart: chart.name)
 def test_hostile_names_stay_text(chart: Chart) -> None:
     order = demo.order(variants=[{"name": "<a href='x'>&amp;", "stack": [{"technique": "precision", "dtype": "bf16"}]}])
     drawn = draw(chart, compare(*demo.rows(order)), Choice())
@@ -109,7 +117,7 @@ def test_many_failures_are_counted() -> None:
     drawn = draw(trade_off.CHART, compare(study, [runs[0], *copies], measurements, stored), Choice())
     assert drawn.figure is not None
     strip = next(trace for trace in drawn.figure["data"] if trace["name"] == "no figures")
-    assert len(strip["text"]) == trade_off.STRIP_ROWS
+    assert len(strip["text"]) == ROWS
     assert strip["text"][-1].endswith("and 3 more")
 
 
@@ -162,8 +170,20 @@ def test_every_family_and_outcome_has_its_mark() -> None:
 
 
 def test_menus_of_charts_are_complete() -> None:
-    assert set(BY_NAME) == {"trade_off", "effects", "anatomy"}
-    assert set(RUN_CHART_BY_NAME) == {"anatomy", "memory_over_time"}
+    assert set(BY_NAME) == {
+        "trade_off",
+        "effects",
+        "interactions",
+        "distribution",
+        "anatomy",
+        "waterfall",
+        "scaling",
+        "roofline",
+        "energy",
+        "quality",
+    }
+    assert {chart.tab for chart in CHARTS} == set(TABS)
+    assert set(RUN_CHART_BY_NAME) == {"samples", "anatomy", "memory_over_time"}
 
 
 def test_trade_off_opens_with_ratios() -> None:

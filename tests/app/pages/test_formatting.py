@@ -1,12 +1,9 @@
 """Words for values: times, points, strips, nested environments."""
 
-import hashlib
-
 import pytest
 from pydantic import JsonValue
 
 from app.pages import formatting
-from app.pages.rendering import STATIC, asset
 
 
 @pytest.mark.parametrize(
@@ -40,17 +37,3 @@ def test_point_in_words() -> None:
 
 def test_query_leaves_out_what_is_not_set() -> None:
     assert formatting.query({"state": None, "cursor": "a b"}) == "cursor=a+b"
-
-
-def test_assets_carry_the_hash_of_their_content() -> None:
-    digest = hashlib.sha256((STATIC / "css" / "page.css").read_bytes()).hexdigest()
-    assert asset("css/page.css") == f"/static/css/page.css?v={digest[:12]}"
-
-
-def test_vendored_files_are_what_was_recorded() -> None:
-    vendor = STATIC / "vendor"
-    lines = [line.split() for line in (vendor / "SHA256SUMS").read_text().splitlines()]
-    recorded = {name: digest for digest, name in lines}
-    assert set(recorded) == {path.name for path in vendor.iterdir()} - {"SHA256SUMS"}
-    for name, digest in recorded.items():
-        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == digest

@@ -7,6 +7,7 @@ import pytest
 from pydantic import JsonValue
 
 from app.db import queries
+from app.pages.study_view import TABS
 from app.security import create_signin_link
 from tests.app.pages.conftest import HOSTILE, House
 
@@ -54,6 +55,7 @@ def test_renders_full(full: House, path: str) -> None:
 def test_study_renders_in_every_state(full: House, word: str) -> None:
     page = read(full, f"/studies/{full.studies[word]}")
     assert isinstance(twin(full, page), dict)
+    page += read(full, f"/studies/{full.studies[word]}?tab=effects")
     for run in runs_of(full, full.studies[word]):
         assert f'href="/runs/{run}"' in page
 
@@ -72,6 +74,7 @@ def test_no_page_has_inline_script_or_style(full: House) -> None:
     pages = [
         *LISTS,
         *(f"/studies/{study}" for study in full.studies.values()),
+        *(f"/studies/{full.studies['profiled']}?tab={tab}" for tab, _ in TABS),
         f"/runs/{runs_of(full, full.studies['done'])[0]}",
         f"/runs/{runs_of(full, full.studies['profiled'])[1]}",
         f"/studies/{full.studies['mixed']}?across_environments=true",
@@ -97,7 +100,7 @@ def test_hostile_names_are_text(full: House) -> None:
 
 
 def test_table_holds_value_interval_and_verdict(full: House) -> None:
-    page = read(full, f"/studies/{full.studies['done']}")
+    page = read(full, f"/studies/{full.studies['done']}?tab=effects")
     rows = re.findall(r'<tr[^>]*>\s*<th scope="row" class="name-cell"><svg.*?</tr>', page, re.DOTALL)
     assert len(rows) == 8
     assert "null test" in rows[0]
@@ -110,19 +113,23 @@ def test_table_holds_value_interval_and_verdict(full: House) -> None:
 
 
 def test_what_was_not_as_asked_is_said(full: House) -> None:
-    page = read(full, f"/studies/{full.studies['done']}")
+    study = f"/studies/{full.studies['done']}"
+    page = read(full, f"{study}?tab=effects")
     assert "1 not as asked" in page
     assert ">emulated</a>" in page
-    assert "bandwidth</span>" in page
     assert "latency: interval ±2.6 %, goal ±2 %" in page
+    page = read(full, study)
+    assert ">emulated</a>" in page
+    assert "latency: interval ±2.6 %, goal ±2 %" in page
+    assert "bandwidth</span>" in read(full, f"{study}?tab=roofline")
 
 
 def test_every_run_says_what_ran(full: House) -> None:
-    page = read(full, f"/studies/{full.studies['fallen']}")
+    page = read(full, f"/studies/{full.studies['fallen']}?tab=effects")
     assert page.count('<a class="tag good" href="#proofs">as asked</a>') == 4
     assert page.count('<a class="tag warn" href="#proofs">emulated</a>') == 1
     assert page.count('<a class="tag bad" href="#proofs">fell back</a>') == 1
-    findings = page[page.index('id="findings"') : page.index('id="charts"')]
+    findings = page[page.index('id="findings"') : page.index('<nav class="tabs"')]
     assert "bf16 + flash + compile" not in findings
     run = read(full, f"/runs/{runs_of(full, full.studies['fallen'])[5]}")
     assert "Something else ran than was asked." in run
@@ -170,7 +177,7 @@ def test_environments_that_differ_are_told_and_not_mixed(full: House) -> None:
     assert "Measured in 2 environments." in page
     assert "They differ in cpu.model." in page
     assert page.count(">environment 2</a>") == 1
-    assert f'href="/studies/{study}?point=0&amp;across_environments=true">Compare anyway</a>' in page
+    assert f'href="/studies/{study}?across_environments=true">Compare anyway</a>' in page
     refused = full.browser.get(f"/api/v1/studies/{study}/comparison", headers={"Accept": "application/json"})
     body = refused.json()
     assert (refused.status_code, body["code"], body["field"]) == (409, "environments_differ", "cpu.model")

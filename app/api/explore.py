@@ -1,0 +1,185 @@
+"""All results of the team: a list, counts for filters, the points of a chart, and a table to take away."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from app import exploration, facets
+from app.api.calls import REFUSALS, Reader, Results, StrictRoute, invalid
+from app.columns import Table
+from app.exploration import FIGURE_NAMES, MOST_POINTS, Explored, Points
+from app.facets import Facet, Range
+from app.figures import FIELDS, FIGURES
+from app.selection import ORDERS, Selection, read
+from workers.catalog.declared import Problem
+
+router = APIRouter(prefix="/explore", tags=["explore"], route_class=StrictRoute, responses=REFUSALS)
+
+FILTERS = (
+    "Filters, any number of each: technique, model, workload, hardware, device, family, effort, outcome, ran, owner, study, environment, "
+    "batch_size, length; q for part of a name; limits such as memory__lte=8GiB or latency_ratio__lte=0.8 (base units where none is given); "
+    f"sort, one of {', '.join(ORDERS)}, with a minus before it for the reverse; x and y, figures; scale, ratio or measured; "
+    "null_tests=true to have them among the results; group, one of none, model, technique, hardware, to list those together."
+)
+CHUNK = 500
+
+
+class ShownFigure(BaseModel):
+    """One figure that all results are compared by."""
+
+    word: str
+    title: str
+    unit: str
+    better: str
+    definition: str
+    relative: bool
+    """Whether the value itself compares with the baseline, so that there is no ratio."""
+
+
+class ShownPage(BaseModel):
+    """A page of results."""
+
+    items: list[Explored]
+    next: str | None
+    """Cursor of the following page; null at the end."""
+    total: int
+    groups: dict[str, int]
+    """Of the groups that this page shows, how many results each has."""
+
+
+class ShownFacets(BaseModel):
+    """Every filter with its values and how many results each leaves."""
+
+    items: list[Facet]
+    next: None = None
+
+
+class ShownRanges(BaseModel):
+    """Ends of what can be limited."""
+
+    items: list[Range]
+    next: None = None
+
+
+class ShownFigures(BaseModel):
+    """The figures, in their order."""
+
+    items: list[ShownFigure]
+    next: None = None
+
+
+@router.get("", description=f"Results in the order asked for. {FILTERS}")
+def explore(
+    request: Request,
+    caller: Reader,
+    table: Results,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> ShownPage:
+    selection = _selection(request, "cursor", "limit")
+    page = exploration.page(table, selection, cursor=cursor, limit=limit)
+    return ShownPage(items=list(page.items), next=page.next, total=page.total, groups=page.groups)
+
+
+@router.get(
+    "/facets", description=f"Values of every filter with counts, each with all other filters as they are. {FILTERS}"
+)
+def read_facets(request: Request, caller: Reader, table: Results) -> ShownFacets:
+    return ShownFacets(items=list(facets.facets(table, _selection(request))))
+
+
+@router.get(
+    "/ranges", description=f"What each figure and ratio spans among the results, whatever the limits. {FILTERS}"
+)
+def ranges(request: Request, caller: Reader, table: Results) -> ShownRanges:
+    return ShownRanges(items=list(facets.ranges(table, _selection(request))))
+
+
+@router.get(
+    "/points",
+    description=f"Results in the plane of two figures, a column each, with the front and the budgets. {FILTERS}",
+)
+def points(
+    request: Request,
+    caller: Reader,
+    table: Results,
+    columns: Annotated[
+        str | None, Query(max_length=400, description=f"More columns, separated by commas: {', '.join(FIGURE_NAMES)}.")
+    ] = None,
+    most: Annotated[
+        int, Query(ge=100, le=MOST_POINTS, description="Points besides the front; a part of more than these is given.")
+    ] = MOST_POINTS,
+) -> Points:
+    also = tuple(name for name in (columns or "").split(",") if name)
+    if unknown := [name for name in also if name not in FIGURE_NAMES]:
+        hint = f"Columns: {', '.join(FIGURE_NAMES)}."
+        raise invalid(
+            [Problem("columns", "unknown", f"has {', '.join(map(repr, unknown))}, which is no column.", hint)]
+        )
+    return exploration.points(table, _selection(request, "columns", "most"), also, most)
+
+
+@router.get("/figures")
+def figures(caller: Reader) -> ShownFigures:
+    """The figures by which all results are compared."""
+    return ShownFigures(
+        items=[
+            ShownFigure(
+                word=figure.word,
+                title=figure.title,
+                unit=figure.unit,
+                better=figure.better,
+                definition=figure.definition,
+                relative=figure.relative,
+            )
+            for figure in FIGURES
+        ]
+    )
+
+
+@router.get("/table", description=f"All selected results as comma-separated values, in base units. {FILTERS}")
+def table_csv(request: Request, caller: Reader, table: Results) -> StreamingResponse:
+    selection = _selection(request)
+    return StreamingResponse(
+        _csv(table, selection),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="tradespace-results.csv"'},
+    )
+
+
+def _selection(request: Request, *also: str) -> Selection:
+    return read(request.query_params.multi_items(), also)
+
+
+def _csv(table: Table, selection: Selection) -> Iterator[str]:
+    plain = [name for name in Explored.model_fields if name not in ("figures", "point", "techniques")]
+    yield _line(
+        [*plain, "techniques", *(f"{figure.word}.{field}" for figure in FIGURES for field in (*FIELDS, "verdict"))]
+    )
+    cursor: str | None = None
+    while True:
+        page = exploration.page(table, selection, cursor=cursor, limit=CHUNK)
+        for row in page.items:
+            cells = [row.figures.get(figure.word) for figure in FIGURES]
+            numbers = [
+                "" if cell is None or getattr(cell, field) is None else getattr(cell, field)
+                for cell in cells
+                for field in (*FIELDS, "verdict")
+            ]
+            yield _line([*(getattr(row, name) for name in plain), "+".join(row.techniques), *numbers])
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def _line(values: list[object]) -> str:
+    """One line; text that a spreadsheet would run as a formula is kept from that by an apostrophe."""
+    held = io.StringIO()
+    safe = [f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value for value in values]
+    csv.writer(held, lineterminator="\r\n").writerow(["" if value is None else value for value in safe])
+    return held.getvalue()

@@ -1,0 +1,193 @@
+"""Notes and tags of studies and runs; who may submit may write, and what is done is written down."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from app import notes, submission, tags
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, invalid, reply_once
+from app.notes import Kind, Rewritten, ShownNote, Written
+from app.presentation import Listing
+from app.tags import Named, ShownTag, UsedTag
+from workers.catalog.declared import Problem
+
+router = APIRouter(tags=["notes and tags"], route_class=StrictRoute, responses=REFUSALS)
+
+KindOf = Annotated[Kind, Path(description="What it is on.")]
+Id = Annotated[str, Path(max_length=100, description="Id of the study or run.")]
+NoteId = Annotated[str, Path(max_length=100)]
+TagName = Annotated[str, Query(max_length=200, description="A tag, in any case.")]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", max_length=100, description='The version that was read, as "3"; * is any.')
+]
+
+
+@router.get("/{kind}/{subject_id}/notes")
+def list_notes(kind: KindOf, subject_id: Id, caller: Reader, database: Ledger) -> Listing[ShownNote]:
+    """The notes of a study or run, first written first."""
+    with database.reading() as session:
+        return notes.on(session, notes.subject(session, kind, subject_id))
+
+
+@router.post("/{kind}/{subject_id}/notes", status_code=201, response_model=ShownNote)
+def write_note(
+    kind: KindOf,
+    subject_id: Id,
+    written: Written,
+    request: Request,
+    caller: Submitter,
+    database: Ledger,
+    key: Key = None,
+) -> Response:
+    """Add a note in Markdown. HTML in it is shown as text, and pictures as links."""
+
+    def act(session: Session) -> tuple[int, ShownNote]:
+        note = notes.write(session, notes.subject(session, kind, subject_id), written.text, caller.user_id)
+        submission.audit(session, caller.name, "note", subject_id, detail={"note": note.id, "version": note.version})
+        return 201, note
+
+    return reply_once(request, database, caller, key, act)
+
+
+@router.get("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
+def read_note(kind: KindOf, subject_id: Id, note_id: NoteId, caller: Reader, database: Ledger) -> Response:
+    """One note as it is now; its version is the ETag."""
+    with database.reading() as session:
+        return _tagged(notes.one(session, notes.subject(session, kind, subject_id), note_id))
+
+
+@router.put("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
+def rewrite_note(
+    kind: KindOf,
+    subject_id: Id,
+    note_id: NoteId,
+    written: Rewritten,
+    caller: Submitter,
+    database: Ledger,
+    if_match: IfMatch = None,
+) -> Response:
+    """Edit a note. Name the version that was edited, in the body or as If-Match; 409 brings a newer one with it."""
+    version = _version(if_match, written.version)
+    with database.writing() as session:
+        about = notes.subject(session, kind, subject_id)
+        note = notes.rewrite(session, about, note_id, written.text, caller.user_id, version)
+        detail: JsonValue = {"note": note.id, "version": note.version}
+        submission.audit(session, caller.name, "note_edit", subject_id, detail=detail)
+    return _tagged(note)
+
+
+@router.delete("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
+def remove_note(
+    kind: KindOf,
+    subject_id: Id,
+    note_id: NoteId,
+    caller: Submitter,
+    database: Ledger,
+    version: Annotated[int | None, Query(ge=1, description="The version that was read.")] = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Take a note away; its history stays."""
+    read = _version(if_match, version)
+    with database.writing() as session:
+        about = notes.subject(session, kind, subject_id)
+        note = notes.rewrite(session, about, note_id, None, caller.user_id, read)
+        detail: JsonValue = {"note": note.id, "version": note.version}
+        submission.audit(session, caller.name, "note_remove", subject_id, detail=detail)
+    return _tagged(note)
+
+
+@router.get("/{kind}/{subject_id}/notes/{note_id}/history")
+def read_history(kind: KindOf, subject_id: Id, note_id: NoteId, caller: Reader, database: Ledger) -> Listing[ShownNote]:
+    """Every version of a note, newest first."""
+    with database.reading() as session:
+        return notes.history(session, notes.subject(session, kind, subject_id), note_id)
+
+
+@router.get("/{kind}/{subject_id}/tags")
+def list_tags(kind: KindOf, subject_id: Id, caller: Reader, database: Ledger) -> Listing[ShownTag]:
+    """The tags of a study or run."""
+    with database.reading() as session:
+        return tags.on(session, notes.subject(session, kind, subject_id))
+
+
+@router.post("/{kind}/{subject_id}/tags", response_model=Listing[ShownTag])
+def add_tag(
+    kind: KindOf,
+    subject_id: Id,
+    named: Named,
+    request: Request,
+    caller: Submitter,
+    database: Ledger,
+    key: Key = None,
+) -> Response:
+    """Tag a study or run. Adding a tag that is there changes nothing."""
+
+    def act(session: Session) -> tuple[int, Listing[ShownTag]]:
+        about = notes.subject(session, kind, subject_id)
+        tags.add(session, about, named.tag, caller.user_id)
+        submission.audit(session, caller.name, "tag", subject_id, detail={"tag": named.tag})
+        return 200, tags.on(session, about)
+
+    return reply_once(request, database, caller, key, act)
+
+
+@router.delete("/{kind}/{subject_id}/tags")
+def remove_tag(kind: KindOf, subject_id: Id, tag: TagName, caller: Submitter, database: Ledger) -> Listing[ShownTag]:
+    """Take a tag off a study or run. Removing one that is not there changes nothing."""
+    with database.writing() as session:
+        about = notes.subject(session, kind, subject_id)
+        if tags.remove(session, about, tag):
+            submission.audit(session, caller.name, "untag", subject_id, detail={"tag": tag})
+        return tags.on(session, about)
+
+
+@router.get("/tags")
+def list_used_tags(caller: Reader, database: Ledger) -> Listing[UsedTag]:
+    """Every tag in alphabetical order, at most 500, with how many studies and runs have it."""
+    with database.reading() as session:
+        return tags.used(session)
+
+
+@router.put("/tags")
+def rename_tag(tag: TagName, named: Named, caller: Submitter, database: Ledger) -> Listing[UsedTag]:
+    """Rename a tag wherever it is; where the new name is there already, the two become one."""
+    with database.writing() as session:
+        count = tags.rename(session, tag, named.tag)
+        submission.audit(session, caller.name, "tag_rename", tags.key(tag), detail={"to": named.tag, "count": count})
+        return tags.used(session)
+
+
+@router.delete("/tags")
+def remove_tag_everywhere(tag: TagName, caller: Submitter, database: Ledger) -> Listing[UsedTag]:
+    """Take a tag off everything."""
+    with database.writing() as session:
+        count = tags.remove_everywhere(session, tag)
+        submission.audit(session, caller.name, "tag_remove", tags.key(tag), detail={"count": count})
+        return tags.used(session)
+
+
+def _tagged(note: ShownNote) -> Response:
+    headers = {"ETag": f'"{note.version}"', "Cache-Control": "private, no-cache"}
+    return JSONResponse(note.model_dump(mode="json"), headers=headers)
+
+
+def _version(if_match: str | None, named: int | None) -> int | None:
+    """The version a change was made on; None where its author does not mind which.
+
+    Raises:
+        Invalid: none is named, two different ones are, or the header is no version.
+    """
+    if if_match is None:
+        if named is None:
+            hint = 'Send the version that was read: as "version", or as If-Match: "3".'
+            raise invalid([Problem("version", "missing", "is missing.", hint)])
+        return named
+    if if_match.strip() == "*" and named is None:
+        return None
+    read = if_match.strip().removeprefix("W/").strip('"')
+    if not (read.isascii() and read.isdecimal() and len(read) < 10) or named not in (None, int(read)):
+        raise invalid([Problem("If-Match", "unknown_version", "is not the version of a note.", 'Send If-Match: "3".')])
+    return int(read)

@@ -1,0 +1,60 @@
+"""Server-sent events: what happened since the last one seen, then what happens, for a while; every stream is of this code.
+
+FastAPI sends a comment after 15 seconds without an event, so that nobody between takes the connection for dead.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import Header, Query, Request
+from fastapi.sse import ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from app.db.tables import Event
+
+STREAM_S = 600.0
+"""A stream ends after this long; browsers open the next one where it ended."""
+POLL_S = 1.0
+_HIGHEST = 2**63 - 1
+
+After = Annotated[int | None, Query(ge=0, le=_HIGHEST, description="Number of the last event that was seen.")]
+LastEventId = Annotated[str | None, Header(max_length=20)]
+
+
+class News(NamedTuple):
+    """What happened since an event, and whether more can come."""
+
+    events: Sequence[Event]
+    last_word: ServerSentEvent | None = None
+    """Said after the events when nothing more can come."""
+
+
+def begins(last_event_id: str | None, after: int) -> int:
+    """The number of the last event that a reader has seen, as its browser says it or else its address."""
+    last = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    return min(last, _HIGHEST)
+
+
+async def streamed(request: Request, news: Callable[[int], News], last: int) -> AsyncIterator[ServerSentEvent]:
+    """Every event after one, as they come.
+
+    Args:
+        request: whose server may be asked to stop.
+        news: reads what happened since an event of a number; called in a thread.
+        last: number of the last event seen.
+    """
+    end = time.monotonic() + STREAM_S
+    while time.monotonic() < end and not request.app.state.is_stopping():
+        found = await run_in_threadpool(news, last)
+        for event in found.events:
+            assert event.id is not None
+            last = event.id
+            yield ServerSentEvent(data=event.data, event=event.kind, id=str(event.id))
+        if found.events:
+            continue
+        if found.last_word is not None:
+            yield found.last_word
+            return
+        await asyncio.sleep(POLL_S)

@@ -1,0 +1,68 @@
+"""Techniques with what is known of them: declared, measured, and said in the literature."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from app import claims, knowledge
+from app.api.calls import REFUSALS, Reader, Results, StrictRoute
+from app.api.catalog import ShownTechnique, technique_menu
+from app.cases import RATIOS
+from app.charts import technique_effects
+from app.charts.drawing import Drawing
+from app.claims import Unmeasurable
+from app.knowledge import Knowledge, Summary
+
+router = APIRouter(prefix="/techniques", tags=["techniques"], route_class=StrictRoute, responses=REFUSALS)
+
+
+class KnownTechnique(ShownTechnique):
+    """One technique of the menu, with how much was measured of it."""
+
+    measured: Summary
+
+
+class KnownTechniques(BaseModel):
+    """The whole menu, in its own order."""
+
+    items: list[KnownTechnique]
+    next: None = None
+    unmeasurable: list[Unmeasurable]
+    """Claims about techniques that the catalogue does not have."""
+
+
+class TechniqueDetail(ShownTechnique):
+    """One technique with everything known about it."""
+
+    known: Knowledge
+
+
+@router.get("")
+def techniques(caller: Reader, table: Results) -> KnownTechniques:
+    """What can be measured, and what typically comes of it."""
+    measured = knowledge.overview(table)
+    items = [KnownTechnique(**entry.model_dump(), measured=measured[entry.name]) for entry in technique_menu().items]
+    return KnownTechniques(items=items, unmeasurable=list(claims.unmeasurable()))
+
+
+@router.get("/{word}")
+def technique(word: str, caller: Reader, table: Results) -> TechniqueDetail:
+    """One technique: effects over models and devices, beside the literature."""
+    found = knowledge.of_catalogue(word)
+    entry = next(entry for entry in technique_menu().items if entry.name == word)
+    return TechniqueDetail(**entry.model_dump(), known=knowledge.known(table, found))
+
+
+@router.get("/{word}/charts/effects")
+def effects(
+    word: str,
+    caller: Reader,
+    table: Results,
+    figure: Annotated[str, Query(max_length=40, description=f"What to compare: {', '.join(RATIOS)}.")] = "latency",
+) -> Drawing:
+    """The forest plot of a technique's page."""
+    found, wanted = knowledge.of_catalogue(word), knowledge.compared(figure)
+    known = knowledge.known(table, found)
+    statements = [one.statement for one in (*known.literature, *known.claims)]
+    return technique_effects.drawing(known.cases, wanted, statements, found.family)

@@ -1,0 +1,107 @@
+"""Saved views: keep the address of a page under a short id, list, read, rename, share, delete."""
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+from sqlmodel import Session
+
+from app import views
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, reply_once
+from app.presentation import Listing, moment
+from app.views import LONGEST, Saved, Sharing
+from workers.catalog.declared import Paper
+from workers.catalog.spec import Title
+
+router = APIRouter(prefix="/views", tags=["views"], route_class=StrictRoute, responses=REFUSALS)
+
+
+class ViewOrder(Paper):
+    """What to keep."""
+
+    name: Title
+    path: str = Field(max_length=LONGEST, description="Path and query of a page, for example /explore?technique=nf4.")
+    sharing: Sharing = Field(
+        "private",
+        description="private: only you open it; link: whoever has its address and is signed in; team: listed for all.",
+    )
+
+
+class ViewChange(Paper):
+    """What to change; what is left out stays."""
+
+    name: Title | None = None
+    sharing: Sharing | None = None
+
+
+class ShownView(Paper):
+    """One saved view."""
+
+    id: str
+    name: str
+    url: str
+    """Short address; it leads to ``path``."""
+    path: str
+    sharing: Sharing
+    owner: str
+    is_own: bool
+    """Whether the caller may change it."""
+    created_at: str
+    changed_at: str
+
+
+@router.get("")
+def list_views(caller: Reader, database: Ledger) -> Listing[ShownView]:
+    """The caller's views and those of the team, changed last first; at most 200."""
+    with database.reading() as session:
+        return Listing(
+            items=[_shown(saved, caller.user_id) for saved in views.listed(session, caller.user_id)], next=None
+        )
+
+
+@router.post("", status_code=201, response_model=ShownView)
+def save(order: ViewOrder, request: Request, caller: Submitter, database: Ledger, key: Key = None) -> Response:
+    """Keep the address of a page. The same address shared by link twice has one id."""
+
+    def act(session: Session) -> tuple[int, ShownView]:
+        view = views.save(session, caller.user_id, order.name, order.path, order.sharing)
+        return 201, _shown(Saved(view, caller.name), caller.user_id)
+
+    return reply_once(request, database, caller, key, act)
+
+
+@router.get("/{view_id}")
+def read(view_id: str, caller: Reader, database: Ledger) -> ShownView:
+    """One saved view."""
+    with database.reading() as session:
+        return _shown(views.read(session, view_id, caller.user_id), caller.user_id)
+
+
+@router.patch("/{view_id}")
+def change(view_id: str, changes: ViewChange, caller: Submitter, database: Ledger) -> ShownView:
+    """Rename a view, or share it otherwise."""
+    with database.writing() as session:
+        view = views.change(session, view_id, caller.user_id, name=changes.name, sharing=changes.sharing)
+        return _shown(Saved(view, caller.name), caller.user_id)
+
+
+@router.delete("/{view_id}", status_code=204)
+def delete(view_id: str, caller: Submitter, database: Ledger) -> None:
+    """Take a view away."""
+    with database.writing() as session:
+        views.delete(session, view_id, caller.user_id)
+
+
+def _shown(saved: Saved, reader_id: str) -> ShownView:
+    view, owner = saved
+    return ShownView.model_validate(
+        {
+            "id": view.id,
+            "name": view.name,
+            "url": f"/v/{view.id}",
+            "path": view.path,
+            "sharing": view.sharing,
+            "owner": owner,
+            "is_own": view.owner_id == reader_id,
+            "created_at": moment(view.created_at),
+            "changed_at": moment(view.changed_at),
+        }
+    )

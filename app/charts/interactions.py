@@ -1,0 +1,289 @@
+"""Interactions: what a technique does on top of another against what it does alone, for every stack that was taken apart.
+
+When two techniques do not touch each other, the ratio of both together is the product of their ratios. The chart shows
+the ratio of both over that product. Its interval comes from the three intervals, in logarithms: the runs are separate
+sittings, so their errors add as squares.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from app.charts.axis import INK
+from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
+from app.charts.effects import COUNTS_MARGIN, TIMES_MARGIN
+from app.charts.units import digits, times
+from app.comparison import ComparedRun, Comparison, Quantity
+from app.verdicts import Ratio
+
+CELL = 46
+"""Pixels of one row of cells."""
+WORDS = {"adds": "adds to it", "cancels": "cancels in part", "independent": "independent", "undecided": "undecided"}
+"""What the interval of an interaction says."""
+NAMED = 6
+"""Missing variants that a reason names."""
+
+Parts = frozenset[str]
+
+
+class Interaction(NamedTuple):
+    """A technique on top of the rest of a stack, over what both do apart from each other."""
+
+    technique: str
+    rest: Parts
+    ratio: float
+    low: float
+    high: float
+    together: Ratio
+    alone: Ratio
+    """Of the technique by itself."""
+    other: Ratio
+    """Of the rest by itself."""
+    run: str
+    """The run of the whole stack."""
+
+    def says(self, better: str, margin: float) -> str:
+        """One of ``WORDS``: adds when both together bring more than their product, cancels when they bring less."""
+        if 1 / (1 + margin) <= self.low and self.high <= 1 + margin:
+            return "independent"
+        if self.low <= 1.0 <= self.high:
+            return "undecided"
+        less = self.high < 1.0
+        return "adds" if less == (better == "lower") else "cancels"
+
+
+def figure(comparison: Comparison, choice: Choice) -> Figure:
+    """The heat map at one point of the sweep; ``choice.x`` names the quantity.
+
+    Raises:
+        NotDrawn: no stack was measured together with its parts; says which variants are missing.
+        UnknownQuantity: the choice names a quantity that was not measured.
+    """
+    quantity = one_quantity(comparison, choice)
+    if quantity.better == "neither":
+        raise NotDrawn(f"{quantity.title} has no better direction, so nothing adds to it or cancels.")
+    runs = runs_at(comparison, choice)
+    measured = _measured(comparison, choice, runs, quantity)
+    found = list(interactions(measured))
+    if not found:
+        raise NotDrawn(_missing(comparison, runs, set(measured)))
+    rests = sorted({one.rest for one in found}, key=lambda rest: (len(rest), sorted(rest)))
+    techniques = sorted({one.technique for one in found})
+    counted = all(one.low == one.high for one in found)
+    margin = COUNTS_MARGIN if counted else TIMES_MARGIN
+    cells = {(one.technique, one.rest): one for one in found}
+    reach = max(max(abs(math.log(one.ratio)) for one in found), math.log(1 + margin))
+    sign = 1.0 if quantity.better == "lower" else -1.0
+    return {
+        "data": [_map(techniques, rests, cells, quantity, margin, reach, sign)],
+        "layout": {
+            "height": 150 + CELL * len(techniques),
+            "margin": {"l": 14, "r": 14, "t": 8, "b": 110},
+            "xaxis": _axis([_stack(rest) for rest in rests], "On top of"),
+            "yaxis": _axis(list(techniques), None) | {"autorange": "reversed", "automargin": True},
+            "annotations": [_says(one, techniques, rests, quantity, margin) for one in found],
+            "meta": {
+                "caption": _caption(comparison, quantity, found, margin),
+                "table": _table(found, quantity, margin),
+            },
+        },
+    }
+
+
+CHART = Chart(
+    "interactions",
+    "Interactions",
+    "Do techniques add up, or does one take what another has brought?",
+    figure,
+    "effects",
+)
+
+
+def interactions(measured: dict[Parts, tuple[ComparedRun, Ratio]]) -> Iterable[Interaction]:
+    """Every stack that was measured together with one of its techniques alone and with the rest of it alone.
+
+    Args:
+        measured: by the parts that set a stack apart from the baseline, its run and its effect.
+    """
+    for stack, (run, together) in measured.items():
+        for technique in sorted(stack):
+            rest = stack - {technique}
+            alone, other = measured.get(frozenset({technique})), measured.get(rest)
+            if rest and alone and other:
+                yield _interaction(technique, rest, together, alone[1], other[1], run.run)
+
+
+def _interaction(technique: str, rest: Parts, together: Ratio, alone: Ratio, other: Ratio, run: str) -> Interaction:
+    centre = math.log(together.ratio) - math.log(alone.ratio) - math.log(other.ratio)
+    below = math.hypot(_down(together), _up(alone), _up(other))
+    above = math.hypot(_up(together), _down(alone), _down(other))
+    ends = (math.exp(centre), math.exp(centre - below), math.exp(centre + above))
+    return Interaction(technique, rest, *ends, together, alone, other, run)
+
+
+def _down(effect: Ratio) -> float:
+    return math.log(effect.ratio / effect.low)
+
+
+def _up(effect: Ratio) -> float:
+    return math.log(effect.high / effect.ratio)
+
+
+def _measured(
+    comparison: Comparison, choice: Choice, runs: Sequence[ComparedRun], quantity: Quantity
+) -> dict[Parts, tuple[ComparedRun, Ratio]]:
+    """Effects by what sets the stack apart; only of runs that did what was asked, and of one environment."""
+    elsewhere = {run for other in comparison.elsewhere if other.matters for run in other.runs}
+    found: dict[Parts, tuple[ComparedRun, Ratio]] = {}
+    for run in runs:
+        effect = run.effects.get(quantity.key)
+        counts = run.parts and not run.failed and not run.fell_back
+        if effect is None or not counts or not 0 < effect.low <= effect.ratio <= effect.high:
+            continue
+        if run.run in elsewhere and not choice.across_environments:
+            continue
+        found.setdefault(frozenset(run.parts), (run, effect))
+    return found
+
+
+def _missing(comparison: Comparison, runs: Sequence[ComparedRun], measured: set[Parts]) -> str:
+    """Which variants would have to be there."""
+    stacks = sorted(
+        {frozenset(run.parts) for run in runs if len(run.parts) > 1}, key=lambda parts: (len(parts), sorted(parts))
+    )
+    if not stacks:
+        singles = [run.parts[0] for run in runs if len(run.parts) == 1]
+        example = f", for example “{' + '.join(singles[:2])}”" if len(singles) > 1 else ""
+        return (
+            "No variant stacks two techniques, so none can act on another. Measure a stack beside each of its "
+            f"techniques alone{example}."
+        )
+    wanted: dict[str, None] = {}
+    for stack in stacks:
+        lacking = [{stack} - measured, *({frozenset({one}), stack - {one}} - measured for one in sorted(stack))]
+        whole, *parts = lacking
+        fewest = min(parts, key=len)
+        for need in (*whole, *sorted(fewest, key=lambda need: (len(need), sorted(need)))):
+            wanted[f"“{_stack(need)}”"] = None
+    names = list(wanted)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return (
+        f"To see whether techniques add up, each has to be measured alone and with the others against {comparison.baseline}, "
+        f"all of them as asked and in one environment. Missing: {', '.join(names[:NAMED])}{more}."
+    )
+
+
+def _stack(parts: Iterable[str]) -> str:
+    return " + ".join(sorted(parts))
+
+
+def _map(
+    techniques: Sequence[str],
+    rests: Sequence[Parts],
+    cells: dict[tuple[str, Parts], Interaction],
+    quantity: Quantity,
+    margin: float,
+    reach: float,
+    sign: float,
+) -> dict[str, Any]:
+    """Colour by how far the ratio is from 1, towards the good colour where both together bring more."""
+    grid = [[cells.get((technique, rest)) for rest in rests] for technique in techniques]
+    return {
+        "type": "heatmap",
+        "x": list(range(len(rests))),
+        "y": list(range(len(techniques))),
+        "z": [[-sign * math.log(one.ratio) if one else None for one in row] for row in grid],
+        "zmin": -reach,
+        "zmax": reach,
+        "colorscale": [[0, "var(--bad-soft)"], [0.5, "var(--sunken)"], [1, "var(--good-soft)"]],
+        "showscale": False,
+        "xgap": 3,
+        "ygap": 3,
+        "hoverongaps": False,
+        "hoverinfo": "text",
+        "hovertext": [[_hover(one, quantity, margin) if one else "" for one in row] for row in grid],
+        "customdata": [[{"run": one.run} if one else None for one in row] for row in grid],
+    }
+
+
+def _hover(one: Interaction, quantity: Quantity, margin: float) -> str:
+    lines = [f"<b>{plain(one.technique)} on top of {plain(_stack(one.rest))}</b>"]
+    said = WORDS[one.says(quantity.better, margin)]
+    lines.append(f"{quantity.title}, together over the product: {_spelled(one)} – {said}")
+    for name, effect in (("together", one.together), (one.technique, one.alone), (_stack(one.rest), one.other)):
+        lines.append(
+            f"{plain(name)}: {times(effect.ratio)} ({digits(effect.low)}–{digits(effect.high)}), {effect.pairs} pairs"
+        )
+    return "<br>".join(lines)
+
+
+def _spelled(one: Interaction) -> str:
+    return f"{times(one.ratio)} ({digits(one.low)}–{digits(one.high)})"
+
+
+def _says(
+    one: Interaction, techniques: Sequence[str], rests: Sequence[Parts], quantity: Quantity, margin: float
+) -> dict[str, Any]:
+    return {
+        "x": rests.index(one.rest),
+        "y": techniques.index(one.technique),
+        "text": f"{times(one.ratio)}<br>{one.says(quantity.better, margin)}",
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--ink-1)"},
+    }
+
+
+def _axis(names: Sequence[str], title: str | None) -> dict[str, Any]:
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": [plain(shortened(name, 24)) for name in names],
+        "tickfont": {"size": 12, "color": INK},
+        "title": {"text": title, "font": {"size": 13, "color": INK}} if title else {},
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+    }
+
+
+def _caption(comparison: Comparison, quantity: Quantity, found: Sequence[Interaction], margin: float) -> str:
+    text = (
+        f"{quantity.title} over {comparison.baseline}: the ratio of a technique on top of others, over the product of their "
+        "ratios apart. ×1 means that neither touches the other; intervals come from the three runs, as independent errors."
+    )
+    for word, verb in (("adds", "bring more together"), ("cancels", "bring less together")):
+        names = dict.fromkeys(
+            _stack({one.technique} | one.rest) for one in found if one.says(quantity.better, margin) == word
+        )
+        if names:
+            text += f" {', '.join(names)} {verb}."
+    undecided = sum(one.says(quantity.better, margin) == "undecided" for one in found)
+    if undecided:
+        text += f" Undecided, because the interval includes ×1: {undecided} of {len(found)}."
+    return text
+
+
+def _table(found: Sequence[Interaction], quantity: Quantity, margin: float) -> dict[str, Any]:
+    return table(
+        (
+            "Technique",
+            "On top of",
+            f"{quantity.title}, together over the product",
+            "Says",
+            "Together",
+            "Alone",
+            "The others",
+        ),
+        (
+            (
+                one.technique,
+                _stack(one.rest),
+                _spelled(one),
+                WORDS[one.says(quantity.better, margin)],
+                times(one.together.ratio),
+                times(one.alone.ratio),
+                times(one.other.ratio),
+            )
+            for one in found
+        ),
+    )

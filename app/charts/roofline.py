@@ -1,0 +1,331 @@
+"""Roofline: how many operations a byte each variant does, and how fast, below what the device was measured to reach.
+
+Williams, Waterman, Patterson 2009, Roofline: an insightful visual performance model, CACM 52(4), 65–76.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.charts.axis import Axis
+from app.charts.chart import (
+    MIXED,
+    RAN,
+    SYMBOLS,
+    CeilingsChart,
+    Choice,
+    Figure,
+    NotDrawn,
+    plain,
+    runs_at,
+    shortened,
+    table,
+)
+from app.charts.rows import spelled
+from app.charts.trade_off import label_places
+from app.charts.units import THIN, digits, readable, scale
+from app.comparison import ComparedRun, Comparison
+from app.pareto import Reading
+from workers.catalog import metrics
+from workers.catalog.ceilings import Ceilings
+
+HEIGHT = 440
+CACHE_FROM = 1.2
+"""A small working set's bandwidth over the large one's from which it is drawn as a roof of its own."""
+KINDS = {
+    "compute": "compute binds",
+    "bandwidth": "memory bandwidth binds",
+    "communication": "communication binds",
+    "overhead": "overhead binds",
+    "unclear": "what binds is unclear",
+}
+
+
+class Spot(NamedTuple):
+    """One phase of one run."""
+
+    run: ComparedRun
+    phase: str
+    intensity: Reading
+    most: Reading | None
+    """Intensity if nothing moved twice."""
+    rate: Reading
+
+    @property
+    def farthest(self) -> float:
+        """The highest intensity it may have."""
+        return max(self.intensity.value, self.most.value if self.most else 0.0)
+
+
+class Roof(NamedTuple):
+    """One ceiling: a slope for a bandwidth, a level for a peak of products."""
+
+    name: str
+    value: float
+    """Bytes or operations per second."""
+    slope: bool
+    dash: str
+
+
+def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilings]) -> Figure:
+    """Every variant's point at one point of the sweep, the whole step and its phases.
+
+    Args:
+        comparison: the study.
+        choice: the point of the sweep.
+        ceilings: of the device of each run, by run, where they were measured.
+
+    Raises:
+        NotDrawn: no run counted its work.
+    """
+    if not comparison.quantities:
+        raise NotDrawn("Nothing has been measured yet.")
+    runs = runs_at(comparison, choice)
+    if comparison.environments_differ and not choice.across_environments:
+        raise NotDrawn(MIXED)
+    spots = [spot for run in runs if not run.failed for spot in _spots(run, comparison.main_phase)]
+    if not spots:
+        raise NotDrawn("No run counted both the operations and the bytes of its step, so there is no point to draw.")
+    device = _device(spots, ceilings)
+    roofs = _roofs(device) if device else []
+    across, up = _axes(spots, roofs)
+    places = label_places(
+        [(across.share(s.intensity.value), up.share(s.rate.value), len(_name(s, comparison))) for s in spots]
+    )
+    return {
+        "data": [
+            *(_roof(roof, roofs, across, up) for roof in roofs),
+            *(_point(spot, place, comparison, across, up) for spot, place in zip(spots, places, strict=True)),
+        ],
+        "layout": {
+            "height": HEIGHT,
+            "xaxis": across.layout(),
+            "yaxis": up.layout(),
+            "annotations": [_label(roof, roofs, across, up) for roof in roofs],
+            "meta": {
+                "families": list(dict.fromkeys(spot.run.family for spot in spots)),
+                "caption": _caption(spots, device, ceilings),
+                "table": _table(spots, comparison),
+            },
+        },
+    }
+
+
+CHART = CeilingsChart(
+    "roofline",
+    "Roofline",
+    "Which ceiling of the device binds each variant, and how far below it is it?",
+    figure,
+    "roofline",
+)
+
+
+def _spots(run: ComparedRun, main_phase: str) -> list[Spot]:
+    """The whole step first."""
+    name = metrics.COMPUTE_INTENSITY.name
+    phases = [key.partition("@")[2] for key in run.readings if key.startswith(f"{name}@")]
+    found: list[Spot] = []
+    for phase in sorted(phases, key=lambda phase: phase != main_phase):
+        rate = run.readings.get(f"{metrics.COMPUTE_RATE.name}@{phase}")
+        intensity = run.readings[f"{name}@{phase}"]
+        if rate is not None and rate.low > 0 and intensity.value > 0:
+            most = run.readings.get(f"{metrics.COMPUTE_INTENSITY_MOST.name}@{phase}")
+            found.append(Spot(run, phase, intensity, most, rate))
+    return found
+
+
+def _device(spots: Sequence[Spot], ceilings: Mapping[str, Ceilings]) -> Ceilings | None:
+    """The ceilings of the device that most points were measured on."""
+    counted = Counter(ceilings[spot.run.run] for spot in spots if spot.run.run in ceilings)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _roofs(device: Ceilings) -> list[Roof]:
+    found: list[Roof] = []
+    if device.bandwidths:
+        sizes = [each.working_set for each in device.bandwidths]
+        memory, cache = device.bandwidth(max(sizes)), device.bandwidth(min(sizes))
+        if memory:
+            found.append(Roof(f"memory {readable(memory, 'B/s')}", memory, True, "solid"))
+        if memory and cache and cache >= CACHE_FROM * memory:
+            found.append(Roof(f"cache {readable(cache, 'B/s')}", cache, True, "dash"))
+    peaks = {dtype: device.peak(dtype) for dtype in dict.fromkeys(each.dtype for each in device.products)}
+    for dtype, peak in sorted(peaks.items(), key=lambda entry: -(entry[1] or 0.0)):
+        if peak:
+            found.append(Roof(f"{dtype} {readable(peak, 'FLOP/s')}", peak, False, "solid"))
+    return found
+
+
+def _axes(spots: Sequence[Spot], roofs: Sequence[Roof]) -> tuple[Axis, Axis]:
+    """Both logarithmic, with room for every point, and for the ridges where slopes meet levels."""
+    slopes, levels = [r.value for r in roofs if r.slope], [r.value for r in roofs if not r.slope]
+    ridges = [max(levels) / slope for slope in slopes] if levels else []
+    low_x = min(spot.intensity.value for spot in spots) / 2.5
+    high_x = max([spot.farthest for spot in spots] + ridges) * 2.5
+    low_y = min(spot.rate.low for spot in spots) / 2.5
+    high_y = max([spot.rate.high for spot in spots] + levels) * 2.0
+    unit = scale("FLOP/s", high_y)
+    return (
+        Axis("Arithmetic intensity (FLOP/B)", 1.0, True, low_x, high_x),
+        Axis(
+            f"Achieved rate ({unit.unit.strip()}) · higher is better",
+            unit.divisor,
+            True,
+            low_y / unit.divisor,
+            high_y / unit.divisor,
+        ),
+    )
+
+
+def _roof(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
+    (x0, y0), (x1, y1) = _span(roof, roofs, across, up)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": roof.name,
+        "x": [across.at(x0), across.at(x1)],
+        "y": [up.at(y0), up.at(y1)],
+        "line": {"width": 2, "dash": roof.dash, "color": "var(--front)"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _span(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The part of a roof that can bind: a slope up to the highest level, a level from the steepest slope on."""
+    low, high = across.low * across.divisor, across.high * across.divisor
+    levels, slopes = [r.value for r in roofs if not r.slope], [r.value for r in roofs if r.slope]
+    if roof.slope:
+        top = max(levels, default=up.high * up.divisor)
+        start = max(low, up.low * up.divisor / roof.value)
+        end = min(high, top / roof.value)
+        return (start, start * roof.value), (end, end * roof.value)
+    start = max(low, roof.value / max(slopes)) if slopes else low
+    return (start, roof.value), (high, roof.value)
+
+
+def _label(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
+    """A slope's name stands beside its lower part, a level's above its right end."""
+    (x0, y0), (x1, y1) = _span(roof, roofs, across, up)
+    x, y = (math.sqrt(x0 * x1), math.sqrt(y0 * y1)) if roof.slope else (x1, y1)
+    return {
+        "text": plain(roof.name),
+        "x": math.log10(across.at(x)),
+        "y": math.log10(up.at(y)),
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "xshift": -4,
+        "yshift": 2,
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--front)"},
+    }
+
+
+def _name(spot: Spot, comparison: Comparison) -> str:
+    name = shortened(spot.run.variant)
+    return name if spot.phase == comparison.main_phase else f"{name} · {spot.phase.replace('_', ' ')}"
+
+
+def _point(spot: Spot, place: str, comparison: Comparison, across: Axis, up: Axis) -> dict[str, Any]:
+    run, colour = spot.run, f"var(--family-{spot.run.family})"
+    whole = spot.phase == comparison.main_phase
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": run.family,
+        "x": [across.at(spot.intensity.value)],
+        "y": [up.at(spot.rate.value)],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [across.at(spot.farthest - spot.intensity.value)],
+            "arrayminus": [0.0],
+            "color": colour,
+            "thickness": 1,
+            "width": 3,
+        },
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [up.at(max(0.0, spot.rate.high - spot.rate.value))],
+            "arrayminus": [up.at(max(0.0, spot.rate.value - spot.rate.low))],
+            "color": colour,
+            "thickness": 1.5,
+            "width": 0,
+        },
+        "text": [plain(_name(spot, comparison))],
+        "textposition": place,
+        "textfont": {"size": 12, "color": "var(--ink-1)"},
+        "hoverinfo": "text",
+        "hovertext": ["<br>".join(_hover(spot))],
+        "customdata": [{"run": run.run, "minor": not whole}],
+        "marker": {
+            "size": 12 if whole else 8,
+            "symbol": SYMBOLS[run.family] + ("-open" if run.fell_back else ""),
+            "color": colour,
+            "line": {"width": 1.5, "color": colour if run.fell_back else "var(--surface)"},
+        },
+        "cliponaxis": False,
+        "showlegend": False,
+    }
+
+
+def _hover(spot: Spot) -> list[str]:
+    lines = [f"<b>{plain(spot.run.variant)}</b>, {plain(spot.phase.replace('_', ' '))}"]
+    lines.append(f"rate: {spelled(spot.rate, metrics.COMPUTE_RATE.unit, 'measured')}")
+    at_most = f", at most {digits(spot.most.value)}" if spot.most else ""
+    lines.append(
+        f"intensity: {digits(spot.intensity.value)}{at_most}{THIN}FLOP/B, counted, n{THIN}={THIN}{spot.intensity.n:,}"
+    )
+    for metric in (metrics.COMPUTE_MFU, metrics.COMPUTE_MBU):
+        share = spot.run.readings.get(f"{metric.name}@{spot.phase}")
+        if share:
+            lines.append(f"{metric.title}: {share.value:.0%} ({share.low:.0%}–{share.high:.0%})")
+    bound = _binds(spot)
+    if bound:
+        lines.append(plain(bound))
+    if spot.run.ran is not None:
+        lines.append(f"ran {RAN[spot.run.ran]}")
+    return lines
+
+
+def _binds(spot: Spot) -> str:
+    found = next((b for b in spot.run.bottlenecks if b.arm == "variant" and b.phase == spot.phase), None)
+    if found is None:
+        return ""
+    room = f", headroom ×{digits(found.headroom)}" if found.headroom is not None else ""
+    return f"{KINDS[found.kind]}{room}"
+
+
+def _caption(spots: Sequence[Spot], device: Ceilings | None, ceilings: Mapping[str, Ceilings]) -> str:
+    text = (
+        "Operations of a step over its time, against operations over the bytes that its operators move one by one; the "
+        "thin line goes to the most that fusion and caches could make of it. Height with 95 % intervals."
+    )
+    if device is None:
+        return f"{text} No ceilings were measured for this device, so no roof is drawn."
+    text += f" Roofs: measured on {device.name} at {device.measured_at[:10]}."
+    if device.contended:
+        text += f" Others kept {device.contention:.0%} of the processors busy meanwhile, so they are too low."
+    others = dict.fromkeys(spot.run.variant for spot in spots if ceilings.get(spot.run.run) != device)
+    if others:
+        text += f" They are not of the device that measured {', '.join(others)}."
+    return text
+
+
+def _table(spots: Sequence[Spot], comparison: Comparison) -> dict[str, Any]:
+    return table(
+        ("Variant", "Phase", "Intensity (FLOP/B)", "At most (FLOP/B)", metrics.COMPUTE_RATE.title, "What binds"),
+        (
+            (
+                spot.run.variant,
+                spot.phase.replace("_", " "),
+                digits(spot.intensity.value),
+                digits(spot.most.value) if spot.most else "",
+                spelled(spot.rate, metrics.COMPUTE_RATE.unit, "measured"),
+                _binds(spot),
+            )
+            for spot in spots
+        ),
+    )

@@ -1,0 +1,284 @@
+"""Explore: every result of the team, with filters, limits, a plane with its front, parallel coordinates and a table.
+
+Everything a reader picked stands in the address. The scripts ask for the page again and put its parts in place; what is
+drawn comes as columns from ``/api/v1/explore/points``.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from app import exploration, facets, matching, views
+from app.charts.chart import SYMBOLS
+from app.charts.units import THIN, between, readable, times
+from app.columns import Table
+from app.errors import Invalid
+from app.exploration import Explored, Points
+from app.figures import BY_WORD, FIGURES, Cell, Figure
+from app.pages.exploring import Address, limit_rows
+from app.pages.outcomes import outcome
+from app.pages.rendering import page
+from app.pages.session import Reading, Results
+from app.selection import FACETS, GROUPS, RATIO, SIZES, Selection, read
+from app.verdicts import Ratio
+from workers.catalog.declared import Problem
+
+router = APIRouter()
+
+ROWS = 50
+FEWEST_AXES, MOST_AXES = 3, 8
+MOST_COLUMNS = 8
+USUAL_COLUMNS = 5
+FAILED_SHOWN = 8
+NAMED = 6
+"""Points of the front that the caption names."""
+COMPARED = 12
+"""Rows that can be selected to be compared."""
+EXTRAS = ("show", "axes", "tab", "xr", "yr", "cursor")
+"""Names in the address that are about this page alone."""
+TABS = {"scatter": "Trade-off", "parallel": "Parallel coordinates"}
+
+TITLES = {**FACETS, **SIZES, "study": "Study", "environment": "Environment", "q": "Name has"}
+"""Of filters."""
+
+
+class View(NamedTuple):
+    """What a reader sees of what was picked."""
+
+    selection: Selection
+    show: tuple[Figure, ...]
+    """Figures that the table has columns of; empty for the usual ones."""
+    axes: tuple[Figure, ...]
+    """Of the parallel coordinates; empty for the usual ones."""
+    tab: str
+    zoom: dict[str, str]
+    """Parts of the axes that are zoomed to, by name, as the address has them."""
+
+    @property
+    def address(self) -> Address:
+        """The address that says this."""
+        pairs = self.selection.pairs()
+        for name, figures in (("show", self.show), ("axes", self.axes)):
+            if figures:
+                pairs.append((name, ",".join(figure.word for figure in figures)))
+        if self.tab != "scatter":
+            pairs.append(("tab", self.tab))
+        return Address("/explore", (*pairs, *self.zoom.items()))
+
+
+class Offer(NamedTuple):
+    """One picked thing, and what there would be without it."""
+
+    words: str
+    without: str
+    """Address."""
+    left: int
+
+
+class Shown(NamedTuple):
+    """One figure of one result in words; what the table's cell holds."""
+
+    value: str
+    interval: str
+    ratio: Ratio | None
+
+
+class Row(NamedTuple):
+    """One result of the table."""
+
+    result: Explored
+    group: str | None
+    """Of the first row of a group, what it is grouped by."""
+    cells: tuple[Shown | None, ...]
+    outcome: str
+    """In words."""
+
+
+@router.get("/explore", response_class=HTMLResponse)
+def explore(
+    request: Request,
+    session: Reading,
+    table: Results,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+) -> HTMLResponse:
+    view = read_view(request.query_params.multi_items())
+    selection = view.selection
+    ranges = facets.ranges(table, selection)
+    measured = [BY_WORD[word] for word in dict.fromkeys(one.figure for one in ranges)]
+    shown = view.show or _usual(selection, measured, USUAL_COLUMNS)
+    listed = exploration.page(table, selection, cursor=cursor, limit=ROWS)
+    plane = exploration.points(table, selection, most=1)
+    reader = request.state.principal.user_id
+    return page(
+        "explore.html",
+        here="explore",
+        twin=str(Address("/api/v1/explore", tuple(selection.pairs()))),
+        view=view,
+        address=view.address,
+        selection=selection,
+        tabs=TABS,
+        everything=table.count,
+        total=listed.total,
+        facets=facets.facets(table, selection),
+        limits=limit_rows(selection, ranges, plane.budgets, view.address),
+        offers=_offers(table, view),
+        figures=[(figure, _ends(figure, ranges)) for figure in FIGURES],
+        measured=measured,
+        shown=shown,
+        axes=view.axes or _usual(selection, measured, 6),
+        sorts=[_sort(figure, selection) for figure in shown],
+        rows=_rows(listed.items, listed.groups, selection, shown),
+        groups=GROUPS,
+        group_counts=listed.groups,
+        next=view.address.changed(cursor=listed.next) if listed.next else None,
+        is_later=cursor is not None,
+        plane=plane,
+        caption=caption(plane, selection),
+        apart=facets.apart(table, selection) if plane.mixed else (),
+        failed=exploration.failed(table, selection, FAILED_SHOWN),
+        outcome=outcome,
+        marks=tuple(SYMBOLS),
+        views=views.listed(session, reader),
+        reader=reader,
+        compared=COMPARED,
+    )
+
+
+def read_view(pairs: Iterable[tuple[str, str]]) -> View:
+    """What an address says.
+
+    Raises:
+        Invalid: a name or a value that does not exist; every one is named with what would do.
+    """
+    pairs = list(pairs)
+    selection = read(pairs, EXTRAS)
+    found: dict[str, list[str]] = {name: [] for name in EXTRAS}
+    for name, value in pairs:
+        if name in EXTRAS and value:
+            found[name] += [word for word in value.split(",") if word] if name in ("show", "axes") else [value]
+    wrong: list[Problem] = []
+    for name, fewest, most in (("show", 1, MOST_COLUMNS), ("axes", FEWEST_AXES, MOST_AXES)):
+        known = f"{fewest} to {most} of {', '.join(BY_WORD)}."
+        if unknown := [word for word in found[name] if word not in BY_WORD]:
+            wrong.append(Problem(name, "unknown", f"has {', '.join(map(repr, unknown))}, which is no figure.", known))
+        elif found[name] and not fewest <= len(dict.fromkeys(found[name])) <= most:
+            wrong.append(Problem(name, "wrong_number", f"has {len(found[name])} figures.", known))
+    tab = next(iter(found["tab"]), "scatter")
+    if tab not in TABS:
+        wrong.append(Problem("tab", "unknown", "is not one of the choices.", f"One of {', '.join(TABS)}."))
+    zoom = {name: found[name][0] for name in ("xr", "yr") if found[name]}
+    wrong += [
+        Problem(name, "not_a_range", "is not two numbers, small and large.", "For example 0.5,2 in base units.")
+        for name, text in zoom.items()
+        if not _is_range(text)
+    ]
+    if wrong:
+        raise Invalid(f"{wrong[0].field} {wrong[0].message}", problems=wrong)
+    show, axes = (tuple(BY_WORD[word] for word in dict.fromkeys(found[name])) for name in ("show", "axes"))
+    return View(selection, show, axes, tab, zoom)
+
+
+def caption(plane: Points, selection: Selection) -> str:
+    """The plane in words."""
+    x, y = selection.figure("x"), selection.figure("y")
+    if not plane.total:
+        return f"No result of these has both {x.title.lower()} and {y.title.lower()}."
+    have = "1 result has" if plane.total == 1 else f"{plane.total:,} results have"
+    text = f"{have} both figures."
+    if plane.mixed:
+        return text
+    if not plane.standings:
+        return f"{text} One of them has no better direction, so there is no front."
+    names = list(dict.fromkeys(plane.names[place] for place in plane.front))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    text += f" On the Pareto front: {', '.join(names[:NAMED])}{more}."
+    if plane.possible:
+        text += f" {plane.possible:,} more may be on it, within the intervals."
+    if plane.knee is not None:
+        text += f" Knee: {plane.names[plane.knee]}."
+    return text
+
+
+def _usual(selection: Selection, measured: Sequence[Figure], count: int) -> tuple[Figure, ...]:
+    """The figures of the axes, then those that most people ask for; only what was measured."""
+    words = (selection.x, selection.y, "perplexity", "accuracy", "agreement", "energy", "tokens", "weights")
+    found = [BY_WORD[word] for word in dict.fromkeys(words) if BY_WORD[word] in measured]
+    return tuple((found + [figure for figure in measured if figure not in found])[:count])
+
+
+def _ends(figure: Figure, ranges: Sequence[facets.Range]) -> dict[str, float]:
+    """What a figure and its ratio span, for the axes of charts."""
+    return {
+        f"{one.part}-{end}": value
+        for one in ranges
+        if one.figure == figure.word
+        for end, value in (("low", one.low), ("high", one.high))
+    }
+
+
+def _sort(figure: Figure, selection: Selection) -> str:
+    """What the list is ordered by when a reader asks for this column: what is good first."""
+    word = figure.word + (RATIO if selection.part(figure) == "ratio" else "")
+    return f"-{word}" if figure.better == "higher" else word
+
+
+def _rows(
+    items: Sequence[Explored], groups: dict[str, int], selection: Selection, shown: Sequence[Figure]
+) -> list[Row]:
+    found: list[Row] = []
+    for group, members in itertools.groupby(items, key=lambda one: exploration.group_of(one, selection.group)):
+        for place, result in enumerate(members):
+            cells = tuple(_cell(result.figures.get(figure.word), figure) for figure in shown)
+            found.append(Row(result, group if groups and place == 0 else None, cells, outcome(result.outcome)))
+    return found
+
+
+def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
+    if cell is None or cell.value is None:
+        return None
+    interval = "exact"
+    if cell.low is not None and cell.high is not None and cell.low != cell.high:
+        interval = between(cell.low, cell.high, figure.unit, cell.value)
+    ratio = None
+    if cell.ratio is not None and cell.ratio_low is not None and cell.ratio_high is not None:
+        verdict = cell.verdict or "undecided"
+        ratio = Ratio(
+            ratio=cell.ratio,
+            low=cell.ratio_low,
+            high=cell.ratio_high,
+            verdict=verdict,
+            verdict_alone=verdict,
+            pairs=0,
+        )
+    return Shown(readable(cell.value, figure.unit), interval, ratio)
+
+
+def _offers(table: Table, view: View) -> list[Offer]:
+    """Everything that was picked, each with the address and the number of results without it."""
+    selection, address = view.selection, view.address
+    by_name = matching.masks(table, selection)
+    found: list[Offer] = []
+    for name, value in selection.pairs():
+        if name in ("sort", "x", "y", "scale", "group", "null_tests"):
+            continue
+        words = f"{TITLES.get(name, name)}: {value}"
+        limit = next((limit for limit in selection.limits if limit.name == name), None)
+        if limit is not None:
+            figure = BY_WORD[limit.figure]
+            sign = "≤" if limit.bound == "lte" else "≥"
+            told = times(limit.value) if limit.part == "ratio" else readable(limit.value, figure.unit)
+            words = f"{figure.title} {sign}{THIN}{told}"
+        count = int(matching.every(by_name, table.count, without=name).sum())
+        found.append(Offer(words, str(address.without(name, None if limit else value)), count))
+    return found
+
+
+def _is_range(text: str) -> bool:
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        return False
+    return low < high

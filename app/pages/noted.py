@@ -1,0 +1,37 @@
+"""Notes and tags of what a page shows, for ``_notes.html``."""
+
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from app import notes, tags
+from app.notes import Kind, ShownNote
+from app.tags import ShownTag
+
+
+class Noted(NamedTuple):
+    """What people wrote on a study or run."""
+
+    address: str
+    """Where the API has it."""
+    notes: list[ShownNote]
+    tags: list[ShownTag]
+    longest: int
+    """Bytes that a note may have."""
+    longest_tag: int
+
+
+def of(session: Session, kind: Kind, subject_id: str) -> Noted:
+    """What people wrote on a study or run.
+
+    Raises:
+        NotFound: there is no such study or run.
+    """
+    about = notes.subject(session, kind, subject_id)
+    return Noted(
+        about.address,
+        notes.on(session, about).items,
+        tags.on(session, about).items,
+        notes.MAX_BYTES,
+        tags.MAX_LENGTH,
+    )

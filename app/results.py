@@ -1,0 +1,141 @@
+"""Ended runs are written into the table that all runs are compared by, when they end and when their study has ended.
+
+Verdicts are corrected for the comparisons of a study; while it runs, for those that are there. Its end writes all anew.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlmodel import Session, col
+
+from app import verdicts
+from app.db import queries
+from app.db.tables import DeviceRow, EffectRow, MeasurementRow, Result, Run, Study, User
+from app.events import TERMINAL
+from app.figures import FIGURES, Cell, packed
+from app.stacks import apart, family, label
+from workers.catalog.spec import StudySpec
+
+BATCH = 50
+"""Studies that are caught up with in one transaction."""
+LENGTHS = ("sequence_length", "prompt_length")
+UNTOLD = frozenset({"cancelled"})
+"""States of ended runs that say nothing about the variant."""
+
+
+def keep(session: Session, study: Study, run: Run) -> None:
+    """Write what changed when a run has ended: this one, or all of its study once that has ended.
+
+    Args:
+        session: writes.
+        study: locked, with its state as it is now.
+        run: in a terminal state.
+    """
+    runs = queries.runs(session, study.id)
+    _write(session, study, runs, runs if study.state in ("done", "cancelled") else [run])
+
+
+def catch_up(session: Session) -> int:
+    """Write the results of studies that have none: what was measured before this table was there. How many studies."""
+    missing = (
+        select(Study)
+        .where(col(Study.state).in_(("done", "cancelled")))
+        .where(~select(Result.number).where(col(Result.study_id) == col(Study.id)).exists())
+        .where(select(Run.id).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD)).exists())
+        .order_by(col(Study.id))
+        .limit(BATCH)
+    )
+    studies = session.execute(missing).scalars().all()
+    for study in studies:
+        runs = queries.runs(session, study.id)
+        _write(session, study, runs, runs)
+    return len(studies)
+
+
+def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequence[Run]) -> None:
+    told = [run for run in changed if run.state in TERMINAL - UNTOLD]
+    if not told:
+        return
+    session.flush()
+    ids = [run.id for run in runs]
+    effects = queries.effects(session, ids)
+    together = verdicts.corrections(runs, effects)
+    ratios: dict[str, list[tuple[EffectRow, verdicts.Ratio]]] = {}
+    for effect in effects:
+        ratios.setdefault(effect.run_id, []).append((effect, verdicts.ratio(effect, together)))
+    readings: dict[str, list[MeasurementRow]] = {}
+    for row in queries.measurements(session, [run.id for run in told]):
+        if row.arm == "variant":
+            readings.setdefault(row.run_id, []).append(row)
+    spec = StudySpec.model_validate(study.spec)
+    owner = session.execute(select(col(User.name)).where(col(User.id) == study.owner_id)).scalar_one()
+    devices = queries.devices(session, [run.device_id for run in told if run.device_id])
+    planned = list(spec.runs())
+    rows = []
+    for run in told:
+        plan = planned[run.position]
+        cells = _cells(readings.get(run.id, []), ratios.get(run.id, []), spec.workload.main_phase)
+        figures, letters = packed(cells)
+        sizes = plan.spec.workload.model_dump()
+        rows.append(
+            {
+                "run_id": run.id,
+                "study_id": study.id,
+                "study": study.name,
+                "owner": owner,
+                "model": study.model,
+                "workload": study.workload,
+                "device": study.device,
+                "hardware": _name(devices, run),
+                "environment": run.environment_id,
+                "baseline": spec.baseline.name,
+                "variant": run.variant,
+                "label": label(plan.variant),
+                "family": "baseline" if run.is_baseline else family(plan.variant, spec.baseline),
+                "techniques": "" if run.is_baseline else "+".join(apart(plan.variant, spec.baseline)),
+                "effort": study.effort,
+                "outcome": run.outcome or run.state,
+                "ran": run.ran,
+                "point": run.point,
+                "batch_size": sizes.get("batch_size"),
+                "length": next((sizes[name] for name in LENGTHS if name in sizes), None),
+                "finished_at": run.finished_at,
+                "figures": figures,
+                "verdicts": letters,
+            }
+        )
+    session.execute(delete(Result).where(col(Result.run_id).in_([run.id for run in told])))
+    session.execute(insert(Result), rows)
+
+
+def _name(devices: dict[str, DeviceRow], run: Run) -> str | None:
+    device = devices.get(run.device_id) if run.device_id else None
+    return device.name if device else None
+
+
+def _cells(
+    readings: Sequence[MeasurementRow], ratios: Sequence[tuple[EffectRow, verdicts.Ratio]], main_phase: str
+) -> dict[str, Cell]:
+    """The figures of one run, by word."""
+    found: dict[str, Cell] = {}
+    for figure in FIGURES:
+        for metric in figure.metrics:
+            own = [
+                row for row in readings if row.metric == metric.name and _fits(row.phase, figure.whole_step, main_phase)
+            ]
+            if not own:
+                continue
+            row = own[0]
+            values: dict[str, Any] = {"value": row.value, "low": row.low, "high": row.high}
+            for effect, ratio in ratios:
+                if (effect.metric, effect.phase) == (row.metric, row.phase):
+                    values |= {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high}
+                    values["verdict"] = ratio.verdict
+            found[figure.word] = Cell(**values)
+            break
+    return found
+
+
+def _fits(phase: str, whole_step: bool, main_phase: str) -> bool:
+    return phase == main_phase or not whole_step

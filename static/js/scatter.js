@@ -1,0 +1,261 @@
+// The plane of two figures on the Explore page: points by technique family, the front as a staircase, what may be on it
+// ringed, the knee named. Few points are Plotly's; of many, those that matter are, and the rest lies on a canvas behind.
+import { axis, layout } from "./axes.js";
+import { clear, draw } from "./charts.js";
+import { cloud } from "./cloud.js";
+import { palette } from "./palette.js";
+import { told } from "./units.js";
+
+const SVG_MOST = 400;
+const BARS_MOST = 40;
+const NAMES_MOST = 10;
+const SYMBOLS = { baseline: "circle", precision: "square", quantization: "diamond", attention: "triangle-up", compile: "triangle-down", cache: "pentagon", training: "hexagon", stack: "star" };
+const STANDINGS = { f: "on the Pareto front", p: "possibly on the front, within the intervals", d: "not on the front" };
+const OPACITY = { f: 1, p: 0.85, d: 0.5 };
+
+// Plotly reads a little HTML in texts; names are shown as they were typed.
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const short = (text) => (text.length > 28 ? `${text.slice(0, 27)}…` : text);
+
+export function scatter(section, { zoomed, asked }) {
+  const stack = section.querySelector(".plot-stack");
+  const place = stack.querySelector(".plot");
+  const tip = stack.querySelector(".tip");
+  const unzoom = section.querySelector("[data-unzoom]");
+  const behind = cloud(stack.querySelector("canvas"), place);
+  let shown = null;
+  let axes = null;
+  let ticked = new Set();
+  let zoom = { xr: asked("xr"), yr: asked("yr") };
+  let epoch = 0;
+  let step = -1;
+
+  const value = (name, at) => shown.columns[name][at];
+  const name = (figure) => figure.column;
+
+  function lines(at) {
+    const both = ["x", "y"].map((side) => {
+      const figure = axes[side].figure;
+      const [low, high] = [value(`${name(figure)}.low`, at), value(`${name(figure)}.high`, at)];
+      const span = low === null || high === null || low === high ? "" : ` (${told(low, figure.unit)} to ${told(high, figure.unit)})`;
+      return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}`;
+    });
+    const standing = shown.standings[at];
+    return [shown.names[at], ...both, ...(standing ? [STANDINGS[standing] + (shown.knee === at ? ", the knee" : "")] : [])];
+  }
+
+  function spread(side, indexes, colour) {
+    const { figure, on } = axes[side];
+    const [middle, low, high] = ["", ".low", ".high"].map((end) => shown.columns[name(figure) + end]);
+    return {
+      type: "data", symmetric: false, color: colour, thickness: 1.5, width: 0,
+      array: indexes.map((at) => (high[at] === null ? 0 : (high[at] - middle[at]) / on.per)),
+      arrayminus: indexes.map((at) => (low[at] === null ? 0 : (middle[at] - low[at]) / on.per)),
+    };
+  }
+
+  const across = (at) => value(name(axes.x.figure), at) / axes.x.on.per;
+  const up = (at) => value(name(axes.y.figure), at) / axes.y.on.per;
+
+  function trace(family, indexes, { bars, names }) {
+    const colour = `var(--family-${family})`;
+    const standing = (at) => shown.standings[at] ?? "f";
+    const found = {
+      type: "scatter", mode: names ? "markers+text" : "markers", name: family, cliponaxis: false,
+      x: indexes.map(across), y: indexes.map(up),
+      customdata: indexes.map((at) => ({ at, minor: standing(at) === "d" })),
+      hoverinfo: "text", hovertext: indexes.map((at) => lines(at).map(plain).join("<br>")),
+      marker: {
+        symbol: SYMBOLS[family] ?? "circle", color: colour,
+        size: indexes.map((at) => (ticked.has(shown.runs[at]) ? 15 : standing(at) === "d" ? 8 : 11)),
+        opacity: indexes.map((at) => OPACITY[standing(at)]),
+        line: {
+          width: indexes.map((at) => (ticked.has(shown.runs[at]) ? 3 : standing(at) === "p" ? 2 : 1)),
+          color: indexes.map((at) => (ticked.has(shown.runs[at]) ? "var(--focus)" : standing(at) === "p" ? "var(--front)" : "var(--surface)")),
+        },
+      },
+    };
+    if (names) {
+      found.text = indexes.map((at) => (standing(at) === "f" ? plain(short(shown.names[at])) : ""));
+      found.textposition = "top center";
+      found.textfont = { size: 12, color: "var(--ink-1)" };
+    }
+    if (bars) [found.error_x, found.error_y] = [spread("x", indexes, colour), spread("y", indexes, colour)];
+    return found;
+  }
+
+  // Between two of its points nothing better was measured: first along, then up or down.
+  function staircase() {
+    const corners = shown.front.map((at) => [across(at), up(at)]);
+    const steps = corners.slice(1).flatMap((right, i) => {
+      const left = corners[i];
+      return [left, axes.x.figure.better === "lower" ? [right[0], left[1]] : [left[0], right[1]], right];
+    });
+    return { type: "scatter", mode: "lines", name: "front", hoverinfo: "skip", x: steps.map(([x]) => x), y: steps.map(([, y]) => y), line: { width: 2, dash: "dot", color: "var(--front)" } };
+  }
+
+  function byFamily(indexes, how) {
+    const families = new Map();
+    for (const at of indexes) {
+      const family = shown.families[at];
+      if (!families.has(family)) families.set(family, []);
+      families.get(family).push(at);
+    }
+    return [...families].map(([family, members]) => trace(family, members, how));
+  }
+
+  // Which points are Plotly's, and which lie behind.
+  function parted() {
+    const every = shown.runs.map((_, at) => at);
+    if (every.length <= SVG_MOST) return [every, []];
+    const matters = (at) => shown.standings[at] === "f" || ticked.has(shown.runs[at]);
+    const maybe = every.filter((at) => shown.standings[at] === "p");
+    const front = every.filter((at) => matters(at) || (maybe.length <= SVG_MOST && shown.standings[at] === "p"));
+    const ahead = new Set(front);
+    return [front, every.filter((at) => !ahead.has(at))];
+  }
+
+  function annotations() {
+    if (shown.knee === null) return [];
+    const logged = (on, number) => (on.log ? Math.log10(number) : number);
+    return [{ text: "knee", x: logged(axes.x.on, across(shown.knee)), y: logged(axes.y.on, up(shown.knee)), ax: 34, ay: 30, arrowhead: 0, arrowwidth: 1, arrowcolor: "var(--front)", standoff: 8, font: { size: 12, color: "var(--front)" } }];
+  }
+
+  const range = (text, on) => {
+    const ends = text?.split(",").map(Number);
+    return ends?.length === 2 && ends[0] < ends[1] && (!on.log || ends[0] > 0) ? ends : null;
+  };
+
+  function figure(indexes) {
+    const few = indexes.length <= BARS_MOST;
+    const front = new Set(shown.front);
+    const names = shown.front.length <= NAMES_MOST;
+    const barred = few ? indexes : indexes.filter((at) => front.has(at));
+    const bare = few ? [] : indexes.filter((at) => !front.has(at));
+    return {
+      data: [...byFamily(bare, {}), ...byFamily(barred, { bars: barred.length <= 4 * BARS_MOST, names }), staircase()],
+      layout: {
+        height: stack.clientHeight, annotations: annotations(),
+        xaxis: layout(axes.x.on, range(zoom.xr, axes.x.on)), yaxis: layout(axes.y.on, range(zoom.yr, axes.y.on)),
+      },
+    };
+  }
+
+  const tones = palette(tip);
+
+  async function paint() {
+    const [ahead, rest] = parted();
+    unzoom.hidden = !zoom.xr && !zoom.yr;
+    const tone = tones();
+    const points = rest.map((at) => ({
+      x: across(at), y: up(at), at, colour: tone(`--family-${shown.families[at]}`), ring: shown.standings[at] === "p" ? tone("--front") : null,
+    }));
+    await draw(place, figure(ahead), [axes.x.figure.column, axes.y.figure.column, epoch].join(" "));
+    behind.show(points);
+    place.removeAllListeners("plotly_relayout");
+    place.on("plotly_relayout", relaid);
+    place.removeAllListeners("plotly_relayouting");
+    place.on("plotly_relayouting", behind.draw);
+    place.removeAllListeners("plotly_afterplot");
+    place.on("plotly_afterplot", behind.draw);
+    place.removeAllListeners("plotly_click");
+    place.on("plotly_click", ({ points: [point] }) => point.customdata && open(point.customdata.at));
+  }
+
+  const ends = (side) => {
+    const { on } = axes[side];
+    return place._fullLayout[`${side}axis`].range.map((end) => Number(((on.log ? 10 ** end : end) * on.per).toPrecision(4))).join(",");
+  };
+
+  function relaid(what) {
+    const names = Object.keys(what);
+    if (names.some((key) => key.endsWith("axis.autorange"))) return reset();
+    if (names.some((key) => key.startsWith("xaxis.range"))) zoom.xr = ends("x");
+    if (names.some((key) => key.startsWith("yaxis.range"))) zoom.yr = ends("y");
+    unzoom.hidden = !zoom.xr && !zoom.yr;
+    behind.draw();
+    zoomed(zoom);
+  }
+
+  function reset() {
+    // Another revision, so that Plotly does not put back what the reader had zoomed to.
+    epoch += 1;
+    zoom = { xr: null, yr: null };
+    zoomed(zoom);
+    if (shown) paint();
+  }
+
+  const open = (at) => location.assign(`/runs/${shown.runs[at]}`);
+
+  function walk(event) {
+    if (!shown?.front.length || event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = shown.front.length - 1;
+    const moves = { ArrowRight: Math.min(step + 1, last), ArrowDown: Math.min(step + 1, last), ArrowLeft: Math.max(step - 1, 0), ArrowUp: Math.max(step - 1, 0), Home: 0, End: last };
+    if (event.key === "Enter" && step >= 0) open(shown.front[step]);
+    else if (event.key in moves) {
+      step = moves[event.key];
+      const at = shown.front[step];
+      const curve = place.data.findIndex((one) => one.customdata?.some((held) => held.at === at));
+      if (curve >= 0) window.Plotly.Fx.hover(place, [{ curveNumber: curve, pointNumber: place.data[curve].customdata.findIndex((held) => held.at === at) }]);
+      section.querySelector("[data-walk]").textContent = `${step + 1} of ${last + 1} on the front: ${lines(at).join(". ")}`;
+    } else return;
+    event.preventDefault();
+  }
+
+  place.addEventListener("keydown", walk);
+  place.addEventListener("mousemove", (event) => {
+    const spot = shown && !place.querySelector(".hovertext") ? behind.under(event) : null;
+    tip.hidden = !spot;
+    if (!spot) return;
+    tip.replaceChildren(...lines(spot.at).map((line) => Object.assign(document.createElement("span"), { textContent: line })));
+    tip.style.left = `${Math.min(spot.x + 14, stack.clientWidth - tip.offsetWidth - 4)}px`;
+    tip.style.top = `${Math.max(0, spot.y - tip.offsetHeight - 10)}px`;
+  });
+  place.addEventListener("mouseleave", () => (tip.hidden = true));
+  place.addEventListener("click", (event) => {
+    const spot = shown && !place.querySelector(".hovertext") ? behind.under(event) : null;
+    if (spot) open(spot.at);
+  });
+  unzoom.addEventListener("click", reset);
+  document.addEventListener("themechange", () => shown && setTimeout(paint));
+
+  return {
+    // Draws what the server answered; `figures` says what the axes are, `chosen` which runs are ticked in the table.
+    async show(points, figures, chosen) {
+      const moved = shown && (figures.x.column !== axes.x.figure.column || figures.y.column !== axes.y.figure.column);
+      if (moved) {
+        zoom = { xr: null, yr: null };
+        zoomed(zoom);
+      }
+      axes = { x: { figure: figures.x, on: axis(figures.x) }, y: { figure: figures.y, on: axis(figures.y) } };
+      [shown, ticked, step] = [points, chosen, -1];
+      if (points.runs.length) return paint();
+      behind.show([]);
+      clear(place, "No result of these has both figures. Take a filter away, or choose other axes.");
+      shown = null;
+    },
+    mark(chosen) {
+      ticked = chosen;
+      if (shown) paint();
+    },
+    // What the address says of the zoom, after the reader went back.
+    zoom(parts) {
+      if (parts.xr === zoom.xr && parts.yr === zoom.yr) return;
+      epoch += 1;
+      zoom = parts;
+      if (shown) paint();
+    },
+    families: () => [...new Set(shown?.families ?? [])],
+    // As a picture every point is Plotly's, so that none is missing from it.
+    take(format) {
+      if (!shown) return null;
+      const every = shown.runs.map((_, at) => at);
+      const { data } = figure(every);
+      const tone = tones();
+    const solid = JSON.parse(JSON.stringify(data), (key, held) => (typeof held === "string" && held.startsWith("var(--") ? tone(held.slice(4, -1)) : held));
+      const { clientWidth: width, clientHeight: height } = place;
+      const paper = getComputedStyle(document.body).backgroundColor;
+      return window.Plotly.downloadImage({ data: solid, layout: { ...place.layout, paper_bgcolor: paper } }, { format, filename: "tradespace-explore", width, height, scale: format === "png" ? 2 : 1 });
+    },
+  };
+}

@@ -1,0 +1,196 @@
+"""Explore and coverage without scripts: everything picked stands in the address, and the page says what it does."""
+
+import re
+from html import unescape
+
+import pytest
+
+from app.charts.units import scale
+from app.figures import FIGURES
+from app.menu import DEVICES
+from app.pages import explore
+from app.pages.exploring import entered
+from app.selection import amount
+from tests.app.pages.conftest import HOSTILE, House
+from workers.catalog.workloads import WORKLOADS
+
+ORIGIN = {"Origin": "http://127.0.0.1:8000"}
+
+
+def read(house: House, path: str, status: int = 200) -> str:
+    answer = house.browser.get(path)
+    assert answer.status_code == status, answer.text
+    return unescape(answer.text)
+
+
+def total(page: str) -> int:
+    found = re.search(r'data-total="(\d+)"', page)
+    assert found is not None
+    return int(found[1])
+
+
+def rows(page: str) -> list[str]:
+    return re.findall(r'<tr data-run="(\w{26})"', page)
+
+
+def variants(page: str) -> list[str]:
+    return re.findall(r'<tr data-run=.*?<a href="/runs/\w+">(.*?)</a>', page, re.DOTALL)
+
+
+def test_an_empty_house_says_how_to_begin(house: House) -> None:
+    page = read(house, "/explore")
+    assert "Nothing has been measured yet" in page
+    assert 'href="/studies/new"' in page
+
+
+def test_first_paint_has_rows_facets_and_limits(full: House) -> None:
+    page = read(full, "/explore")
+    assert total(page) == len(full.browser.get("/api/v1/explore?limit=500").json()["items"])
+    assert len(rows(page)) == total(page)
+    assert re.search(r'name="technique" value="attention">.*?<span class="tally">\d+', page, re.DOTALL)
+    assert 'data-limit="memory__lte"' in page
+    assert "On the Pareto front: " in page
+    assert HOSTILE in page
+    assert "<img src=x" not in full.browser.get("/explore").text
+
+
+def test_filters_are_the_address_and_the_address_is_the_twin(full: House) -> None:
+    page = read(full, "/explore?technique=attention&effort=standard&show=latency,kl&tab=parallel")
+    assert re.search(r'value="attention" checked', page)
+    twin = re.search(r'rel="alternate" type="application/json" href="([^"]+)"', page)
+    assert twin is not None
+    assert full.browser.get(twin[1]).json()["total"] == total(page)
+    assert re.findall(r'<th scope="col"[^>]*title=[^>]*><a[^>]*>([\w ]+?)\s*(?:<svg|</a>)', page) == [
+        "Latency",
+        "KL divergence",
+    ]
+
+
+def test_a_limit_says_what_it_removes_and_relaxing_it_lets_more_in(full: House) -> None:
+    page = read(full, "/explore?latency_ratio__lte=0.6")
+    said = re.search(
+        r'Removes ([\d,]+).*?<a data-partial href="([^"]+)">Relax to ×[\d.]+</a> and (\d+) more', page, re.DOTALL
+    )
+    assert said is not None
+    wider = read(full, said[2])
+    assert total(wider) == total(page) + int(said[3])
+    assert total(page) + int(said[1]) == total(read(full, "/explore"))
+
+
+def test_limits_are_written_in_units(full: House) -> None:
+    bytes_ = 40 * 2**20
+    page = read(full, "/explore?memory__lte=40+MiB")
+    assert total(page) == full.browser.get(f"/api/v1/explore?memory__lte={bytes_}").json()["total"] > 0
+    assert 'name="memory__lte" value="40 MiB"' in page
+    answer = full.browser.get("/explore?memory__lte=40+parsecs")
+    assert answer.status_code == 422
+    assert "is not a number" in answer.text
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.word)
+@pytest.mark.parametrize("value", [1.0, 0.00021, 0.0213, 950.0, 123_456.0, 5.2e7, 3.3e12])
+def test_what_stands_in_a_field_is_read_back(figure: object, value: float) -> None:
+    unit = figure.unit  # type: ignore[attr-defined]
+    assert amount(entered(value, unit), unit) == pytest.approx(value, rel=1e-5)
+    assert scale(unit, value).unit.replace("\u202f", "") in entered(value, unit)
+
+
+def test_more_results_follow_and_groups_go_on(full: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read(full, "/explore?group=technique&sort=latency")
+    monkeypatch.setattr(explore, "ROWS", 7)
+    seen: list[str] = []
+    heads: list[str] = []
+    path: str | None = "/explore?group=technique&sort=latency"
+    while path:
+        page = read(full, path)
+        seen += rows(page)
+        heads += re.findall(r'<tr class="point-row"><th scope="rowgroup"[^>]*>(.*?) <span', page)
+        more = re.search(r'rel="next" href="([^"]+)"', page)
+        path = more[1] if more else None
+    assert seen == rows(whole)
+    assert len(seen) == len(set(seen)) == total(whole)
+    assert sorted(dict.fromkeys(heads)) == list(dict.fromkeys(heads))
+    assert "attention + precision + torch compile" in heads
+
+
+def test_headers_sort_by_what_is_good_first_and_then_turn(full: House) -> None:
+    page = read(full, "/explore?sort=latency_ratio&show=latency,tokens")
+    assert variants(page)[0] == "bf16 + flash + compile"
+    assert re.search(r'aria-sort="ascending"[^>]*><a data-partial href="[^"]*sort=-latency_ratio', page)
+    assert "sort=-tokens_ratio" in page
+
+
+def test_unlike_values_have_no_front_and_can_be_narrowed_down(full: House) -> None:
+    page = read(full, "/explore?scale=measured")
+    assert "No front here." in page
+    narrower = re.search(r'<li>Length: <a data-partial href="([^"]+)">512</a>', page)
+    assert narrower is not None
+    assert "length=512" in narrower[1]
+    assert total(read(full, narrower[1])) < total(page)
+
+
+def test_failures_are_named_with_their_outcome(full: House) -> None:
+    page = read(full, "/explore?latency_ratio__lte=0.6")
+    strip = page[page.index("Ended without figures:") :]
+    assert re.search(r'outcome=oom_host">out of host memory</a> \d', strip)
+    only = read(full, "/explore?outcome=oom_host")
+    assert set(variants(only)) == {"llm.int8"}
+    assert "out of host memory</span>" in only
+
+
+def test_when_nothing_fits_the_way_back_is_shown(full: House) -> None:
+    page = read(full, "/explore?technique=attention&latency_ratio__lte=0.01")
+    assert "No result fits" in page
+    offered = re.findall(r'<li><a data-partial href="([^"]+)">.*?</a> <span class="quiet">leaves ([\d,]+)', page)
+    assert [total(read(full, path)) for path, _ in offered] == [int(count) for _, count in offered]
+
+
+@pytest.mark.parametrize(
+    "query", ["show=price", "axes=latency,memory", "tab=pie", "xr=2,1", "colour=red", "memory__lte=much", "cursor=x"]
+)
+def test_a_wrong_address_is_refused_with_what_would_do(full: House, query: str) -> None:
+    page = read(full, f"/explore?{query}", 422)
+    assert "asks for something impossible" in page
+
+
+def test_coverage_tells_measured_failed_untried_and_impossible_apart(full: House) -> None:
+    answer = full.browser.get("/api/v1/coverage?workload=prefill&device=cpu").json()
+    cells = {(row["word"], cell["model"]): cell for row in answer["rows"] for cell in row["cells"]}
+    assert answer["models"][0] == "llama tiny"
+    assert cells["precision", "llama tiny"]["state"] == "measured"
+    assert cells["precision", "llama tiny"]["best"]["verdict"] == "faster"
+    assert cells["nf4", "llama tiny"]["outcomes"] == {
+        "unsupported": cells["nf4", "llama tiny"]["outcomes"]["unsupported"]
+    }
+    assert cells["nf4", "llama tiny"]["state"] == cells["llm_int8", "llama tiny"]["state"] == "failed"
+    assert cells["autocast", "llama tiny"]["state"] == "untried"
+    assert "is for training" in cells["gradient_checkpointing", "llama tiny"]["reason"]
+    fell = cells["attention", "llama tiny"]["outcomes"]
+    assert fell == {"fell_back": 1}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("workload", [entry.word for entry in WORKLOADS])
+def test_every_cell_nobody_tried_has_a_study_that_can_be_posted(full: House, workload: str, device: str) -> None:
+    where = f"workload={workload}&device={device}"
+    answer = full.browser.get(f"/api/v1/coverage?{where}").json()
+    untried = [cell for row in answer["rows"] for cell in row["cells"] if cell["state"] == "untried"]
+    assert untried
+    for cell in untried:
+        named = {"workload": workload, "device": device, "technique": cell["technique"], "model": cell["model"]}
+        study = full.browser.get("/api/v1/coverage/study", params=named).json()["study"]
+        checked = full.browser.post("/api/v1/studies/check", json=study, headers=ORIGIN).json()
+        assert checked["ok"], (cell, checked["problems"])
+
+
+def test_coverage_page_leads_to_the_results_and_to_the_study(full: House) -> None:
+    page = read(full, "/coverage?workload=prefill&device=cpu")
+    results = re.search(r'<a href="(/explore\?workload=prefill[^"]+technique=precision)">', page)
+    assert results is not None
+    assert total(read(full, results[1])) > 0
+    cell = re.search(r'href="([^"]+technique=autocast&model=llama%20tiny)#cell"', page)
+    assert cell is not None
+    opened = read(full, cell[1])
+    assert "curl http://127.0.0.1:8000/api/v1/studies" in opened
+    assert "Autocast" in opened[opened.index('id="cell-head"') :][:200]
+    read(full, "/coverage?device=abacus", 422)
