@@ -13,9 +13,9 @@ import numpy as np
 from app import figures
 from app.claims import contrast
 from app.columns import Mask, Places, Table
-from app.figures import BY_WORD, FIGURES, PLACE, Cell, unpacked
+from app.figures import BY_WORD, FIELDS, FIGURES, PLACE, Cell, unpacked
 from app.pareto import Frozen
-from app.pooling import Pools, pool, verdict
+from app.pooling import Floats, Pools, pool, verdict
 from app.verdicts import Tone, tone
 from workers.catalog.report import Verdict
 
@@ -143,7 +143,7 @@ class Cases:
         """
         self.table = table
         self.places: Places = np.flatnonzero(mask)
-        self._against = _baselines(table)
+        self._against = _baselines(table, self.places)
         self.groups = _numbered(self._keys())
         self.count = int(self.groups.max()) + 1 if len(self.groups) else 0
         self.runs = np.bincount(self.groups, minlength=self.count)
@@ -151,7 +151,8 @@ class Cases:
         order = np.argsort(table.numbers[self.places], kind="stable")
         self.newest[self.groups[order]] = self.places[order]
         self.environments = self._environments()
-        self._pools = {word: self._pool(word) for word in pooled}
+        rows = table.figures[self.places]
+        self._pools = {word: self._pool(rows[:, PLACE[word]]) for word in pooled}
         self._stacks: dict[tuple[str, str], Stack] = {}
 
     def stack(self, case: int) -> Stack | None:
@@ -242,10 +243,10 @@ class Cases:
         pairs = np.unique(self.groups * max(1, len(words)) + codes[self.places])
         return np.bincount(pairs // max(1, len(words)), minlength=self.count)
 
-    def _pool(self, word: str) -> Pools:
-        column, places = self.table.column, self.places
-        ratios, lows, highs = column(word, "ratio"), column(word, "ratio_low"), column(word, "ratio_high")
-        return pool(ratios[places], lows[places], highs[places], self.groups, self.count)
+    def _pool(self, values: Floats) -> Pools:
+        """Pool one figure, whose parts are the columns."""
+        ratios, lows, highs = (values[:, FIELDS.index(part)] for part in ("ratio", "ratio_low", "ratio_high"))
+        return pool(ratios, lows, highs, self.groups, self.count)
 
 
 def measured(table: Table) -> Mask:
@@ -286,10 +287,12 @@ def _on(part: str, before: str | None) -> bool:
     return part.startswith(known.variant) and not (before or "").startswith(known.variant)
 
 
-def _baselines(table: Table) -> dict[int, str]:
-    """The label of each study's baseline, by the study's code, as its null tests have it."""
-    codes = table.words["study_id"][0]
-    nulls = np.flatnonzero(having(table, "family", "baseline") & having(table, "techniques", ""))
+def _baselines(table: Table, places: Places) -> dict[int, str]:
+    """The label of each baseline of some rows' studies, by the study's code, as its null tests have it."""
+    codes, words = table.words["study_id"]
+    asked = np.zeros(len(words), np.bool_)
+    asked[codes[places]] = True
+    nulls = np.flatnonzero(having(table, "family", "baseline") & having(table, "techniques", "") & asked[codes])
     rows = ((place, table.rows[place]) for place in nulls.tolist())
     return {int(codes[place]): row.label for place, row in rows if row.variant == row.baseline}
 

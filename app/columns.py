@@ -6,6 +6,7 @@ The database stays the truth: before each question the columns take in what has 
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,8 @@ class Held(NamedTuple):
     point: dict[str, int]
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """The columns as they are at one moment. Arrays are shared with later moments and must not be changed."""
 
     count: int
@@ -97,7 +99,8 @@ class Table(NamedTuple):
     def word(self, name: str, place: int) -> str:
         """The word a row has in a column."""
         codes, words = self.words[name]
-        return words[codes[place]]
+        word: str = words[codes[place]]
+        return word
 
 
 class Columns:
@@ -159,8 +162,8 @@ class Columns:
         if place == len(self._figures):
             self._copy(2 * place)
         # Few names and points come again and again; each is kept once.
-        names = (sys.intern(getattr(row, name)) for name in _TEXTS)
-        held = Held(row.run_id, *names, self._points.setdefault(repr(row.point), row.point))
+        names = {name: sys.intern(getattr(row, name)) for name in _TEXTS}
+        held = Held(run_id=row.run_id, point=self._points.setdefault(repr(row.point), row.point), **names)
         if place == len(self._rows):
             self._rows.append(held)
         else:

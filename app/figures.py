@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 from app.pareto import Frozen
 from workers.catalog import metrics
-from workers.catalog.metrics import Metric
+from workers.catalog.metrics import Better, Metric
 from workers.catalog.report import Verdict
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -43,7 +43,7 @@ class Figure(NamedTuple):
         return self.metrics[0].unit
 
     @property
-    def better(self) -> metrics.Better:
+    def better(self) -> Better:
         """Its good direction."""
         return self.metrics[0].better
 
@@ -115,7 +115,7 @@ def unpacked(numbers: Sequence[float], verdicts: str) -> dict[str, Cell]:
         own = numbers[place * len(FIELDS) : (place + 1) * len(FIELDS)]
         known = {field: float(number) for field, number in zip(FIELDS, own, strict=True) if not math.isnan(number)}
         if known:
-            found[figure.word] = Cell(**known, verdict=verdict(verdicts[place]))  # type: ignore[arg-type]
+            found[figure.word] = Cell(**known, verdict=verdict(verdicts[place]))
     return found
 
 

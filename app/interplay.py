@@ -6,7 +6,7 @@ the ratio of both over that product; its interval comes from the three intervals
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.cases import Cases, Effect, word_of
 from app.figures import BY_WORD
@@ -60,56 +60,69 @@ def interactions(cases: Cases, technique: str) -> tuple[Interaction, ...]:
         measured.setdefault((context, stack.added), case)
         if len(stack.added) > 1 and any(word_of(part) == technique for part in stack.added):
             stacks.append((context, stack.added, case))
-    found = [one for stack in stacks for one in _of(cases, measured, technique, *stack)]
+    found = [one for stack in stacks for one in _apart(cases, measured, technique, *stack)]
     found.sort(key=lambda one: (one.says in ("undecided", "independent"), -abs(math.log(one.ratio))))
-    return tuple(found[:MOST])
+    return tuple(_shown(cases, one) for one in found[:MOST])
 
 
-def _of(
+class _Apart(NamedTuple):
+    """An interaction with the number of the stack's case."""
+
+    case: int
+    part: str
+    rest: frozenset[str]
+    figure: str
+    ratio: float
+    low: float
+    high: float
+    says: Says
+    runs: int
+
+
+def _apart(
     cases: Cases,
     measured: dict[tuple[Context, frozenset[str]], int],
     technique: str,
     context: Context,
     added: frozenset[str],
     whole: int,
-) -> Iterator[Interaction]:
+) -> Iterator[_Apart]:
+    """One stack over its two parts, in every figure that all three have."""
     part = next(part for part in added if word_of(part) == technique)
     rest = added - {part}
-    alone, other = measured.get((context, frozenset({part}))), measured.get((context, rest))
-    if alone is None or other is None:
+    single, other = measured.get((context, frozenset({part}))), measured.get((context, rest))
+    if single is None or other is None:
         return
     for figure in FIGURES:
-        effects = [cases.effect(case, figure) for case in (whole, alone, other)]
-        if all(effects):
-            yield _interaction(cases, whole, part, rest, figure, *effects)  # type: ignore[arg-type]
+        effects = [effect for case in (whole, single, other) if (effect := cases.effect(case, figure))]
+        if len(effects) == 3:
+            ratio, low, high = over_product(*effects)
+            said = says(low, high, BY_WORD[figure].better)
+            yield _Apart(whole, part, rest, figure, ratio, low, high, said, effects[0].runs)
 
 
-def _interaction(
-    cases: Cases,
-    case: int,
-    part: str,
-    rest: frozenset[str],
-    figure: str,
-    together: Effect,
-    alone: Effect,
-    other: Effect,
-) -> Interaction:
+def over_product(together: Effect, alone: Effect, other: Effect) -> tuple[float, float, float]:
+    """The ratio of both together over the product of their ratios, with the ends of its interval."""
     centre = math.log(together.ratio) - math.log(alone.ratio) - math.log(other.ratio)
-    low = math.exp(centre - math.hypot(_down(together), _up(alone), _up(other)))
-    high = math.exp(centre + math.hypot(_up(together), _down(alone), _down(other)))
+    below = math.hypot(_down(together), _up(alone), _up(other))
+    above = math.hypot(_up(together), _down(alone), _down(other))
+    return math.exp(centre), math.exp(centre - below), math.exp(centre + above)
+
+
+def _shown(cases: Cases, one: _Apart) -> Interaction:
     return Interaction(
-        part=part,
-        rest=tuple(sorted(rest)),
-        figure=figure,
-        ratio=math.exp(centre),
-        low=low,
-        high=high,
-        says=says(low, high, BY_WORD[figure].better),
-        batch_size=cases.size("batch_size", case),
-        length=cases.size("length", case),
-        url=f"/runs/{cases.table.rows[cases.newest[case]].run_id}",
-        runs=together.runs,
-        **{name: cases.word(name, case) for name in ("model", "workload", "hardware")},
+        part=one.part,
+        rest=tuple(sorted(one.rest)),
+        figure=one.figure,
+        ratio=one.ratio,
+        low=one.low,
+        high=one.high,
+        says=one.says,
+        batch_size=cases.size("batch_size", one.case),
+        length=cases.size("length", one.case),
+        url=f"/runs/{cases.table.rows[cases.newest[one.case]].run_id}",
+        runs=one.runs,
+        **{name: cases.word(name, one.case) for name in ("model", "workload", "hardware")},
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from app import claims
 from app.cases import RATIOS, Case, Cases, Effect, Stack, among, having, measured
 from app.claims import Statement
-from app.columns import Table
+from app.columns import Mask, Table
 from app.errors import Invalid, NotFound
 from app.figures import BY_WORD, Figure
 from app.interplay import Interaction, interactions
@@ -134,7 +134,7 @@ def overview(table: Table) -> dict[str, Summary]:
 def known(table: Table, technique: type[Technique]) -> Knowledge:
     """What is known about a technique of the catalogue."""
     word = technique.word
-    cases = Cases(table, measured(table))
+    cases = Cases(table, measured(table) & _concerning(table, word))
     alone = _of(cases, word)
     on = [case for case in alone if _on(cases, case)]
     is_on = frozenset(on)
@@ -206,6 +206,16 @@ def comparable(cases: Cases, case: int, statement: Statement) -> bool:
         and not (wanted.lacks and any(part.startswith(wanted.lacks) for part in baseline))
         and all(any(part.startswith(each) for part in stack.both) for each in wanted.also)
     )
+
+
+def _concerning(table: Table, technique: str) -> Mask:
+    """Rows whose stack a technique sets apart, and those of the rest of such a stack without it."""
+    codes, words = table.words["techniques"]
+    sets = [frozenset(word.split("+")) for word in words]
+    wanted = {one for one in sets if technique in one}
+    wanted |= {one - {technique} for one in wanted}
+    found: Mask = np.isin(codes, [code for code, one in enumerate(sets) if one in wanted])
+    return found
 
 
 def _against(stack: Stack, technique: str) -> bool:

@@ -87,7 +87,7 @@ def of_runs(session: Session, ids: Sequence[str]) -> SideBySide:
         Invalid: too few, too many, one of them twice, one that is not there or has no figures; each is named.
     """
     found = queries.runs_by_id(session, ids)
-    _refuse([*_named_badly("run", ids, found, IDS), *_wrong_number(len(ids), "names {} runs")])
+    _refuse([*_named_badly("run", ids, found, IDS), *_wrong_number(len(ids), "names {}")])
     studies = queries.studies_by_id(session, [run.study_id for run in found.values()])
     compared = {one: comparison.of_study(session, study) for one, study in studies.items()}
     chosen = [(found[one], _of(compared[found[one].study_id], one)) for one in ids]
@@ -116,11 +116,11 @@ def of_studies(session: Session, ids: Sequence[str]) -> SideBySide:
     _refuse(_named_badly("study", ids, studies, "Ids of studies stand in their addresses: /studies/ID."))
     rows = [run for one in ids for run in queries.runs(session, one) if not run.is_baseline]
     # Before anything is read of them: studies may have hundreds of runs.
-    _refuse(_wrong_number(sum(1 for run in rows if run.outcome == "ok"), "have {} runs with figures", "studies"))
+    _refuse(_wrong_number(sum(1 for run in rows if run.outcome == "ok"), "have {} with figures", "studies"))
     compared = {one: comparison.of_study(session, studies[one]) for one in ids}
     chosen = [(row, _of(compared[row.study_id], row.id)) for row in rows]
     measured = [(row, run) for row, run in chosen if has_figures(run)]
-    _refuse(_wrong_number(len(measured), "have {} runs with figures", "studies"))
+    _refuse(_wrong_number(len(measured), "have {} with figures", "studies"))
     left_out = [
         LeftOut(run=run.run, variant=run.variant, point=run.point, why=why(run))
         for _, run in chosen
@@ -189,7 +189,8 @@ def _named_badly(what: str, ids: Sequence[str], found: Mapping[str, object], hin
 def _wrong_number(count: int, said: str, field: str = "runs") -> list[Problem]:
     if FEWEST <= count <= MOST:
         return []
-    message = f"{said.format(count)}; a comparison holds {FEWEST} to {MOST}."
+    runs = "only one run" if count == 1 else f"{count or 'no'} runs"
+    message = f"{said.format(runs)}; a comparison holds {FEWEST} to {MOST}."
     return [Problem(field, "wrong_number", message, f"Name {FEWEST} to {MOST} runs: runs=ID,ID.")]
 
 

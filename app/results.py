@@ -41,8 +41,8 @@ def catch_up(session: Session) -> int:
     missing = (
         select(Study)
         .where(col(Study.state).in_(("done", "cancelled")))
-        .where(~select(Result.number).where(col(Result.study_id) == col(Study.id)).exists())
-        .where(select(Run.id).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD)).exists())
+        .where(~select(col(Result.number)).where(col(Result.study_id) == col(Study.id)).exists())
+        .where(select(col(Run.id)).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD)).exists())
         .order_by(col(Study.id))
         .limit(BATCH)
     )

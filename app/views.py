@@ -19,6 +19,7 @@ PAGES = (
     "",
     "compare",
     "coverage",
+    "docs",
     "explore",
     "guide",
     "hardware",

@@ -252,6 +252,9 @@ def _over_time(
         by_run.setdefault(each.run.run, []).append(each)
     area = len(by_run) * (PANEL + GAP)
     longest = max(each.order[-1] for each in taken)
+    values = [value for each in taken for value in (*each.counted, *(value for _, value in each.warm_up))]
+    # One scale for all panels, so that their heights can be compared.
+    up = axis(quantity, [Reading(value=min(values), low=min(values), high=max(values), n=len(values))], scale)
     layout: dict[str, Any] = {
         "height": 8 + area + BOTTOM,
         "margin": {"l": 64, "r": 16, "t": 8, "b": BOTTOM},
@@ -261,8 +264,6 @@ def _over_time(
     for index, arms in enumerate(by_run.values()):
         suffix = "" if index == 0 else str(index + 1)
         top = area - index * (PANEL + GAP) - GAP
-        values = [value for each in arms for value in (*each.counted, *(value for _, value in each.warm_up))]
-        up = axis(quantity, [Reading(value=min(values), low=min(values), high=max(values), n=len(values))], scale)
         layout[f"yaxis{suffix}"] = up.layout(
             domain=[max(0.0, (top - PANEL) / area), top / area], anchor="x", title={}, automargin=False
         ) | ({} if up.log else {"nticks": 4})

@@ -100,8 +100,7 @@ def _row(run: ComparedRun, found: Reading, quantity: Quantity, scale: Scale, pri
         hover.append(f"{effect.verdict} over the baseline, {effect.pairs} pairs")
     figures = shown(found.value, quantity.unit, scale)
     if costs and price:
-        for_what, amount = PER[quantity.metric]
-        figures += f" · {digits(found.value * amount / JOULES_IN_KWH * price)} per {for_what}"
+        figures += f" · cost {digits(found.value * PER[quantity.metric][1] / JOULES_IN_KWH * price)}"
     return Row(run, found, figures, tuple(hover))
 
 
@@ -114,7 +113,7 @@ def _caption(
     if baseline:
         text += f" Shaded: the interval of {baseline} in its null test."
     if price and scale == "measured":
-        text += f" Cost of the energy alone, at {digits(price)} for a kilowatt-hour."
+        text += f" Cost: of the energy for a {PER[quantity.metric][0]} alone, at {price:g} for a kilowatt-hour."
     elif price:
         text += " Ratios have no cost; values as measured do."
     return text

@@ -18,6 +18,10 @@ from app.verdicts import Ratio
 
 CELL = 46
 """Pixels of one row of cells."""
+BELOW = 56
+"""Pixels of ticks and title below the cells."""
+SIGNS = {"adds": "adds", "cancels": "cancels", "independent": "=", "undecided": "?"}
+"""What stands in a cell; short enough for a narrow screen."""
 WORDS = {"adds": "adds to it", "cancels": "cancels in part", "independent": "independent", "undecided": "undecided"}
 """What the interval of an interaction says."""
 NAMED = 6
@@ -73,17 +77,19 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     margin = COUNTS_MARGIN if counted else TIMES_MARGIN
     cells = {(one.technique, one.rest): one for one in found}
     reach = max(max(abs(math.log(one.ratio)) for one in found), math.log(1 + margin))
+    letters = _letters(found)
     sign = 1.0 if quantity.better == "lower" else -1.0
     return {
         "data": [_map(techniques, rests, cells, quantity, margin, reach, sign)],
         "layout": {
-            "height": 150 + CELL * len(techniques),
-            "margin": {"l": 14, "r": 14, "t": 8, "b": 110},
-            "xaxis": _axis([_stack(rest) for rest in rests], "On top of"),
-            "yaxis": _axis(list(techniques), None) | {"autorange": "reversed", "automargin": True},
+            "height": 8 + CELL * len(techniques) + BELOW,
+            "margin": {"l": 14, "r": 14, "t": 8, "b": BELOW},
+            "xaxis": _axis([" + ".join(sorted(letters[part] for part in rest)) for rest in rests], "On top of"),
+            "yaxis": _axis([f"{letters[name]} {shortened(name, 20)}" for name in techniques], None)
+            | {"autorange": "reversed", "automargin": True},
             "annotations": [_says(one, techniques, rests, quantity, margin) for one in found],
             "meta": {
-                "caption": _caption(comparison, quantity, found, margin),
+                "caption": _caption(comparison, quantity, found, margin, letters),
                 "table": _table(found, quantity, margin),
             },
         },
@@ -227,18 +233,26 @@ def _says(
     return {
         "x": rests.index(one.rest),
         "y": techniques.index(one.technique),
-        "text": f"{times(one.ratio)}<br>{one.says(quantity.better, margin)}",
+        "text": f"{times(one.ratio)}<br>{SIGNS[one.says(quantity.better, margin)]}",
         "showarrow": False,
         "font": {"size": 12, "color": "var(--ink-1)"},
     }
+
+
+def _letters(found: Iterable[Interaction]) -> dict[str, str]:
+    """A letter for each technique, because names of stacks do not fit below their cells."""
+    names = sorted({name for one in found for name in (one.technique, *one.rest)})
+    return {name: f"{chr(ord('A') + index % 26)}{index // 26 or ''}" for index, name in enumerate(names)}
 
 
 def _axis(names: Sequence[str], title: str | None) -> dict[str, Any]:
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),
-        "ticktext": [plain(shortened(name, 24)) for name in names],
+        "ticktext": [plain(name) for name in names],
         "tickfont": {"size": 12, "color": INK},
+        "tickangle": 0,
+        "ticks": "",
         "title": {"text": title, "font": {"size": 13, "color": INK}} if title else {},
         "showgrid": False,
         "zeroline": False,
@@ -246,20 +260,26 @@ def _axis(names: Sequence[str], title: str | None) -> dict[str, Any]:
     }
 
 
-def _caption(comparison: Comparison, quantity: Quantity, found: Sequence[Interaction], margin: float) -> str:
-    text = (
+def _caption(
+    comparison: Comparison,
+    quantity: Quantity,
+    found: Sequence[Interaction],
+    margin: float,
+    letters: dict[str, str],
+) -> str:
+    text = f"{'; '.join(f'{letter}: {name}' for name, letter in letters.items())}. " + (
         f"{quantity.title} over {comparison.baseline}: the ratio of a technique on top of others, over the product of their "
         "ratios apart. ×1 means that neither touches the other; intervals come from the three runs, as independent errors."
     )
-    for word, verb in (("adds", "bring more together"), ("cancels", "bring less together")):
+    for word, verb in (("adds", "more together than apart"), ("cancels", "less together than apart")):
         names = dict.fromkeys(
             _stack({one.technique} | one.rest) for one in found if one.says(quantity.better, margin) == word
         )
         if names:
-            text += f" {', '.join(names)} {verb}."
+            text += f" {'; '.join(names)}: {verb}."
     undecided = sum(one.says(quantity.better, margin) == "undecided" for one in found)
     if undecided:
-        text += f" Undecided, because the interval includes ×1: {undecided} of {len(found)}."
+        text += f" Undecided (?), because the interval includes ×1: {undecided} of {len(found)}."
     return text
 
 

@@ -33,6 +33,8 @@ from workers.catalog.ceilings import Ceilings
 HEIGHT = 440
 CACHE_FROM = 1.2
 """A small working set's bandwidth over the large one's from which it is drawn as a roof of its own."""
+NAMED = 4
+"""Points that keep their names on a narrow screen; more of them would cover each other."""
 KINDS = {
     "compute": "compute binds",
     "bandwidth": "memory bandwidth binds",
@@ -96,7 +98,10 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
     return {
         "data": [
             *(_roof(roof, roofs, across, up) for roof in roofs),
-            *(_point(spot, place, comparison, across, up) for spot, place in zip(spots, places, strict=True)),
+            *(
+                _point(spot, place, comparison, across, up, minor=len(spots) > NAMED)
+                for spot, place in zip(spots, places, strict=True)
+            ),
         ],
         "layout": {
             "height": HEIGHT,
@@ -206,17 +211,18 @@ def _span(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> tuple[tu
 
 
 def _label(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
-    """A slope's name stands beside its lower part, a level's above its right end."""
+    """A level's name stands above its right end; those of slopes between them, above memory's and below the cache's."""
     (x0, y0), (x1, y1) = _span(roof, roofs, across, up)
-    x, y = (math.sqrt(x0 * x1), math.sqrt(y0 * y1)) if roof.slope else (x1, y1)
+    x, y = (x0**0.4 * x1**0.6, y0**0.4 * y1**0.6) if roof.slope else (x1, y1)
+    below = roof.dash != "solid"
     return {
         "text": plain(roof.name),
         "x": math.log10(across.at(x)),
         "y": math.log10(up.at(y)),
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "xshift": -4,
-        "yshift": 2,
+        "xanchor": "left" if below else "right",
+        "yanchor": "top" if below else "bottom",
+        "xshift": 4 if below else -4,
+        "yshift": -2 if below else 2,
         "showarrow": False,
         "font": {"size": 12, "color": "var(--front)"},
     }
@@ -227,7 +233,7 @@ def _name(spot: Spot, comparison: Comparison) -> str:
     return name if spot.phase == comparison.main_phase else f"{name} · {spot.phase.replace('_', ' ')}"
 
 
-def _point(spot: Spot, place: str, comparison: Comparison, across: Axis, up: Axis) -> dict[str, Any]:
+def _point(spot: Spot, place: str, comparison: Comparison, across: Axis, up: Axis, minor: bool) -> dict[str, Any]:
     run, colour = spot.run, f"var(--family-{spot.run.family})"
     whole = spot.phase == comparison.main_phase
     return {
@@ -259,7 +265,7 @@ def _point(spot: Spot, place: str, comparison: Comparison, across: Axis, up: Axi
         "textfont": {"size": 12, "color": "var(--ink-1)"},
         "hoverinfo": "text",
         "hovertext": ["<br>".join(_hover(spot))],
-        "customdata": [{"run": run.run, "minor": not whole}],
+        "customdata": [{"run": run.run, "minor": minor}],
         "marker": {
             "size": 12 if whole else 8,
             "symbol": SYMBOLS[run.family] + ("-open" if run.fell_back else ""),

@@ -226,7 +226,7 @@ def _line(name: str, spots: Sequence[Spot], quantity: Quantity, scale: Scale, up
 def _marks(
     name: str, found: Sequence[Crossing], spots: Sequence[Spot], field: str, scale: Scale, up: Axis
 ) -> dict[str, Any]:
-    """Crosses on the variant's line; thin where the intervals do not decide on which side the points lie."""
+    """Rings on the variant's line, with a cross in them where points on both sides are decided."""
     colour = f"var(--family-{spots[0].run.family})"
     return {
         "type": "scatter",
@@ -236,7 +236,7 @@ def _marks(
         "y": [up.at(1.0 if scale == "ratio" else _height(spots, one.at)) for one in found],
         "marker": {
             "size": 15,
-            "symbol": ["x-thin-open" if not one.decided else "x-open" for one in found],
+            "symbol": ["circle-x-open" if one.decided else "circle-open" for one in found],
             "color": colour,
             "line": {"width": 2, "color": colour},
         },
@@ -338,9 +338,13 @@ def _caption(
     ]
     if said:
         text += f" Cross-overs, from the ratios of each sitting, in log-log between measured points: {'; '.join(said)}."
-    failed = [f"{run.variant} at {run.point[field]:,} ({ended(run)})" for run in runs if run.failed]
+    failed: dict[str, list[str]] = {}
+    for run in runs:
+        if run.failed:
+            failed.setdefault(f"{run.variant} ({ended(run)})", []).append(f"{run.point[field]:,}")
     if failed:
-        text += f" Without figures: {', '.join(failed)}."
+        told = "; ".join(f"{name} at {', '.join(values)}" for name, values in failed.items())
+        text += f" Without figures: {told}."
     return text
 
 

@@ -38,7 +38,8 @@ def drawing(cases: Sequence[Case], figure: Figure, statements: Sequence[Statemen
     if not rows:
         reason = f"No run that measured {figure.title.lower()} was brought by this technique by itself."
         return Drawing(**named, figure=None, reason=reason, caption="")
-    ranges = merged([one.reach for one in statements if one.figure == figure.word and not one.single])
+    said = [one for one in statements if one.figure == figure.word and not one.single]
+    ranges = merged([(one.low, math.inf if one.high is None else one.high) for one in said])
     low = max(min(min(effect.low for _, effect in rows) / 1.15, 0.8), 1 / LARGEST)
     high = min(max(max(effect.high for _, effect in rows) * 1.15, 1.25), LARGEST)
     for start, end in ranges:
@@ -154,10 +155,13 @@ def _words(case: Case, effect: Effect, height: int) -> list[dict[str, Any]]:
         "borderpad": 2,
         "yanchor": "middle",
     }
-    name = plain(shortened(f"{case.label.replace('_', ' ')} · {where(case)}", 64))
+    name = plain(shortened(f"{case.label} · {where(case)}, {case.hardware}", 110))
+    # What a narrow screen has room for; the table says the rest.
+    short = plain(shortened(f"{case.model}, {', '.join(f'{value:,}' for value in case.sizes.values())}", 32))
     said = f"{times(effect.ratio)} {effect.verdict}"
     return [
-        common | {"text": name, "x": 0, "xanchor": "left", "font": {"size": 13, "color": "var(--ink-1)"}},
+        common
+        | {"text": name, "name": short, "x": 0, "xanchor": "left", "font": {"size": 13, "color": "var(--ink-1)"}},
         common | {"text": said, "x": 1, "xanchor": "right", "font": {"size": 13, "color": INK}},
     ]
 
@@ -194,7 +198,7 @@ def _caption(figure: Figure, rows: Sequence[tuple[Case, Effect]], ranges: Sequen
     text += f"Better in {helped}, worse in {hurt}. "
     if ranges:
         spans = ", ".join(
-            f"×{digits(low, 2)} to ×{digits(high, 2)}" if math.isfinite(high) else f"×{digits(low, 2)} and more"
+            f"{times(low)} to {times(high)}" if math.isfinite(high) else f"{times(low)} and more"
             for low, high in ranges
         )
         text += f"Shaded in colour: what the literature says, {spans}, in whatever setting it is of. "

@@ -127,6 +127,8 @@ class _Shade(NamedTuple):
     """A scale of colours for a quantity."""
 
     axis: Axis
+    ends: tuple[float, float]
+    """Least and most of the values, in base units."""
 
     def at(self, value: float | None) -> float | None:
         """A base-unit value on the scale; what was not measured stays None, which is drawn in grey."""
@@ -141,19 +143,29 @@ class _Shade(NamedTuple):
             "title": {"text": self.axis.title, "side": "right", "font": {"size": 12, "color": INK}},
             "tickfont": {"size": 12, "color": INK},
             "thickness": 10,
+            "exponentformat": "power",
             "outlinewidth": 0,
             "len": 0.9,
         }
         if values:
             bar |= {"tickvals": [math.log10(v) for v in values], "ticktext": [digits(v, 1) for v in values]}
-        return {"colorscale": [[0, "var(--ramp-low)"], [1, "var(--ramp-high)"]], "colorbar": bar}
+        low, high = (self.at(end) or 0.0 for end in self.ends)
+        return {
+            "colorscale": [[0, "var(--ramp-low)"], [1, "var(--ramp-high)"]],
+            "cmin": low,
+            "cmax": high if high > low else low + 1.0,
+            "colorbar": bar,
+        }
 
 
 def _shade(found: Plane) -> _Shade | None:
     values = [spot.colour for spot in found.spots if spot.colour is not None]
     if found.colour is None or not values:
         return None
-    return _Shade(axis(found.colour, [Reading(value=v, low=v, high=v, n=1) for v in values], found.colour_scale))
+    return _Shade(
+        axis(found.colour, [Reading(value=v, low=v, high=v, n=1) for v in values], found.colour_scale),
+        (min(values), max(values)),
+    )
 
 
 def _sizes(found: Plane) -> dict[str, float]:
@@ -189,6 +201,8 @@ def _points(
     }
     if shade is not None:
         marker |= {"color": [shade.at(spot.colour) for spot in spots], "coloraxis": "coloraxis"}
+        # The light end of the scale is near the paper's colour.
+        marker["line"] = {"width": 1.5, "color": "var(--ink-2)"}
     return {
         "type": "scatter",
         "mode": "markers+text",

@@ -26,8 +26,8 @@ from app.comparison import ComparedRun, Comparison, Quantity
 from app.pareto import Reading
 from workers.catalog import metrics
 
-ROW = 52
-"""Pixels of one bar and the line of words above it."""
+ROW = 66
+"""Pixels of one bar and the two lines of words above it."""
 MEMORY = (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name, metrics.MEMORY_WEIGHTS.name)
 """What a ladder leads down, by default; the first that was measured."""
 SCORES = (
@@ -81,11 +81,15 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         "layout": {
             "height": 78 + ROW * len(steps),
             "barmode": "overlay",
-            "bargap": 0.62,
+            "bargap": 0.7,
             "margin": {"l": 22, "r": 22, "t": 16, "b": 52},
             "xaxis": {
                 "range": [0, widest],
-                "title": {"text": f"{memory.title} ({unit}) · lower is better", "font": {"size": 13, "color": INK}},
+                "title": {
+                    "text": f"{memory.title} ({unit}) · lower is better",
+                    "font": {"size": 13, "color": INK},
+                    "standoff": 10,
+                },
                 "tickfont": {"size": 12, "color": INK},
                 "gridcolor": FAINT,
                 "linecolor": "var(--chart-line)",
@@ -94,7 +98,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
                 "nticks": 7,
                 "fixedrange": True,
             },
-            "yaxis": {"range": [-0.5, len(steps) - 0.25], "visible": False, "fixedrange": True},
+            "yaxis": {"range": [-0.35, len(steps) - 0.3], "visible": False, "fixedrange": True},
             "shapes": [_budget_line(choice.budget / divisor)] if choice.budget else [],
             "annotations": [
                 words
@@ -234,7 +238,8 @@ def _change(before: _Step, now: _Step) -> str:
     """How much a step takes away or adds, in bytes and as a share of what the step before it held."""
     less = before.held.value - now.held.value
     share = abs(less) / before.held.value if before.held.value else 0.0
-    return f"{MINUS if less >= 0 else '+'}{readable(abs(less), 'B')} ({MINUS if less >= 0 else '+'}{share:.0%})"
+    sign = MINUS if less >= 0 else "+"
+    return f"{sign}{readable(abs(less), 'B')} ({sign}{share:.{0 if share >= 0.095 else 1}%})"
 
 
 def _name(step: _Step) -> str:
@@ -257,17 +262,29 @@ def _fits(step: _Step, budget: float) -> str:
 
 
 def _words(step: _Step, before: _Step | None, height: int, score: Quantity | None) -> list[dict[str, Any]]:
-    common = {"xref": "paper", "yref": "y", "y": height + 0.4, "showarrow": False, "yanchor": "middle"}
+    common = {
+        "xref": "paper",
+        "yref": "y",
+        "y": height + 0.55,
+        "showarrow": False,
+        "yanchor": "middle",
+        "bgcolor": "var(--surface)",
+        "borderpad": 1,
+    }
     figures = readable(step.held.value, "B")
     if before is not None:
         figures += f" {_change(before, step).partition(' (')[2].rstrip(')')}"
+    below = [shortened(step.run.variant, 30)] if before is not None else []
     if score and step.score:
-        figures += f" · {score.title} {readable(step.score.value, score.unit)}"
+        below.append(f"{score.title} {readable(step.score.value, score.unit)}")
     return [
         common
         | {"text": plain(shortened(_name(step), 34)), "x": 0, "xanchor": "left"}
         | {"font": {"size": 13, "color": "var(--ink-1)"}},
         common | {"text": figures, "x": 1, "xanchor": "right", "font": {"size": 13, "color": INK}},
+        common
+        | {"text": plain(" · ".join(below)), "x": 0, "xanchor": "left", "y": height + 0.29}
+        | {"font": {"size": 12, "color": "var(--ink-3)"}},
     ]
 
 

@@ -58,7 +58,7 @@ def tag_names(session: Session, subject_ids: Sequence[str]) -> dict[str, list[st
     """Names of the tags of some studies or runs, in alphabetical order."""
     statement = select(col(Tag.subject_id), col(Tag.name)).where(col(Tag.subject_id).in_(set(subject_ids)))
     found: dict[str, list[str]] = defaultdict(list)
-    for subject, name in session.execute(statement.order_by(col(Tag.key))).tuples():
+    for subject, name in session.execute(statement.order_by(col(Tag.key))):
         found[subject].append(name)
     return found
 
@@ -78,4 +78,4 @@ def used(session: Session, limit: int = 500) -> list[Used]:
         .order_by(col(Tag.key))
         .limit(limit)
     )
-    return [Used(*row) for row in session.execute(statement).tuples()]
+    return [Used(*row) for row in session.execute(statement)]

@@ -121,7 +121,7 @@ def held(session: Session, device: DeviceKind | None = None) -> Sequence[Listed]
 def queued(session: Session) -> dict[str, int]:
     """How many runs are queued for each kind of device."""
     statement = select(col(Run.device_kind), func.count()).where(col(Run.state) == "queued").group_by(Run.device_kind)
-    found: dict[str, int] = dict(session.execute(statement).all())  # type: ignore[arg-type]
+    found: dict[str, int] = dict(session.execute(statement).all())
     return found
 
 
@@ -132,23 +132,14 @@ def priorities_queued(session: Session, kind: str) -> tuple[int, int] | None:
     return None if highest is None else (highest, lowest)
 
 
-def earlier(session: Session, like: Study, limit: int = 50) -> Sequence[Earlier]:
-    """The last runs that went well of studies with the same model, workload, device kind and effort."""
-    statement = (
-        select(col(Run.seconds), col(Run.point))
-        .join(Study, col(Study.id) == col(Run.study_id))
-        .where(
-            col(Run.outcome) == "ok",
-            col(Run.seconds).is_not(None),
-            col(Study.model) == like.model,
-            col(Study.workload) == like.workload,
-            col(Study.device) == like.device,
-            col(Study.effort) == like.effort,
-        )
-        .order_by(col(Run.finished_at).desc())
-        .limit(limit)
-    )
-    return [Earlier(seconds, point) for seconds, point in session.execute(statement).all()]
+def earlier(session: Session, like: Study, studies: int = 50) -> Sequence[Earlier]:
+    """The runs that went well of the newest studies with the same model, workload, device kind and effort."""
+    same = [getattr(Study, name) == getattr(like, name) for name in ("model", "workload", "device", "effort")]
+    newest = session.execute(select(col(Study.id)).where(*same).order_by(col(Study.id).desc()).limit(studies))
+    # By study first: few are like it, while most runs of all went well.
+    statement = select(col(Run.outcome), col(Run.seconds), col(Run.point))
+    found = session.execute(statement.where(col(Run.study_id).in_(newest.scalars().all()))).all()
+    return [Earlier(seconds, point) for outcome, seconds, point in found if outcome == "ok" and seconds]
 
 
 def _rows() -> Select[Run, Study, str, str]:

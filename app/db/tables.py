@@ -126,6 +126,7 @@ class Run(SQLModel, table=True):
         UniqueConstraint("study_id", "position"),
         Index("ix_runs_state_lease", "state", "lease_until"),
         Index("ix_runs_state_id", "state", "id"),
+        Index("ix_runs_state_finished", "state", "finished_at", "id"),
         Index("ix_runs_finished", "finished_at", "id"),
         Index("ix_runs_outcome", "outcome", "finished_at", "id"),
     )

@@ -63,7 +63,7 @@ def compare(
         x=x or side.opens,
         marks=tuple(SYMBOLS),
         change=address(runs=",".join(ids), pick="true"),
-        commands={one.letter: reproduce.run(one.spec) for one in side.runs},
+        again={one.letter: reproduce.run(one.spec) for one in side.runs},
     )
 
 

@@ -52,7 +52,7 @@ def read(
         twin=str(Address("/api/v1/coverage", pairs)),
         found=found,
         asked=asked,
-        address=Address("/coverage", pairs),
+        at=Address("/coverage", pairs),
         results=Address("/explore", (("workload", found.workload), ("device", found.device))),
         workloads=WORKLOADS,
         devices=DEVICES,

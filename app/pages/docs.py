@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from app.errors import ProblemDocument
 from app.pages.rendering import page
 from app.pages.reproduce import quoted
 
@@ -123,10 +124,17 @@ def _fields(document: Schema, body: Schema) -> Iterator[Parameter]:
 
 
 def _answers(found: Schema) -> Iterator[tuple[str, str, str]]:
+    """Every answer; the refusals, which all look alike, as one."""
+    refusals = []
     for status, answer in found.get("responses", {}).items():
         content = answer.get("content", {})
         kinds = [shape(one["schema"]) for one in content.values() if one.get("schema")] or list(content)
-        yield status, ", ".join(dict.fromkeys(kinds)), answer.get("description", "")
+        if kinds == [ProblemDocument.__name__]:
+            refusals.append(status)
+        else:
+            yield status, ", ".join(dict.fromkeys(kinds)), answer.get("description", "")
+    if refusals:
+        yield ", ".join(refusals), ProblemDocument.__name__, "Refused; its code, field and hint say why."
 
 
 def _example(method: str, path: str, has_body: bool, server: str) -> str:

@@ -117,7 +117,7 @@ def explore(
         here="explore",
         twin=str(Address("/api/v1/explore", tuple(selection.pairs()))),
         view=view,
-        address=view.address,
+        at=view.address,
         selection=selection,
         tabs=TABS,
         everything=table.count,

@@ -88,5 +88,7 @@ def parameters(schema: dict[str, Any], discriminator: str) -> list[Parameter]:
             continue
         ends = [f"{word} {field[key]:g}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in field]
         choices = ", ".join(map(str, field.get("enum", ()))) or " ".join([str(field.get("type", "any")), *ends])
-        found.append(Parameter(name, choices, str(field.get("default", "–")), field.get("description", "")))
+        default = field.get("default", "–")
+        shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
+        found.append(Parameter(name, choices.replace("boolean", "on, off"), shown, field.get("description", "")))
     return found

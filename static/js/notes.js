@@ -69,6 +69,8 @@ function open(place, text, version, back, send) {
 }
 
 async function edit(note) {
+  const opened = note.querySelector("form textarea[name=text]");
+  if (opened) return opened.focus();
   const path = `${address}/notes/${note.dataset.note}`;
   const current = await call(path);
   open(note.querySelector(".note-text"), current.text, current.version, note.querySelector("[data-edit]"), (text, version) =>

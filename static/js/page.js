@@ -51,16 +51,22 @@ document.addEventListener("click", (event) => {
   if (opener) document.getElementById(opener.dataset.open).showModal();
 });
 
-// Paper is white: charts carry colours of their own, so they are drawn anew in the light ones while printing.
+// Paper is white and narrow: charts carry colours and a width of their own, so they are drawn anew for it while printing.
 let worn;
+// At once: the library's own resizing waits, and paper does not.
+const fit = () => document.querySelectorAll(".js-plotly-plot").forEach((plot) => window.Plotly.relayout(plot, { autosize: true }));
 addEventListener("beforeprint", () => {
   const foot = document.getElementById("printed");
   if (foot) foot.textContent = `${location.href} · printed ${new Date().toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" })}`;
   worn = root.dataset.theme;
   show("light");
+  root.dataset.paper = "";
   changed();
+  fit();
 });
 addEventListener("afterprint", () => {
   show(worn);
+  delete root.dataset.paper;
   changed();
+  fit();
 });

@@ -141,7 +141,7 @@ export function parallel(section, { brushed }) {
       pen.textAlign = "right";
       for (const mark of on.marks) {
         const y = on.to(mark);
-        pen.fillText(digits(mark / on.per, 2), x - 7, y + 4, 48);
+        pen.fillText(digits(mark / on.per, figure.high - figure.low < 0.2 * Math.abs(figure.high) ? 3 : 2), x - 7, y + 4, 48);
         pen.fillRect(x - 3, y, 3, 1);
       }
       const limit = limits.get(figure.column);

@@ -76,7 +76,8 @@ export function scatter(section, { zoomed, asked }) {
       },
     };
     if (names) {
-      found.text = indexes.map((at) => (standing(at) === "f" ? plain(short(shown.names[at])) : ""));
+      // Equal names close together would cover each other: each is written once.
+      found.text = indexes.map((at) => (shown.standings[at] === "f" && shown.front.find((one) => shown.names[one] === shown.names[at]) === at ? plain(short(shown.names[at])) : ""));
       found.textposition = "top center";
       found.textfont = { size: 12, color: "var(--ink-1)" };
     }

@@ -173,5 +173,8 @@ function begin() {
 }
 // Plotly is a script of its own, which may arrive after this one.
 window.Plotly || !sections.length ? begin() : addEventListener("DOMContentLoaded", begin);
+// On a narrow screen the tabs scroll: the one that is open is in sight.
+const open = document.querySelector(".tabs [aria-current]");
+open.parentElement.scrollLeft += open.getBoundingClientRect().left - open.parentElement.getBoundingClientRect().left - 24;
 if (chosen("tab") === "log") document.getElementById("log").scrollTop = document.getElementById("log").scrollHeight;
 if (head.dataset.finished === "false") listen();

@@ -74,6 +74,7 @@ QUESTIONS: dict[str, tuple[Callable[[Session], Any], str]] = {
     "newest": (lambda s: run_lists.listed(s, Wanted()), "sqlite_autoindex_runs_1"),
     "newest done": (lambda s: run_lists.listed(s, Wanted("done")), "ix_runs_state_id"),
     "ended": (lambda s: run_lists.listed(s, Wanted("ended"), sort="-finished"), "ix_runs_finished"),
+    "last done": (lambda s: run_lists.listed(s, Wanted("done"), sort="-finished"), "ix_runs_state_finished"),
     "ran out": (
         lambda s: run_lists.listed(s, Wanted("ended", outcome="oom_host"), sort="-finished"),
         "ix_runs_outcome",

@@ -45,6 +45,7 @@ def test_a_token_is_the_last_word_and_is_listed_and_revoked(tmp_path: Path) -> N
         (["serve"], {"TRADESPACE_HOST": "0.0.0.0", "TRADESPACE_PORT": "0"}, 2, "there is no administrator yet"),
         (["submit", "/no/such/file"], {"TRADESPACE_TOKEN": "x"}, 2, "No such file"),
         (["wait", "x"], {}, 2, "a token is needed"),
+        (["compare", "x", "y"], {}, 2, "a token is needed"),
         (["wait", "x"], {"TRADESPACE_TOKEN": "x", "TRADESPACE_SERVER_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
         (["token", "create", "--name", "x", "--scope", "god"], {}, 2, "'read'"),
     ],

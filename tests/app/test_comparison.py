@@ -4,6 +4,7 @@ import pytest
 
 from app import comparison
 from app.comparison import compare, findings
+from app.stacks import family
 from tests import demo
 from workers.catalog.spec import Variant
 
@@ -102,7 +103,7 @@ def test_runs_measured_elsewhere_are_told_apart() -> None:
 
 def test_family_is_what_the_baseline_lacks() -> None:
     plain = Variant.model_validate({"name": "fp32", "stack": [demo.order()["baseline"]["stack"][0]]})
-    for name, family in (("bf16", "precision"), ("bf16 + flash + compile", "stack"), ("compile", "compile")):
+    for name, wanted in (("bf16", "precision"), ("bf16 + flash + compile", "stack"), ("compile", "compile")):
         chosen = next(variant for variant in demo.order()["variants"] if variant["name"] == name)
-        assert comparison.family(Variant.model_validate(chosen), plain) == family
-    assert comparison.family(plain, plain) == "baseline"
+        assert family(Variant.model_validate(chosen), plain) == wanted
+    assert family(plain, plain) == "baseline"

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from app import exploration, facets, results
 from app.columns import Columns, Table
 from app.db.session import Database
-from app.db.tables import Result
+from app.db.tables import Result, Run, Study
 from app.errors import Invalid
 from app.figures import FIGURES, Cell, packed, unpacked
 from app.pareto import Candidate, Reading, pareto
@@ -87,8 +87,8 @@ def test_a_run_measured_again_replaces_its_row(database: Database, owner: str) -
     with database.reading() as session:
         first = columns.table(session)
     with database.writing() as session:
-        held = session.get_one(demo.Run, first.rows[1].run_id)
-        results.keep(session, session.get_one(demo.Study, study), held)
+        held = session.get_one(Run, first.rows[1].run_id)
+        results.keep(session, session.get_one(Study, study), held)
     with database.reading() as session:
         second = columns.table(session)
     assert second.count == first.count == 2

@@ -57,8 +57,7 @@ def test_a_technique_is_read_and_a_device_measured_again(site: Site, browser: Br
     assert seen.faults == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("theme", "size"), [("light", WIDE), ("dark", NARROW)], ids=["light", "dark, narrow"])
 def test_every_page_is_accessible_and_fits(site: Site, browser: Browser, theme: str, size: dict[str, int]) -> None:
     context = browser.new_context(viewport=size, color_scheme=theme)  # type: ignore[arg-type]
     seen = open_page(site, context)

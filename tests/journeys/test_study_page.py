@@ -54,7 +54,7 @@ def front_of(page: Page) -> list[list[float]]:
 
 
 def drawn(page: Page) -> None:
-    expect(page.locator('[data-chart="trade_off"] .plot .point').first).to_be_visible()
+    expect(page.locator('[data-chart="trade_off"] .plot .point:visible').first).to_be_visible()
 
 
 def cloud(dice: random.Random, size: int) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def test_a_chart_is_taken_along_in_four_forms(measured: dict[str, str], site: Si
         name: spot["x"]["low"] for name, spot in spots.items()
     }
     page.goto(f"{site.url}{measured['study']}?tab=effects")
-    expect(page.locator('[data-chart="effects"] .plot .point').first).to_be_visible()
+    expect(page.locator('[data-chart="effects"] .plot .point:visible').first).to_be_visible()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Effects as CSV").click()
     table = list(csv.reader(io.StringIO(waiting.value.path().read_text())))

@@ -7,7 +7,7 @@ import pytest
 
 from app.charts.chart import Choice
 from app.charts.drawing import Drawing, draw
-from app.charts.interactions import CHART, interactions
+from app.charts.interactions import CHART, SIGNS, WORDS, interactions
 from app.comparison import Comparison
 from app.stacks import parts
 from app.verdicts import Ratio
@@ -45,9 +45,12 @@ def test_the_ratio_is_together_over_the_product_with_errors_added_as_squares() -
     [(0.3, 0.01, "adds"), (0.5, 0.01, "cancels"), (0.4, 0.005, "independent"), (0.42, 0.05, "undecided")],
 )
 def test_it_says_whether_one_takes_what_the_other_brought(together: float, spread: float, word: str) -> None:
-    figure = drawn(stacked(together, spread)).figure
+    told = drawn(stacked(together, spread))
+    figure = told.figure
     assert figure is not None
-    assert {note["text"].partition("<br>")[2] for note in figure["layout"]["annotations"]} == {word}
+    assert told.table is not None
+    assert {note["text"].partition("<br>")[2] for note in figure["layout"]["annotations"]} == {SIGNS[word]}
+    assert {row[3] for row in told.table.rows} == {WORDS[word]}
     assert figure["data"][0]["z"][0][0] is None, "nothing stands on top of itself"
 
 

@@ -118,6 +118,8 @@ def test_colour_and_size_show_two_more_quantities() -> None:
     assert found.figure is not None
     json.dumps(found.model_dump(mode="json"), allow_nan=False)
     assert "KL divergence" in found.figure["layout"]["coloraxis"]["colorbar"]["title"]["text"]
+    shades = found.figure["layout"]["coloraxis"]
+    assert (shades["cmin"], shades["cmax"]) == pytest.approx((0.0, 9.4e-4), rel=1e-6)
     traces = {trace["name"]: trace for trace in found.figure["data"]}
     assert traces["precision"]["marker"]["coloraxis"] == "coloraxis"
     assert traces["quantization"]["marker"]["color"][0] > traces["precision"]["marker"]["color"][0]

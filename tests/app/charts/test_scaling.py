@@ -44,7 +44,7 @@ def test_a_crossing_lies_where_the_power_laws_meet() -> None:
     assert mark["x"] == [pytest.approx(800.0)]
     # On the variant's line, which at 800 is the baseline's 0.08 s.
     assert mark["y"] == [pytest.approx(80.0)]
-    assert mark["marker"]["symbol"] == ["x-open"]
+    assert mark["marker"]["symbol"] == ["circle-x-open"]
     assert "better above" in drawn(swept(better_from=800.0)).caption
 
 
@@ -123,4 +123,4 @@ def test_a_run_without_figures_is_named_with_its_outcome() -> None:
     found = swept()
     last = found.runs[-1].model_copy(update={"outcome": "oom_device", "outcome_phase": "measure", "readings": {}})
     told = drawn(found.model_copy(update={"runs": (*found.runs[:-1], last)}))
-    assert "Without figures: bf16 at 2,048 (out of device memory in measure)." in told.caption
+    assert "Without figures: bf16 (out of device memory in measure) at 2,048." in told.caption

@@ -73,10 +73,10 @@ def test_the_literature_of_the_figure_is_shaded_and_inside_the_axis() -> None:
     assert drawn.figure is not None
     layout = drawn.figure["layout"]
     shades = [shape for shape in layout["shapes"] if shape["fillcolor"] == "var(--accent-soft)"]
-    assert [round(shape["x0"], 2) for shape in shades] == [0.2, 2.97]
+    assert [round(shape["x0"], 2) for shape in shades] == [0.2, 3]
     assert 10 ** layout["xaxis"]["range"][0] < 0.2
     assert 10 ** layout["xaxis"]["range"][1] >= shades[1]["x1"]
-    assert "×3.0 and more" in drawn.caption
+    assert "×3.00 and more" in drawn.caption
     json.dumps(drawn.model_dump(), allow_nan=False)
 
 

@@ -75,14 +75,14 @@ def wrong(full: House) -> list[tuple[str, str, str]]:
     done = runs_of(full, "done")
     many = [*done[:6], *runs_of(full, "fallen")[:6], runs_of(full, "profiled")[0]]
     return [
-        (f"runs={done[0]}", "runs", "names 1 runs; a comparison holds 2 to 12"),
+        (f"runs={done[0]}", "runs", "names only one run; a comparison holds 2 to 12"),
         (f"runs={','.join(many)}", "runs", "names 13 runs; a comparison holds 2 to 12"),
         (f"runs={done[0]},{done[0]},{done[1]}", "runs", f"names '{done[0]}' twice"),
         (f"runs={done[0]},{NOBODY}", "runs", f"names '{NOBODY}', and there is no such run"),
         (f"runs={done[0]},<b>", "runs", "names '<b>', and there is no such run"),
         (f"runs={done[0]},{done[6]}", "runs", f"names nf4 ({done[6]}), which has no figures: not supported in convert"),
         (f"runs={done[0]},{runs_of(full, 'queued')[0]}", "runs", "which has no figures: it is queued"),
-        (f"studies={full.studies['queued']}", "studies", "have 0 runs with figures"),
+        (f"studies={full.studies['queued']}", "studies", "have no runs with figures"),
         (f"studies={full.studies['done']},{full.studies['fallen']},{full.studies['mixed']}", "studies", "have 13 runs"),
         (f"studies={NOBODY}", "studies", "there is no such study"),
         (f"studies={full.studies['done']}&runs={done[0]}", "studies", "and runs are both named"),
@@ -99,7 +99,7 @@ def test_a_bad_choice_is_named_and_the_page_stays_usable(full: House, number: in
     page = read(full, f"/compare?{query}", 422)
     assert "That cannot be compared." in page
     assert says.replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;") in page
-    assert 'type="checkbox"' in page
+    assert 'name="runs"' in page
     kept = re.search(r"runs=(\w{26})", query)
     if kept and "both" not in says:
         assert re.search(rf'value="{kept[1]}" id="pick-{kept[1]}" checked', page), "what was right stays chosen"
@@ -107,7 +107,7 @@ def test_a_bad_choice_is_named_and_the_page_stays_usable(full: House, number: in
 
 def test_the_picker_finds_runs_by_name(full: House) -> None:
     page = read(full, "/compare?search=TWO+machines")
-    assert page.count('type="checkbox"') == 4
+    assert page.count('name="runs"') == 4
     assert "No other run with figures has “%” " in read(full, "/compare?search=%25")
     found = json_of(full, "/api/v1/compare/runs?search=int8&limit=1")
     assert [one["variant"] for one in found["items"]] == ["int8 weights"]
@@ -122,7 +122,7 @@ def test_boxes_become_one_readable_address(full: House) -> None:
     answer = full.browser.get(f"/compare?search=&runs={first}&runs={second}")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/compare?runs={first},{second}")
     page = read(full, f"/compare?runs={first},{second}&pick=true&search=bf16")
-    assert page.count(" checked>") == 2
+    assert len(re.findall(r'name="runs".* checked>', page)) == 2
 
 
 def test_an_empty_house_says_how_to_begin(house: House) -> None:

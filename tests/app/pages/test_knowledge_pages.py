@@ -25,11 +25,11 @@ def body(house: House, page: str) -> dict[str, JsonValue]:
     return found
 
 
-@pytest.mark.parametrize("path", [*LISTS, *TECHNIQUE_PAGES])
-def test_renders_empty(house: House, path: str) -> None:
-    page = read(house, path)
-    assert "<h1>" in page
-    assert body(house, page)
+def test_all_render_empty(house: House) -> None:
+    for path in (*LISTS, *TECHNIQUE_PAGES):
+        page = read(house, path)
+        assert "<h1>" in page
+        assert body(house, page)
 
 
 @pytest.mark.parametrize("path", [*LISTS, *TECHNIQUE_PAGES, TARGET, f"/hardware/{demo.DEVICE.key}"])
