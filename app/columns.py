@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from app.db.tables import Result
@@ -109,6 +109,8 @@ class Columns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        self._seen: tuple[int, int | None] | None = None
+        """How many recent rows there are and the highest number, when they held nothing new; None when they may."""
         self._version = 0
         self._places: dict[str, int] = {}
         self._rows: list[Held] = []
@@ -140,13 +142,23 @@ class Columns:
             )
 
     def _take_in(self, session: Session) -> None:
+        number = col(Result.number)
+        recent = number > max(0, self._last - OVERLAP)
+        # A row is written anew under a higher number, so count and highest number together tell of every change.
+        if (
+            self._seen is not None
+            and tuple(session.execute(select(func.count(), func.max(number)).where(recent)).one()) == self._seen
+        ):
+            return
         columns = [col(getattr(Result, name)) for name in _READ]
-        newest = select(*columns).where(col(Result.number) > max(0, self._last - OVERLAP)).order_by(col(Result.number))
+        found = session.execute(select(*columns).where(recent).order_by(number)).all()
         changed = [
             row
-            for row in session.execute(newest)
+            for row in found
             if row.run_id not in self._places or self._plain["number"][self._places[row.run_id]] != row.number
         ]
+        # After a change the next question reads the recent rows once more: what is recent has moved.
+        self._seen = None if changed else (len(found), found[-1].number if found else None)
         if not changed:
             return
         # What was handed out keeps its arrays as they are; rows that are there already change in copies.

@@ -12,7 +12,7 @@ import "./views.js";
 const SETTLE_MS = 160;
 const TYPED_MS = 350;
 const NEWS_MS = 20_000;
-const DRAGGED_POINTS = 1000;
+const DRAGGED_POINTS = 500;
 const PAGE_ONLY = new Set(["show", "axes", "tab", "xr", "yr", "cursor"]);
 const form = document.getElementById("explore");
 const section = document.getElementById("plane");

@@ -12,6 +12,7 @@ const GRIP_PX = 24;
 const HANDLE_PX = 7;
 const SMALLEST_PX = 4;
 const DRAGGED_MOST = 1500;
+const BUNDLE = 20;
 
 function ruler({ low, high, unit }, height) {
   const log = low > 0 && high / low >= LOG_FROM;
@@ -102,18 +103,24 @@ export function parallel(section, { brushed }) {
     const kept = [];
     for (let line = 0; line < data.runs.length; line += 1) if (within(line)) kept.push(line);
     const some = drag && kept.length > DRAGGED_MOST ? kept.filter((_, i) => i % Math.ceil(kept.length / DRAGGED_MOST) === 0) : kept;
-    const paths = new Map();
+    pen.lineWidth = some.length > 300 ? 1 : 1.5;
+    pen.globalAlpha = Math.min(0.8, Math.max(0.1, 60 / some.length));
+    // One stroke covers itself without getting darker: bundles of a few lines let density show.
+    const bundles = new Map();
+    const stroke = (family) => {
+      pen.strokeStyle = tone(`--family-${family}`);
+      pen.stroke(bundles.get(family).path);
+      bundles.delete(family);
+    };
     for (const line of some) {
       const family = data.families[line];
-      if (!paths.has(family)) paths.set(family, new Path2D());
-      trace(paths.get(family), line);
+      if (!bundles.has(family)) bundles.set(family, { path: new Path2D(), count: 0 });
+      const bundle = bundles.get(family);
+      trace(bundle.path, line);
+      bundle.count += 1;
+      if (bundle.count === BUNDLE) stroke(family);
     }
-    pen.lineWidth = some.length > 300 ? 1 : 1.5;
-    pen.globalAlpha = some.length > 1000 ? 0.3 : some.length > 100 ? 0.5 : 0.8;
-    for (const [family, path] of paths) {
-      pen.strokeStyle = tone(`--family-${family}`);
-      pen.stroke(path);
-    }
+    [...bundles.keys()].forEach(stroke);
     pen.globalAlpha = 1;
     paintAxes(pen, tone);
     words.textContent = `${kept.length.toLocaleString("en")} of ${data.runs.length.toLocaleString("en")} lines keep every limit.`;
@@ -124,6 +131,7 @@ export function parallel(section, { brushed }) {
     pen.lineWidth = 1;
     figures.forEach((figure, at) => {
       const [x, { ruler: on }] = [column(at), figure];
+      pen.lineWidth = 1;
       pen.strokeStyle = tone("--chart-line");
       pen.beginPath();
       pen.moveTo(x, TOP);
@@ -141,7 +149,11 @@ export function parallel(section, { brushed }) {
       pen.textAlign = "right";
       for (const mark of on.marks) {
         const y = on.to(mark);
-        pen.fillText(digits(mark / on.per, figure.high - figure.low < 0.2 * Math.abs(figure.high) ? 3 : 2), x - 7, y + 4, 48);
+        const words = digits(mark / on.per, figure.high - figure.low < 0.2 * Math.abs(figure.high) ? 3 : 2);
+        pen.strokeStyle = tone("--surface");
+        pen.lineWidth = 3;
+        pen.strokeText(words, x - 7, y + 4, 48);
+        pen.fillText(words, x - 7, y + 4, 48);
         pen.fillRect(x - 3, y, 3, 1);
       }
       const limit = limits.get(figure.column);

@@ -135,13 +135,13 @@ def test_zoom_is_kept_in_the_address(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] / 2, steps=5)
     page.mouse.up()
-    page.wait_for_function("location.search.includes('xr=')")
+    page.wait_for_function("() => location.search.includes('xr=')")
     shown = page.evaluate("document.querySelector('.plot')._fullLayout.xaxis.range")
     page.reload()
     expect(page.locator("[data-unzoom]")).to_be_visible()
     assert page.evaluate("document.querySelector('.plot')._fullLayout.xaxis.range") == pytest.approx(shown, abs=1e-3)
     page.locator("[data-unzoom]").click()
-    page.wait_for_function("!location.search.includes('xr=')")
+    page.wait_for_function("() => !location.search.includes('xr=')")
 
 
 def test_rows_are_picked_to_be_compared_by_key(page: Page) -> None:
@@ -151,7 +151,7 @@ def test_rows_are_picked_to_be_compared_by_key(page: Page) -> None:
         boxes.nth(place).focus()
         page.keyboard.press("Space")
     page.get_by_role("link", name="Latency", exact=True).click()
-    page.wait_for_function("location.search.includes('sort=')")
+    page.wait_for_function("() => location.search.includes('sort=')")
     expect(page.locator('#results [name="runs"]:checked')).to_have_count(2)
     page.locator(".plot").focus()
     page.keyboard.press("c")
