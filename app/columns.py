@@ -38,6 +38,7 @@ WORDS = (
 """Columns that hold one of a few words; "" where there is none."""
 OVERLAP = 1_000
 """Numbers below the last one that are asked for again: transactions do not commit in the order of their numbers."""
+READ_AT_ONCE = 2_000
 ROOM = 1_024
 _TEXTS = ("study", "variant", "baseline", "label", "verdicts")
 _READ = ("number", "run_id", *_TEXTS, *WORDS, "point", "batch_size", "length", "finished_at", "figures")
@@ -151,23 +152,29 @@ class Columns:
         ):
             return
         columns = [col(getattr(Result, name)) for name in _READ]
-        found = session.execute(select(*columns).where(recent).order_by(number)).all()
-        changed = [
-            row
-            for row in found
-            if row.run_id not in self._places or self._plain["number"][self._places[row.run_id]] != row.number
-        ]
+        recently = select(*columns).where(recent).order_by(number)
+        count, highest, changed, copied = 0, None, False, False
+        # In parts, or the rows of all results would be in memory at once besides the columns. Closed whatever happens: SQLite
+        # keeps a connection at the state of a question that was left half read, and refuses its next write.
+        with session.execute(recently.execution_options(yield_per=READ_AT_ONCE)) as rows:
+            for row in rows:
+                count, highest = count + 1, row.number
+                place = self._places.get(row.run_id)
+                if place is not None:
+                    if self._plain["number"][place] == row.number:
+                        continue
+                    if not copied:
+                        # What was handed out keeps its arrays; rows that are there already change in copies.
+                        self._copy(len(self._rows))
+                        copied = True
+                if not changed:
+                    self._version += 1
+                    changed = True
+                self._keep(row)
+        moved = highest is not None and highest > self._last
         # After a change the next question reads the recent rows once more: what is recent has moved.
-        self._seen = None if changed else (len(found), found[-1].number if found else None)
-        if not changed:
-            return
-        # What was handed out keeps its arrays as they are; rows that are there already change in copies.
-        if any(row.run_id in self._places for row in changed):
-            self._copy(len(self._rows))
-        for row in changed:
-            self._keep(row)
-        self._last = max(self._last, max(row.number for row in changed))
-        self._version += 1
+        self._seen = None if changed or moved else (count, highest)
+        self._last = max(self._last, highest or 0)
 
     def _keep(self, row: Any) -> None:
         place = self._places.setdefault(row.run_id, len(self._rows))

@@ -79,7 +79,7 @@ class Points(Frozen):
     """Of the variants."""
     families: list[str]
     columns: dict[str, list[float | None]]
-    """By word, or word and ``_ratio``; those of the axes with ``.low`` and ``.high`` besides."""
+    """By word, or word and ``_ratio``; those of the axes with ``.low``, ``.high`` and ``.pairs`` besides."""
     standings: list[str]
     """f front, p possibly on it, d dominated; empty where there is no front."""
     possible: int
@@ -280,6 +280,7 @@ def _columns(table: Table, selection: Selection, given: Places, also: Sequence[s
         found[name] = _rounded(table.column(figure.word, "ratio" if ratio else "value")[given])
         found[f"{name}.low"] = _rounded(table.column(figure.word, "ratio_low" if ratio else "low")[given])
         found[f"{name}.high"] = _rounded(table.column(figure.word, "ratio_high" if ratio else "high")[given])
+        found[f"{name}.pairs"] = _rounded(table.column(figure.word, "pairs")[given])
     for name in also:
         found.setdefault(name, _rounded(column(table, name)[given]))
     return found

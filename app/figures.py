@@ -15,9 +15,9 @@ from workers.catalog.metrics import Better, Metric
 from workers.catalog.report import Verdict
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-FIELDS = ("value", "low", "high", "ratio", "ratio_low", "ratio_high")
+FIELDS = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs")
 """What is kept of each figure, in this order; not a number where it was not measured."""
-Part = Literal["value", "low", "high", "ratio", "ratio_low", "ratio_high"]
+Part = Literal["value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs"]
 
 
 class Figure(NamedTuple):
@@ -89,6 +89,8 @@ class Cell(Frozen):
     """Variant over baseline."""
     ratio_low: float | None = None
     ratio_high: float | None = None
+    pairs: int | None = None
+    """Pairs of fresh processes behind the ratio."""
     verdict: Verdict | None = None
 
 
@@ -115,7 +117,7 @@ def unpacked(numbers: Sequence[float], verdicts: str) -> dict[str, Cell]:
         own = numbers[place * len(FIELDS) : (place + 1) * len(FIELDS)]
         known = {field: float(number) for field, number in zip(FIELDS, own, strict=True) if not math.isnan(number)}
         if known:
-            found[figure.word] = Cell(**known, verdict=verdict(verdicts[place]))
+            found[figure.word] = Cell.model_validate(known | {"verdict": verdict(verdicts[place])})
     return found
 
 

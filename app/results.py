@@ -42,7 +42,11 @@ def catch_up(session: Session) -> int:
         select(Study)
         .where(col(Study.state).in_(("done", "cancelled")))
         .where(~select(col(Result.number)).where(col(Result.study_id) == col(Study.id)).exists())
-        .where(select(col(Run.id)).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD)).exists())
+        .where(
+            select(col(Run.id))
+            .where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD))
+            .exists()
+        )
         .order_by(col(Study.id))
         .limit(BATCH)
     )
@@ -130,7 +134,12 @@ def _cells(
             values: dict[str, Any] = {"value": row.value, "low": row.low, "high": row.high}
             for effect, ratio in ratios:
                 if (effect.metric, effect.phase) == (row.metric, row.phase):
-                    values |= {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high}
+                    values |= {
+                        "ratio": ratio.ratio,
+                        "ratio_low": ratio.low,
+                        "ratio_high": ratio.high,
+                        "pairs": ratio.pairs,
+                    }
                     values["verdict"] = ratio.verdict
             found[figure.word] = Cell(**values)
             break

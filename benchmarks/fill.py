@@ -436,7 +436,7 @@ def _cells(measured: Rows, effects: Effects, verdicts: Mapping[tuple[str, str], 
         values = {part: row[part] for part in ("value", "low", "high")}
         if key in effects:
             values |= {"ratio": effects[key]["ratio"], "ratio_low": effects[key]["low"]}
-            values |= {"ratio_high": effects[key]["high"], "verdict": verdicts[key]}
+            values |= {"ratio_high": effects[key]["high"], "pairs": effects[key]["pairs"], "verdict": verdicts[key]}
         found[figure.word] = Cell.model_construct(**values)
     return found
 

@@ -76,7 +76,8 @@ def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
     inside = [{**one, "loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
     outside = [one for one in error.errors() if one["loc"][0] != "body"]
     found = [
-        Problem(str(one["loc"][:2][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "") for one in outside
+        Problem(str(one["loc"][:2][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "")
+        for one in outside
     ]
     found += explain(inside, error.body, model)  # type: ignore[arg-type]
     return invalid(found)

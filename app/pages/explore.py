@@ -243,7 +243,7 @@ def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
     if cell.low is not None and cell.high is not None and cell.low != cell.high:
         interval = between(cell.low, cell.high, figure.unit, cell.value)
     ratio = None
-    if cell.ratio is not None and cell.ratio_low is not None and cell.ratio_high is not None:
+    if cell.ratio is not None and cell.ratio_low is not None and cell.ratio_high is not None and cell.pairs is not None:
         verdict = cell.verdict or "undecided"
         ratio = Ratio(
             ratio=cell.ratio,
@@ -251,7 +251,7 @@ def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
             high=cell.ratio_high,
             verdict=verdict,
             verdict_alone=verdict,
-            pairs=0,
+            pairs=cell.pairs,
         )
     return Shown(readable(cell.value, figure.unit), interval, ratio)
 

@@ -48,7 +48,6 @@ form.addEventListener("orderchange", () => {
   const study = asked();
   written.write(study);
   count(study);
-  presets.offer(fill);
   if (!held.named) slot("name").querySelector("input").placeholder = suggestion();
   keep();
   slot("saved").textContent = "";
@@ -64,6 +63,7 @@ async function check(study) {
     const answer = await call("/api/v1/studies/check", { method: "POST", body: study, signal: asking.signal });
     forecast(answer.seconds);
     show(answer.problems ?? []);
+    if (!(answer.problems ?? []).some(({ field }) => /^(model|workload|device)\b/.test(field))) presets.offer(fill);
   } catch (error) {
     if (error.name === "AbortError") return;
     forecast(null);

@@ -5,8 +5,6 @@ import { asked, held } from "./order_held.js";
 import { form, slot } from "./order_place.js";
 import { said } from "./order_problems.js";
 
-const DELAY_MS = 350;
-let waiting;
 let asking;
 let shown = "";
 
@@ -24,23 +22,21 @@ function draw(presets, fill) {
   }));
 }
 
-// Asks anew when the model, the workload or the device has changed; fields that are wrong just now leave what is shown.
-export function offer(fill) {
+// Asks anew when the model, the workload or the device has changed; called once the server finds nothing wrong
+// with them.
+export async function offer(fill) {
   const { model, workload, device } = held.study;
   const wanted = JSON.stringify({ model, workload, device });
-  clearTimeout(waiting);
   asking?.abort();
   if (wanted === shown) return;
-  waiting = setTimeout(async () => {
-    asking = new AbortController();
-    try {
-      const { items } = await call("/api/v1/presets", { method: "POST", body: JSON.parse(wanted), signal: asking.signal });
-      shown = wanted;
-      draw(items, fill);
-    } catch (error) {
-      if (error.name !== "AbortError" && !slot("presets").children.length) slot("presets").replaceChildren(el("li", { className: "quiet" }, said(error)));
-    }
-  }, DELAY_MS);
+  asking = new AbortController();
+  try {
+    const { items } = await call("/api/v1/presets", { method: "POST", body: JSON.parse(wanted), signal: asking.signal });
+    shown = wanted;
+    draw(items, fill);
+  } catch (error) {
+    if (error.name !== "AbortError" && !slot("presets").children.length) slot("presets").replaceChildren(el("li", { className: "quiet" }, said(error)));
+  }
 }
 
 // One click on a variant: its stack taken apart.

@@ -38,7 +38,8 @@ export function scatter(section, { zoomed, asked }) {
       const figure = axes[side].figure;
       const [low, high] = [value(`${name(figure)}.low`, at), value(`${name(figure)}.high`, at)];
       const span = low === null || high === null || low === high ? "" : ` (${told(low, figure.unit)} to ${told(high, figure.unit)})`;
-      return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}`;
+      const pairs = value(`${name(figure)}.pairs`, at);
+      return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}${pairs === null ? "" : `, n ${pairs} ${pairs === 1 ? "pair" : "pairs"}`}`;
     });
     const standing = shown.standings[at];
     return [shown.names[at], ...both, ...(standing ? [STANDINGS[standing] + (shown.knee === at ? ", the knee" : "")] : [])];

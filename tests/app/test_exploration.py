@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import delete
-from sqlmodel import Session
+from sqlalchemy import delete, insert, select
+from sqlmodel import Session, col
 
 from app import exploration, facets, results
 from app.columns import Columns, Table
@@ -94,6 +94,20 @@ def test_a_run_measured_again_replaces_its_row(database: Database, owner: str) -
     assert second.count == first.count == 2
     assert second.version > first.version
     assert (second.numbers > first.numbers).all()
+
+
+def test_a_row_that_is_committed_after_a_later_one_is_seen(database: Database, filled: Session) -> None:
+    late = filled.execute(select(Result).order_by(col(Result.number))).scalars().all()[3].model_dump()
+    with database.writing() as session:
+        session.execute(delete(Result).where(col(Result.number) == late["number"]))
+    columns = Columns()
+    for _ in range(3):
+        with database.reading() as session:
+            assert columns.table(session).count == 13
+    with database.writing() as session:
+        session.execute(insert(Result), [late])
+    with database.reading() as session:
+        assert columns.table(session).count == 14
 
 
 def test_what_was_measured_before_there_was_a_table_is_caught_up_with(database: Database, owner: str) -> None:

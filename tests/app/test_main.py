@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.main import _listen
 from app.security import create_token
 from app.settings import Settings
 from tests.submitting import small
@@ -158,3 +159,9 @@ def test_two_servers_after_each_other_keep_what_was_stored(tmp_path: Path, serve
         assert answer.json()["state"] == "queued"
     finally:
         again.stop()
+
+
+def test_answers_do_not_wait_for_the_reader_to_acknowledge_their_headers(tmp_path: Path) -> None:
+    """asyncio sets TCP_NODELAY on connections of sockets that name their protocol, and on no others."""
+    with _listen(Settings(data=tmp_path, port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP

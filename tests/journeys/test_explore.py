@@ -203,7 +203,7 @@ def test_many_points_lie_on_the_canvas_and_can_be_reached(page: Page, site: Site
           const column = (seed) => Array.from({ length: n }, (_, i) => 0.5 + ((i * seed) % n) / n);
           const x = column(7), y = column(11);
           const points = { runs: x.map((_, i) => String(i)), names: x.map((_, i) => `v${i}`), families: x.map(() => 'cache'),
-            columns: { a: x, b: y, 'a.low': x, 'a.high': x, 'b.low': y, 'b.high': y },
+            columns: { a: x, b: y, 'a.low': x, 'a.high': x, 'b.low': y, 'b.high': y, 'a.pairs': x.map(() => 3), 'b.pairs': y.map(() => 3) },
             standings: x.map((_, i) => (i === 0 ? 'f' : 'd')), front: [0], knee: null };
           const figure = (column) => ({ column, title: column, unit: '×', better: 'lower', low: 0.5, high: 1.5 });
           window.drawnMany = scatter(document.getElementById('plane'), { zoomed() {}, asked: () => null });

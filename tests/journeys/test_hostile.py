@@ -1,7 +1,6 @@
 """Forty hostile texts in every field that people fill, in Chromium: nothing runs, nothing is asked of another origin."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
