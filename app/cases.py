@@ -13,7 +13,7 @@ import numpy as np
 from app import figures
 from app.claims import contrast
 from app.columns import Mask, Places, Table
-from app.figures import BY_WORD, FIELDS, FIGURES, PLACE, Cell, unpacked
+from app.figures import BY_WORD, FIELDS, FIGURES, LENGTHS, PLACE, Cell, unpacked
 from app.pareto import Frozen
 from app.pooling import Floats, Pools, pool, verdict
 from app.verdicts import Tone, tone
@@ -28,8 +28,6 @@ BUILT = "as built"
 """The label of an empty stack."""
 JOINED = " + "
 """Stands between the techniques of a label."""
-LENGTHS = ("sequence_length", "prompt_length")
-"""Fields of a workload that the column ``length`` holds."""
 RADIX = 1 << 40
 """Codes are joined up to this before they are numbered anew."""
 

@@ -72,6 +72,8 @@ FIGURES: tuple[Figure, ...] = (
 """The order in which rows hold them; a change of it needs a migration that empties the table of results."""
 BY_WORD: dict[str, Figure] = {figure.word: figure for figure in FIGURES}
 PLACE: dict[str, int] = {figure.word: place for place, figure in enumerate(FIGURES)}
+LENGTHS = ("sequence_length", "prompt_length", "context_length")
+"""Fields of workloads that say how long a sequence is; each workload has one at most."""
 _LAYOUT = struct.Struct(f"<{len(FIGURES) * len(FIELDS)}d")
 WIDTH = _LAYOUT.size
 """Bytes of one row's figures."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -50,6 +51,8 @@ from app.reaper import Reaper
 from app.security import refuse_open_door
 from app.settings import CannotStart, Settings, read_settings
 
+log = structlog.get_logger()
+
 API = (
     studies.router,
     drafts.router,
@@ -90,8 +93,11 @@ def create_app(settings: Settings, died: Callable[[], None] = lambda: None) -> F
         with database.writing() as session:
             extend_leases(session)
         reaper.start()
+        warming = threading.Thread(target=_warm, args=(app,), name="warming", daemon=True)
+        warming.start()
         yield
         reaper.stop()
+        warming.join()
         queue.close()
         database.close()
 
@@ -170,6 +176,18 @@ def _listen(settings: Settings) -> socket.socket:
         raise CannotStart(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
     listening.set_inheritable(True)
     return listening
+
+
+def _warm(app: FastAPI) -> None:
+    """Read all results into memory, so that the first reader does not wait for them."""
+    database: Database = app.state.database
+    columns: Columns = app.state.columns
+    try:
+        with database.reading() as session:
+            columns.table(session)
+    except (OperationalError, NoConnection) as error:
+        # The first reader reads them, or learns that the database is away.
+        log.warning("results not read at the start", reason=str(getattr(error, "orig", None) or error).strip())
 
 
 def _health(request: Request) -> Response:

@@ -13,13 +13,12 @@ from app import verdicts
 from app.db import queries
 from app.db.tables import DeviceRow, EffectRow, MeasurementRow, Result, Run, Study, User
 from app.events import TERMINAL
-from app.figures import FIGURES, Cell, packed
+from app.figures import FIGURES, LENGTHS, Cell, packed
 from app.stacks import apart, family, label
 from workers.catalog.spec import StudySpec
 
 BATCH = 50
 """Studies that are caught up with in one transaction."""
-LENGTHS = ("sequence_length", "prompt_length")
 UNTOLD = frozenset({"cancelled"})
 """States of ended runs that say nothing about the variant."""
 

@@ -202,7 +202,7 @@ def _filled(folder: Path, size: int) -> Path:
     if held == 0:
         fill(database, size)
     elif held != size:
-        raise SystemExit(f"{data} holds {held:,} results instead of {size:,}; remove it")
+        raise SystemExit(f"{data} holds {held:,} results instead of {size:,}; remove it, and it is filled anew")
     database.close()
     return data
 

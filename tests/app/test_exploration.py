@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlmodel import Session, col
 
 from app import exploration, facets, results
@@ -108,6 +108,23 @@ def test_a_row_that_is_committed_after_a_later_one_is_seen(database: Database, f
         session.execute(insert(Result), [late])
     with database.reading() as session:
         assert columns.table(session).count == 14
+
+
+def test_a_row_that_cannot_be_read_keeps_no_writer_out(
+    database: Database, filled: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.columns.READ_AT_ONCE", 2)
+    with database.writing() as session:
+        session.execute(update(Result).values(figures=b"short"))
+    with database.reading() as session, pytest.raises(AssertionError) as kept:
+        Columns().table(session)
+    other = Database(database.url)
+    with other.writing() as session:
+        session.execute(delete(Result).where(col(Result.outcome) == "ok"))
+    other.close()
+    with database.writing() as session:
+        session.execute(delete(Result))
+    assert kept.value is not None
 
 
 def test_what_was_measured_before_there_was_a_table_is_caught_up_with(database: Database, owner: str) -> None:
