@@ -247,7 +247,6 @@ if (form) {
   });
   picked.listen((chosen) => chart?.mark(chosen));
   limits.place();
-  if (matchMedia("(max-width: 900px)").matches) for (const fold of form.querySelectorAll("details.filters")) fold.open = false;
   const first = () => drawn().then((draw) => draw()).catch(refused);
   window.Plotly ? first() : addEventListener("DOMContentLoaded", first);
   setInterval(look, NEWS_MS);
