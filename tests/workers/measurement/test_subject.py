@@ -51,9 +51,10 @@ def test_hooks_act_in_the_order_of_techniques_whatever_the_stack_says(monkeypatc
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
     """What an arm finds: nothing compiled so far, and no objects put out of the collector's sight."""
-    from torch._dynamo.utils import counters
+    from torch._dynamo.utils import counters, cumulative_time_spent_ns
 
     counters.clear()
+    cumulative_time_spent_ns.clear()
     forget_graphs()
     yield
     gc.unfreeze()
