@@ -138,7 +138,7 @@ class Columns:
                 finished_at=self._plain["finished_at"][:count],
                 batch_size=self._plain["batch_size"][:count],
                 length=self._plain["length"][:count],
-                words={name: (codes.codes[:count], codes.words) for name, codes in self._words.items()},
+                words={name: (codes.codes[:count], tuple(codes.words)) for name, codes in self._words.items()},
                 rows=self._rows,
             )
 
@@ -161,7 +161,7 @@ class Columns:
                 count, highest = count + 1, row.number
                 place = self._places.get(row.run_id)
                 if place is not None:
-                    if self._plain["number"][place] == row.number:
+                    if self._plain["number"][place] >= row.number:
                         continue
                     if not copied:
                         # What was handed out keeps its arrays; rows that are there already change in copies.

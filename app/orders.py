@@ -3,7 +3,7 @@
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from app import events
+from app import events, results
 from app.db.session import clock
 from app.db.tables import Run, Study
 from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
@@ -49,6 +49,8 @@ def cancel_study(session: Session, study_id: str) -> Study:
     for run in session.execute(unfinished.order_by(col(Run.position))).scalars().all():
         _cancel(session, run, study, now, settled=False)
     settle(session, study, now)
+    if study.finished_at is not None:
+        results.keep_all(session, study)
     return study
 
 

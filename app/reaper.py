@@ -79,7 +79,8 @@ class Reaper:
         self._wake = threading.Event()
         self._stop = False
         self._looked_at: float | None = None
-        self._caught_up = False
+        self._caught_up_to: str | None = ""
+        """The last study whose results were looked for; None once all are there."""
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     @property
@@ -129,9 +130,9 @@ class Reaper:
 
     def _catch_up(self) -> None:
         """Write the results of studies that were measured before there was a table of results, some in each round."""
-        if not self._caught_up:
+        if self._caught_up_to is not None:
             with self._database.writing() as session:
-                self._caught_up = catch_up(session) == 0
+                self._caught_up_to = catch_up(session, self._caught_up_to)
 
     def _forgive_absence(self) -> None:
         """After a database or a machine that was away for long, give every lease a period: no worker could beat."""

@@ -6,6 +6,8 @@ Verdicts are corrected for the comparisons of a study; while it runs, for those 
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
 from sqlalchemy import delete, insert, select
 from sqlmodel import Session, col
 
@@ -17,10 +19,12 @@ from app.figures import FIGURES, LENGTHS, Cell, packed
 from app.stacks import apart, family, label
 from workers.catalog.spec import StudySpec
 
+log = structlog.get_logger()
+
 BATCH = 50
 """Studies that are caught up with in one transaction."""
-UNTOLD = frozenset({"cancelled"})
-"""States of ended runs that say nothing about the variant."""
+ENDED = ("done", "cancelled")
+"""States of a study that has ended."""
 
 
 def keep(session: Session, study: Study, run: Run) -> None:
@@ -31,35 +35,56 @@ def keep(session: Session, study: Study, run: Run) -> None:
         study: locked, with its state as it is now.
         run: in a terminal state.
     """
+    if study.state in ENDED:
+        keep_all(session, study)
+    elif _tells(run):
+        _write(session, study, queries.runs(session, study.id), [run])
+
+
+def keep_all(session: Session, study: Study) -> None:
+    """Write all results of a study that has ended, whose verdicts are corrected for all its comparisons now."""
     runs = queries.runs(session, study.id)
-    _write(session, study, runs, runs if study.state in ("done", "cancelled") else [run])
+    _write(session, study, runs, runs)
 
 
-def catch_up(session: Session) -> int:
-    """Write the results of studies that have none: what was measured before this table was there. How many studies."""
+def catch_up(session: Session, after: str) -> str | None:
+    """Write the results of studies that have none: what was measured before this table was there.
+
+    Args:
+        session: writes.
+        after: id of the last study that was looked at; empty at the beginning.
+
+    Returns:
+        Id of the last study looked at now; None when there are no more.
+    """
     missing = (
         select(Study)
-        .where(col(Study.state).in_(("done", "cancelled")))
+        .where(col(Study.state).in_(ENDED), col(Study.id) > after)
         .where(~select(col(Result.number)).where(col(Result.study_id) == col(Study.id)).exists())
-        .where(
-            select(col(Run.id))
-            .where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL - UNTOLD))
-            .exists()
-        )
+        .where(select(col(Run.id)).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL)).exists())
         .order_by(col(Study.id))
         .limit(BATCH)
     )
     studies = session.execute(missing).scalars().all()
     for study in studies:
-        runs = queries.runs(session, study.id)
-        _write(session, study, runs, runs)
-    return len(studies)
+        try:
+            keep_all(session, study)
+        except ValidationError as error:
+            # Ordered when the catalog knew what it no longer knows; its own page says the same.
+            log.warning("study left out of the results", study=study.id, reason=str(error).splitlines()[0])
+    return studies[-1].id if studies else None
+
+
+def _tells(run: Run) -> bool:
+    """Whether an ended run says something about its variant; a cancelled one does so when it has figures of before."""
+    return run.state in TERMINAL and (run.state != "cancelled" or run.outcome is not None)
 
 
 def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequence[Run]) -> None:
-    told = [run for run in changed if run.state in TERMINAL - UNTOLD]
+    told = [run for run in changed if _tells(run)]
     if not told:
         return
+    spec = StudySpec.model_validate(study.spec)
     session.flush()
     ids = [run.id for run in runs]
     effects = queries.effects(session, ids)
@@ -71,7 +96,6 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
     for row in queries.measurements(session, [run.id for run in told]):
         if row.arm == "variant":
             readings.setdefault(row.run_id, []).append(row)
-    spec = StudySpec.model_validate(study.spec)
     owner = session.execute(select(col(User.name)).where(col(User.id) == study.owner_id)).scalar_one()
     devices = queries.devices(session, [run.device_id for run in told if run.device_id])
     planned = list(spec.runs())
@@ -100,7 +124,7 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
                 "effort": study.effort,
                 "outcome": run.outcome or run.state,
                 "ran": run.ran,
-                "point": run.point,
+                "point": {name: int(value) for name, value in sizes.items() if isinstance(value, int)},
                 "batch_size": sizes.get("batch_size"),
                 "length": next((sizes[name] for name in LENGTHS if name in sizes), None),
                 "finished_at": run.finished_at,

@@ -211,7 +211,7 @@ def amount(text: str, unit: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_AMOUNT = re.compile(r"([-+\u2212]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(\S*)")
+_AMOUNT = re.compile(r"([-+\u2212]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(\S*)")
 
 
 def _factor(word: str, unit: str) -> float | None:

@@ -348,7 +348,7 @@ def _study(
                 "effort": kind.effort,
                 "outcome": outcome,
                 "ran": ran,
-                "point": plan.point,
+                "point": {name: int(size) for name, size in plan.spec["workload"].items() if isinstance(size, int)},
                 "batch_size": plan.batch_size,
                 "length": plan.length,
                 "finished_at": ends[place],

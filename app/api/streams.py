@@ -13,10 +13,14 @@ from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.db.tables import Event
+from app.errors import NotSignedIn
+from app.security import authenticate
 
 STREAM_S = 600.0
 """A stream ends after this long; browsers open the next one where it ended."""
 POLL_S = 1.0
+ASKED_AGAIN_S = 10.0
+"""Between two looks at whether the reader may still read."""
 _HIGHEST = 2**63 - 1
 
 After = Annotated[int | None, Query(ge=0, le=_HIGHEST, description="Number of the last event that was seen.")]
@@ -45,8 +49,15 @@ async def streamed(request: Request, news: Callable[[int], News], last: int) -> 
         news: reads what happened since an event of a number; called in a thread.
         last: number of the last event seen.
     """
-    end = time.monotonic() + STREAM_S
-    while time.monotonic() < end and not request.app.state.is_stopping():
+    began = asked = time.monotonic()
+    while time.monotonic() < began + STREAM_S and not request.app.state.is_stopping():
+        if time.monotonic() > asked + ASKED_AGAIN_S:
+            # What opened the stream may have been revoked since.
+            try:
+                await run_in_threadpool(authenticate, request.app.state.database, request)
+            except NotSignedIn:
+                return
+            asked = time.monotonic()
         found = await run_in_threadpool(news, last)
         for event in found.events:
             assert event.id is not None

@@ -293,6 +293,7 @@ class Result(SQLModel, table=True):
     """As the report has it; quarantined or expired for a run that never brought one."""
     ran: str | None
     point: dict[str, int] = _json()
+    """All sizes and switches of the workload, swept or not."""
     batch_size: int | None = Field(default=None, sa_type=BigInteger)
     length: int | None = Field(default=None, sa_type=BigInteger)
     """Of the sequence or of the prompt."""

@@ -14,6 +14,7 @@ function element(tag, properties = {}, ...children) {
 // Puts the server's list in place; a note that somebody is editing on this page stays as it is.
 async function refresh() {
   const answer = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const list = document.getElementById("note-list");
   const edited = new Map([...list.querySelectorAll(".note:has(form)")].map((note) => [note.dataset.note, note]));

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlmodel import Session, col
 
-from app import exploration, facets, results
+from app import exploration, facets, orders, presentation, results
 from app.columns import Columns, Table
 from app.db.session import Database
 from app.db.tables import Result, Run, Study
@@ -132,10 +132,43 @@ def test_what_was_measured_before_there_was_a_table_is_caught_up_with(database: 
     with database.writing() as session:
         session.execute(delete(Result))
     with database.writing() as session:
-        assert results.catch_up(session) == 1
-        assert results.catch_up(session) == 0
+        last = results.catch_up(session, "")
+        assert last is not None
+        assert results.catch_up(session, last) is None
     with database.reading() as session:
         assert Columns().table(session).count == 8
+
+
+def test_a_cancelled_study_corrects_what_it_has(database: Database, owner: str) -> None:
+    study = demo.submit(database, demo.order(), owner)
+    demo.measure(database, study, 3)
+    with database.writing() as session:
+        orders.cancel_study(session, study)
+    with database.reading() as session:
+        found = {row.variant: row for row in exploration.page(Columns().table(session), Selection()).items}
+        (shown,) = (run for run in presentation.study_detail(session, study).runs if run.variant == "bf16")
+    assert set(found) == {"bf16", "flash attention"}
+    (latency,) = (effect for effect in shown.effects if effect.metric == "latency")
+    assert found["bf16"].figures["latency"].verdict == latency.verdict
+    assert latency.comparisons == 2
+
+
+def test_a_study_that_the_catalog_no_longer_reads_is_left_out(database: Database, owner: str) -> None:
+    for name in ("old", "new"):
+        demo.measure(database, demo.submit(database, demo.order(name=name, variants=VARIANTS[:1]), owner))
+    with database.writing() as session:
+        session.execute(delete(Result))
+        session.execute(update(Study).where(col(Study.name) == "old").values(spec={"model": "gone"}))
+    with database.writing() as session:
+        results.catch_up(session, "")
+    with database.reading() as session:
+        assert {row.study for row in Columns().table(session).rows} == {"new"}
+
+
+def test_a_comma_is_no_decimal_point() -> None:
+    assert read([("memory__lte", "1,500 MiB")]).limits[0].value == 1500 * 2**20
+    with pytest.raises(Invalid):
+        read([("memory__lte", "1,5 GiB")])
 
 
 def test_filters_leave_what_they_say(table: Table) -> None:

@@ -41,4 +41,4 @@ def test_the_description_names_every_call_and_its_refusals(client: TestClient) -
 def test_no_page_of_the_framework_loads_scripts_from_elsewhere(client: TestClient) -> None:
     for path in ("/redoc", "/openapi.json"):
         assert client.get(path).status_code == 404
-    assert "<script src=\"http" not in client.get("/docs").text
+    assert '<script src="http' not in client.get("/docs").text

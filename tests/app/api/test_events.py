@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from app.api import streams
 from app.db.session import Database
+from app.errors import NotSignedIn
 from tests.app.api.test_studies import read_events
 from tests.doubles import WorkerDouble
 from tests.submitting import submitted
@@ -70,3 +71,17 @@ def test_what_cannot_be_followed_is_refused(client: TestClient, worker: TestClie
         assert answer.status_code == 422
         assert answer.json()["field"] == field
     assert worker.get("/api/v1/events").status_code == 403
+
+
+def test_whoever_is_no_longer_let_in_is_told_no_more(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(database)
+    monkeypatch.setattr(streams, "STREAM_S", 60.0)
+    monkeypatch.setattr(streams, "ASKED_AGAIN_S", 0.05)
+
+    def revoke(*_: object) -> None:
+        raise NotSignedIn()
+
+    monkeypatch.setattr(streams, "authenticate", revoke)
+    assert follow(client, "?after=0")
