@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from app.client import Client, Happening
     from app.db.session import Database
+    from app.terminal.client import Client, Happening
 
 Scope = Literal["read", "submit", "worker", "admin"]
 BAD_SETTINGS = 2
@@ -53,8 +53,8 @@ def serve(
     workers: Annotated[bool, typer.Option(help="Measure on this machine as well, one worker per device.")] = True,
 ) -> None:
     """Start the server and one worker for each device; print the address and a one-time sign-in link."""
-    from app.serving import serve as keep_serving
     from app.settings import CannotStart, read_settings
+    from app.terminal.serving import serve as keep_serving
 
     try:
         keep_serving(read_settings(), workers)
@@ -140,7 +140,7 @@ def compare(
     token: BearerToken = "",
 ) -> None:
     """Put runs side by side: what differs between them, then effects over their own baselines, and values."""
-    from app.beside import lines
+    from app.terminal.beside import lines
 
     with _asking(server, token) as client:
         print("\n".join(lines(client.compare(runs))))
@@ -152,7 +152,7 @@ def create(
     scope: Annotated[Scope, typer.Option(help="What it may do; each includes those before it, worker stands apart.")],
 ) -> None:
     """Make a token and print it, once, as the last word."""
-    from app.security import create_token
+    from app.door.security import create_token
 
     with _database() as database, database.writing() as session:
         made = create_token(session, name=name, scope=scope)
@@ -162,7 +162,7 @@ def create(
 @tokens.command("list")
 def list_tokens() -> None:
     """List the tokens that are there, without their secrets."""
-    from app.tokens import list_tokens as listed
+    from app.door.tokens import list_tokens as listed
 
     with _database() as database, database.reading() as session:
         for token in listed(session):
@@ -174,7 +174,7 @@ def list_tokens() -> None:
 @tokens.command("revoke")
 def revoke(token: Annotated[str, typer.Argument(help="Its id, or its name.")]) -> None:
     """Revoke a token; it is refused from now on."""
-    from app.tokens import revoke_tokens
+    from app.door.tokens import revoke_tokens
 
     with _database() as database, database.writing() as session:
         count = revoke_tokens(session, token)
@@ -219,7 +219,7 @@ def _database() -> Iterator["Database"]:
 @contextmanager
 def _asking(server: str, token: str) -> Iterator["Client"]:
     """A client of the server; what it refuses ends the command with one clear message."""
-    from app.client import Client, ClientError
+    from app.terminal.client import Client, ClientError
 
     if not token:
         fail("a token is needed: set TRADESPACE_TOKEN, or make one with `tradespace token create`", BAD_SETTINGS)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
-from app import assets, errors, pages
+from app import errors, pages
 from app.api import (
     activity,
     catalog,
@@ -37,18 +37,19 @@ from app.api import (
     workers,
 )
 from app.api.calls import invalid_request
-from app.columns import Columns
 from app.db import queries
 from app.db.migrate import migrate
 from app.db.session import Database
-from app.delivery import Delivery
+from app.door import assets
+from app.door.delivery import Delivery
+from app.door.guard import Guard
+from app.door.security import refuse_open_door
 from app.errors import Refused, answer
-from app.guard import Guard
-from app.ledger import extend_leases
 from app.log import configure_log
-from app.queue import Queue
-from app.reaper import Reaper
-from app.security import refuse_open_door
+from app.results.columns import Columns
+from app.runs.ledger import extend_leases
+from app.runs.queue import Queue
+from app.runs.reaper import Reaper
 from app.settings import CannotStart, Settings, read_settings
 
 log = structlog.get_logger()

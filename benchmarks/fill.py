@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import insert, select
 from sqlmodel import Session, SQLModel, col
 
-from app import ledger
 from app.db.migrate import migrate
 from app.db.session import Database, insert_once
 from app.db.tables import EffectRow, Environment, MeasurementRow, Result, Run, Study, User
-from app.figures import FIGURES, Cell, packed
-from app.results import LENGTHS
-from app.security import create_token
+from app.door.security import create_token
+from app.results.figures import FIGURES, Cell, packed
+from app.results.keeping import LENGTHS
+from app.runs import ledger
 from app.settings import read_settings
-from app.stacks import apart, family, label
+from app.study.stacks import apart, family, label
 from workers.catalog import metrics
 from workers.catalog.lease import Announcement, Device
 from workers.catalog.metrics import Metric

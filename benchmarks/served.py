@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from app.db.session import Database
-from app.security import create_signin_link, create_token
+from app.door.security import create_signin_link, create_token
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from app.assets import QUICK_BYTES, STATIC, TWIN
+from app.door.assets import QUICK_BYTES, STATIC, TWIN
 from app.negotiation import compressed
 
 VENDOR = STATIC / "vendor"

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.door.security import Scope, create_token
 from app.log import configure_log
 from app.main import create_app
-from app.security import Scope, create_token
 from app.settings import Settings
 from tests.services import postgres_database
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlmodel import col
 
-from app import ledger, submission
 from app.db import queries
 from app.db.session import Database
 from app.db.tables import EffectRow, MeasurementRow, Run, Study, User
+from app.ordering import submission
+from app.runs import ledger
 from workers.catalog import metrics
 from workers.catalog.environment import NO_ENERGY
 from workers.catalog.lease import Announcement, Beat, Device, Finish, Progress, Start

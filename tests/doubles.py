@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app import ledger
 from app.db.session import Database
+from app.runs import ledger
 from tests import demo
 from workers.catalog.lease import Announcement, Beat, Device, Finish, Granted, Progress, Pulse, Release, Start
 from workers.catalog.report import Report

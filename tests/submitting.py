@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from app import submission
 from app.db import queries
 from app.db.session import Database, clock, insert_once
 from app.db.tables import User
+from app.ordering import submission
 from tests import demo
 from workers.catalog.spec import StudySpec
 

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import delete, func, select
 from sqlmodel import SQLModel, col
 
-from app import results
 from app.db.session import Database
 from app.db.tables import EffectRow, MeasurementRow, Result, Run, Study
+from app.results import keeping
 from benchmarks.fill import fill
 from tests.services import BOTH_DATABASES
 
@@ -34,7 +34,7 @@ def test_invented_results_are_what_the_ledger_would_have_written(database: Datab
     assert count(database, EffectRow) >= 7 * (151 - failed)
     with database.writing() as session:
         session.execute(delete(Result).where(col(Result.run_id).in_(filled)))
-        assert results.catch_up(session, "") is not None
+        assert keeping.catch_up(session, "") is not None
     assert rows(database) == filled
 
 

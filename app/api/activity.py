@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app import activity
-from app.activity import Activity
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.presentation import activity
+from app.presentation.activity import Activity
 from workers.catalog.technique import DeviceKind
 
 router = APIRouter(prefix="/activity", tags=["runs"], route_class=StrictRoute, responses=REFUSALS)

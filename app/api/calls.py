@@ -12,14 +12,14 @@ from pydantic import BaseModel, JsonValue
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from app import security
-from app.columns import Columns, Table
 from app.db.session import Database
+from app.door import security
+from app.door.idempotency import act_once, once
+from app.door.security import Principal, Scope
+from app.door.strictjson import strict_json
 from app.errors import Invalid, ProblemDocument, answer
-from app.idempotency import act_once, once
-from app.reaper import Reaper
-from app.security import Principal, Scope
-from app.strictjson import strict_json
+from app.results.columns import Columns, Table
+from app.runs.reaper import Reaper
 from workers.catalog.declared import Problem
 from workers.catalog.validation import explain
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app import picking
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
 from app.charts import forest
 from app.charts.chart import Choice, UnknownQuantity
 from app.charts.drawing import Drawing, draw
-from app.compare import SideBySide, as_one
-from app.picking import Pickable
-from app.presentation import Listing
+from app.listing import Listing
+from app.presentation import picking
+from app.presentation.picking import Pickable
+from app.study.compare import SideBySide, as_one
 from workers.catalog.declared import Problem
 
 router = APIRouter(prefix="/compare", tags=["compare"], route_class=StrictRoute, responses=REFUSALS)

@@ -4,15 +4,17 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from app import comparison, menu, overview, sittings
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
 from app.charts import BY_NAME, RUN_CHART_BY_NAME, limits
 from app.charts.chart import Choice, NotSwept, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_run, draw_stored
-from app.comparison import Comparison
 from app.db import queries
 from app.errors import EnvironmentsDiffer, NotFound
-from app.overview import Overview
+from app.ordering import menu
+from app.presentation import overview
+from app.presentation.overview import Overview
+from app.study import comparison, sittings
+from app.study.comparison import Comparison
 from workers.catalog.declared import Problem
 
 router = APIRouter(tags=["comparisons"], route_class=StrictRoute, responses=REFUSALS)

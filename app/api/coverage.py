@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app import coverage
 from app.api.calls import REFUSALS, Ledger, Reader, Results, StrictRoute
-from app.coverage import Coverage
+from app.knowledge import coverage
+from app.knowledge.coverage import Coverage
 
 router = APIRouter(prefix="/coverage", tags=["explore"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app import drafts
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, reply_once
 from app.db import queries
 from app.db.tables import Draft
-from app.presentation import Listing
+from app.listing import Listing
+from app.ordering import drafts
 from workers.catalog.declared import Paper
 from workers.catalog.spec import Title
 

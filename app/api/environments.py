@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app import environments, presentation
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
-from app.environments import Change
-from app.presentation import ShownEnvironment
+from app.presentation import shown_machines
+from app.presentation.shown_machines import ShownEnvironment
+from app.study import environments
+from app.study.environments import Change
 from workers.catalog.environment import comparable
 
 router = APIRouter(prefix="/environments", tags=["environments"], route_class=StrictRoute, responses=REFUSALS)
@@ -34,8 +35,8 @@ def read_difference(
 ) -> Difference:
     """In what two environments differ, and whether that may change a figure."""
     with database.reading() as session:
-        before = presentation.environment(session, environment_id)
-        after = presentation.environment(session, to)
+        before = shown_machines.environment(session, environment_id)
+        after = shown_machines.environment(session, to)
     return Difference(
         before=before.id,
         after=after.id,
@@ -48,4 +49,4 @@ def read_difference(
 def read_environment(environment_id: str, caller: Reader, database: Ledger) -> ShownEnvironment:
     """One environment."""
     with database.reading() as session:
-        return presentation.environment(session, environment_id)
+        return shown_machines.environment(session, environment_id)

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from app import exploration, facets
 from app.api.calls import REFUSALS, Reader, Results, StrictRoute, invalid
-from app.columns import Table
-from app.exploration import FIGURE_NAMES, MOST_POINTS, Explored, Points
-from app.facets import Facet, Range
-from app.figures import FIELDS, FIGURES
-from app.selection import ORDERS, Selection, read
+from app.results import exploration, facets
+from app.results.columns import Table
+from app.results.exploration import FIGURE_NAMES, MOST_POINTS, Explored, Points
+from app.results.facets import Facet, Range
+from app.results.figures import FIELDS, FIGURES
+from app.results.selection import ORDERS, Selection, read
 from workers.catalog.declared import Problem
 
 router = APIRouter(prefix="/explore", tags=["explore"], route_class=StrictRoute, responses=REFUSALS)

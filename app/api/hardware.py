@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app import hardware
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
-from app.datasheets import Datasheet, datasheets
-from app.hardware import HardwareDetail, ShownHardware
+from app.devices import hardware
+from app.devices.datasheets import Datasheet, datasheets
+from app.devices.hardware import HardwareDetail, ShownHardware
 
 router = APIRouter(prefix="/hardware", tags=["hardware"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -7,11 +7,12 @@ from fastapi.responses import JSONResponse
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app import notes, submission, tags
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, invalid, reply_once
-from app.notes import Kind, Rewritten, ShownNote, Written
-from app.presentation import Listing
-from app.tags import Named, ShownTag, UsedTag
+from app.listing import Listing
+from app.ordering import submission
+from app.team import notes, tags
+from app.team.notes import Kind, Rewritten, ShownNote, Written
+from app.team.tags import Named, ShownTag, UsedTag
 from workers.catalog.declared import Problem
 
 router = APIRouter(tags=["notes and tags"], route_class=StrictRoute, responses=REFUSALS)

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from app import ablation, presets
 from app.api.calls import REFUSALS, Reader, StrictRoute, invalid
 from app.errors import FieldError, Invalid
+from app.ordering import ablation, presets
 from workers.catalog import written
 from workers.catalog.declared import Exact, Paper, Problem
 from workers.catalog.models import AnyModel

@@ -7,13 +7,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from app import activity, artifacts, ledger, orders, presentation, submission
-from app.activity import RunSummary
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller, reply_once
 from app.api.studies import Prioritised, own
 from app.db import queries
 from app.db.run_lists import Sort, Standing, Wanted
-from app.presentation import Listing, RunDetail, ShownSamples, tabulated
+from app.listing import Listing
+from app.ordering import submission
+from app.presentation import activity, shown_runs
+from app.presentation.activity import RunSummary
+from app.presentation.shown_runs import RunDetail, ShownSamples, tabulated
+from app.runs import artifacts, ledger, orders
 from workers.catalog.lease import Beat, Claim, Finish, Granted, Pulse, Release, Start
 from workers.catalog.report import Arm, Outcome
 from workers.catalog.technique import DeviceKind
@@ -57,14 +60,14 @@ def list_runs(
 def read_run(run_id: str, caller: Reader, database: Ledger) -> RunDetail:
     """A run with its figures, raw samples, attempts and log."""
     with database.reading() as session:
-        return presentation.run_detail(session, run_id)
+        return shown_runs.run_detail(session, run_id)
 
 
 @router.get("/{run_id}/samples")
 def read_samples(run_id: str, caller: Reader, database: Ledger) -> Sampled:
     """Every raw value of a run, warm-up and set-aside pairs included, in base units."""
     with database.reading() as session:
-        return Sampled(run=queries.run(session, run_id).id, samples=presentation.samples(session, run_id))
+        return Sampled(run=queries.run(session, run_id).id, samples=shown_runs.samples(session, run_id))
 
 
 @router.get(
@@ -76,7 +79,7 @@ def read_samples_csv(run_id: str, caller: Reader, database: Ledger) -> Response:
     """The same as a table, to save: one row for each value."""
     with database.reading() as session:
         queries.run(session, run_id)
-        rows = presentation.samples(session, run_id)
+        rows = shown_runs.samples(session, run_id)
     headers = {"Content-Disposition": f'attachment; filename="{run_id}-samples.csv"'}
     return Response(tabulated(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -119,7 +122,7 @@ def cancel(run_id: str, request: Request, caller: Submitter, database: Ledger, k
         own(queries.study(session, queries.run(session, run_id).study_id), caller)
         orders.cancel_run(session, run_id)
         submission.audit(session, caller.name, "cancel", run_id)
-        return 200, presentation.run_detail(session, run_id)
+        return 200, shown_runs.run_detail(session, run_id)
 
     return reply_once(request, database, caller, key, act)
 
@@ -134,7 +137,7 @@ def retry(
         own(queries.study(session, queries.run(session, run_id).study_id), caller)
         orders.retry(session, run_id, as_admin=caller.is_admin)
         submission.audit(session, caller.name, "retry", run_id)
-        return 200, presentation.run_detail(session, run_id)
+        return 200, shown_runs.run_detail(session, run_id)
 
     reply = reply_once(request, database, caller, key, act)
     reaper.wake()
@@ -157,7 +160,7 @@ def prioritise(
         own(queries.study(session, queries.run(session, run_id).study_id), caller)
         orders.prioritise_run(session, run_id, paper.priority)
         submission.audit(session, caller.name, "prioritise", run_id, detail={"priority": paper.priority})
-        return 200, presentation.run_detail(session, run_id)
+        return 200, shown_runs.run_detail(session, run_id)
 
     reply = reply_once(request, database, caller, key, act)
     reaper.wake()

@@ -13,8 +13,8 @@ from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.db.tables import Event
+from app.door.security import authenticate
 from app.errors import NotSignedIn
-from app.security import authenticate
 
 STREAM_S = 600.0
 """A stream ends after this long; browsers open the next one where it ended."""

@@ -8,15 +8,19 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from sqlmodel import Session
 
-from app import orders, presentation, submission, tags
-from app.activity import PRIORITY
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, reply_once
 from app.api.streams import After, LastEventId, News, begins, streamed
 from app.db import queries
 from app.db.tables import Study
+from app.door.security import Principal
 from app.errors import FieldError, NotAllowed
-from app.presentation import Listing, StudyDetail, StudySummary
-from app.security import Principal
+from app.listing import Listing
+from app.ordering import submission
+from app.presentation import shown_studies
+from app.presentation.activity import PRIORITY
+from app.presentation.shown_studies import StudyDetail, StudySummary
+from app.runs import orders
+from app.team import tags
 from workers.catalog.applicability import problems
 from workers.catalog.declared import Problem
 from workers.catalog.spec import Effort, StudySpec
@@ -66,7 +70,7 @@ def submit(
 
     def act(session: Session) -> tuple[int, StudyDetail]:
         study = submission.submit(session, spec, caller.user_id, caller.name)
-        return 201, presentation.study_detail(session, study.id)
+        return 201, shown_studies.study_detail(session, study.id)
 
     reply = reply_once(request, database, caller, key, act)
     reaper.wake()
@@ -106,14 +110,14 @@ def list_studies(
     """Studies, newest first."""
     with database.reading() as session:
         key = tags.key(tag) if tag else None
-        return presentation.studies(session, state=state, tag=key, cursor=cursor, limit=limit)
+        return shown_studies.studies(session, state=state, tag=key, cursor=cursor, limit=limit)
 
 
 @router.get("/{study_id}")
 def read_study(study_id: str, caller: Reader, database: Ledger) -> StudyDetail:
     """A study with its runs, their measurements and effects."""
     with database.reading() as session:
-        return presentation.study_detail(session, study_id)
+        return shown_studies.study_detail(session, study_id)
 
 
 @router.post("/{study_id}/cancel", response_model=StudyDetail)
@@ -124,7 +128,7 @@ def cancel(study_id: str, request: Request, caller: Submitter, database: Ledger,
         own(queries.study(session, study_id), caller)
         orders.cancel_study(session, study_id)
         submission.audit(session, caller.name, "cancel", study_id)
-        return 200, presentation.study_detail(session, study_id)
+        return 200, shown_studies.study_detail(session, study_id)
 
     return reply_once(request, database, caller, key, act)
 
@@ -145,7 +149,7 @@ def prioritise(
         own(queries.study(session, study_id), caller)
         orders.prioritise_study(session, study_id, paper.priority)
         submission.audit(session, caller.name, "prioritise", study_id, detail={"priority": paper.priority})
-        return 200, presentation.study_detail(session, study_id)
+        return 200, shown_studies.study_detail(session, study_id)
 
     reply = reply_once(request, database, caller, key, act)
     reaper.wake()

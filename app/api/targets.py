@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app import targets
 from app.api.calls import REFUSALS, Reader, Results, StrictRoute
-from app.targets import OnTarget, Target
+from app.knowledge import targets
+from app.knowledge.targets import OnTarget, Target
 
 router = APIRouter(prefix="/models", tags=["models"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app import claims, knowledge
 from app.api.calls import REFUSALS, Reader, Results, StrictRoute
 from app.api.catalog import ShownTechnique, technique_menu
-from app.cases import RATIOS
 from app.charts import technique_effects
 from app.charts.drawing import Drawing
-from app.claims import Unmeasurable
-from app.knowledge import Knowledge, Summary
+from app.knowledge import claims, evidence
+from app.knowledge.cases import RATIOS
+from app.knowledge.claims import Unmeasurable
+from app.knowledge.evidence import Knowledge, Summary
 
 router = APIRouter(prefix="/techniques", tags=["techniques"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -41,7 +41,7 @@ class TechniqueDetail(ShownTechnique):
 @router.get("")
 def techniques(caller: Reader, table: Results) -> KnownTechniques:
     """What can be measured, and what typically comes of it."""
-    measured = knowledge.overview(table)
+    measured = evidence.overview(table)
     items = [KnownTechnique(**entry.model_dump(), measured=measured[entry.name]) for entry in technique_menu().items]
     return KnownTechniques(items=items, unmeasurable=list(claims.unmeasurable()))
 
@@ -49,9 +49,9 @@ def techniques(caller: Reader, table: Results) -> KnownTechniques:
 @router.get("/{word}")
 def technique(word: str, caller: Reader, table: Results) -> TechniqueDetail:
     """One technique: effects over models and devices, beside the literature."""
-    found = knowledge.of_catalogue(word)
+    found = evidence.of_catalogue(word)
     entry = next(entry for entry in technique_menu().items if entry.name == word)
-    return TechniqueDetail(**entry.model_dump(), known=knowledge.known(table, found))
+    return TechniqueDetail(**entry.model_dump(), known=evidence.known(table, found))
 
 
 @router.get("/{word}/charts/effects")
@@ -62,7 +62,7 @@ def effects(
     figure: Annotated[str, Query(max_length=40, description=f"What to compare: {', '.join(RATIOS)}.")] = "latency",
 ) -> Drawing:
     """The forest plot of a technique's page."""
-    found, wanted = knowledge.of_catalogue(word), knowledge.compared(figure)
-    known = knowledge.known(table, found)
+    found, wanted = evidence.of_catalogue(word), evidence.compared(figure)
+    known = evidence.known(table, found)
     statements = [one.statement for one in (*known.literature, *known.claims)]
     return technique_effects.drawing(known.cases, wanted, statements, found.family)

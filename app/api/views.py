@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from sqlmodel import Session
 
-from app import views
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, reply_once
-from app.presentation import Listing, moment
-from app.views import LONGEST, Saved, Sharing
+from app.listing import Listing, moment
+from app.team import views
+from app.team.views import LONGEST, Saved, Sharing
 from workers.catalog.declared import Paper
 from workers.catalog.spec import Title
 

@@ -5,11 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app import ceilings, ledger, presentation, submission
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller
-from app.ceilings import ShownCeilings
 from app.db import queries
-from app.presentation import Listing, ShownWorker
+from app.devices import ceilings
+from app.devices.ceilings import ShownCeilings
+from app.listing import Listing
+from app.ordering import submission
+from app.presentation import shown_machines
+from app.presentation.shown_machines import ShownWorker
+from app.runs import ledger
 from workers.catalog.ceilings import Ceilings
 from workers.catalog.lease import Announcement, Work
 
@@ -41,7 +45,7 @@ def list_workers(
 ) -> Listing[ShownWorker]:
     """Workers, newest first."""
     with database.reading() as session:
-        return presentation.workers(session, cursor=cursor, limit=limit)
+        return shown_machines.workers(session, cursor=cursor, limit=limit)
 
 
 @router.get("/{worker_id}/work")

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from app.charts.axis import FAINT, INK
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, RunChart, plain, runs_at, shortened
 from app.charts.units import readable, scale
-from app.comparison import Comparison
-from app.sittings import PARTS, Sitting, Stack, stack_of
+from app.study.comparison import Comparison
+from app.study.sittings import PARTS, Sitting, Stack, stack_of
 
 ROW = 52
 """Pixels of one bar and the line of words above it."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.charts.units import digits, scale
-from app.comparison import Quantity, Scale
-from app.pareto import Reading
+from app.study.comparison import Quantity, Scale
+from app.study.pareto import Reading
 
 LOG_FROM = 16.0
 """Largest over smallest value from which an axis is logarithmic."""

@@ -9,13 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from app.budgets import Limit
 from app.charts.units import digits
-from app.comparison import ComparedRun, Comparison, Quantity, Scale
-from app.pareto import Frozen
-from app.samples import RunSamples
-from app.sittings import Sitting
-from app.verdicts import Ratio
+from app.frozen import Frozen
+from app.study.budgets import Limit
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.study.samples import RunSamples
+from app.study.sittings import Sitting
+from app.study.verdicts import Ratio
 from workers.catalog import metrics
 from workers.catalog.ceilings import Ceilings
 from workers.catalog.report import Outcome, Ran

@@ -24,10 +24,10 @@ from app.charts.chart import (
 from app.charts.memory_over_time import thinned
 from app.charts.rows import shown, spelled
 from app.charts.units import THIN
-from app.comparison import ComparedRun, Comparison, Quantity, Scale, reading
-from app.pareto import Reading
-from app.samples import RunSamples
-from app.sittings import ARMS
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.pareto import Reading
+from app.study.samples import RunSamples
+from app.study.sittings import ARMS
 from workers.catalog.report import Arm
 
 HEIGHT = 430

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app import ceilings, samples
 from app.charts.chart import (
     Chart,
     Choice,
@@ -16,9 +15,11 @@ from app.charts.chart import (
     runs_at,
 )
 from app.charts.plane import Plane
-from app.comparison import Comparison, Scale
-from app.pareto import Frozen
-from app.sittings import Sitting
+from app.devices import ceilings
+from app.frozen import Frozen
+from app.study import samples
+from app.study.comparison import Comparison, Scale
+from app.study.sittings import Sitting
 
 
 class Table(Frozen):

@@ -6,8 +6,8 @@ from typing import Any
 from app.charts.axis import FAINT, INK, ticks
 from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, NotDrawn, certainty, chosen, plain, runs_at, shortened
 from app.charts.units import digits, times
-from app.comparison import ComparedRun, Comparison, Quantity, axes
-from app.verdicts import Ratio
+from app.study.comparison import ComparedRun, Comparison, Quantity, axes
+from app.study.verdicts import Ratio
 
 ROW = 46
 """Pixels of one variant: a line of words above its interval."""

@@ -6,8 +6,8 @@ from app.charts.axis import axis
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
 from app.charts.rows import Panel, Row, panels, shown, spelled
 from app.charts.units import digits, readable
-from app.comparison import ComparedRun, Comparison, Quantity, Scale, reading
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.pareto import Reading
 from workers.catalog import metrics
 from workers.catalog.environment import NO_ENERGY
 

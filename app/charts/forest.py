@@ -2,8 +2,8 @@
 
 from app.charts import effects
 from app.charts.chart import Chart, Choice, Figure, NotDrawn
-from app.compare import OWN
-from app.comparison import Comparison
+from app.study.compare import OWN
+from app.study.comparison import Comparison
 
 
 def figure(comparison: Comparison, choice: Choice) -> Figure:

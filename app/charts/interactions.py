@@ -13,8 +13,8 @@ from app.charts.axis import INK
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
 from app.charts.effects import COUNTS_MARGIN, TIMES_MARGIN
 from app.charts.units import digits, times
-from app.comparison import ComparedRun, Comparison, Quantity
-from app.verdicts import Ratio
+from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.verdicts import Ratio
 
 CELL = 46
 """Pixels of one row of cells."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-from app.budgets import Limit
+from app.study.budgets import Limit
 
 DIRECTIONS: dict[str, Literal["lower", "higher"]] = {"max": "lower", "min": "higher"}
 LONGEST = 200

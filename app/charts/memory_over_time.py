@@ -7,7 +7,7 @@ from typing import Any
 from app.charts.axis import FAINT, INK
 from app.charts.chart import SYMBOLS, Figure, NotDrawn, RunChart, plain
 from app.charts.units import readable, scale
-from app.sittings import HELD, Series, Sitting
+from app.study.sittings import HELD, Series, Sitting
 
 MOST = 1_500
 """Points of one line that are drawn; of a longer one the lowest and the highest of each stretch."""

@@ -6,11 +6,12 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from app.budgets import Limit, Option, Weighed, broken, weigh
 from app.charts.axis import axis
 from app.charts.chart import MIXED, Choice, NotDrawn, chosen, runs_at
-from app.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates, reading
-from app.pareto import Candidate, Frozen, Reading, pareto
+from app.frozen import Frozen
+from app.study.budgets import Limit, Option, Weighed, broken, weigh
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates, reading
+from app.study.pareto import Candidate, Reading, pareto
 from workers.catalog import metrics
 
 LIMITED: tuple[tuple[str, ...], ...] = (

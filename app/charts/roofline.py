@@ -25,8 +25,8 @@ from app.charts.chart import (
 from app.charts.rows import spelled
 from app.charts.trade_off import label_places
 from app.charts.units import THIN, digits, readable, scale
-from app.comparison import ComparedRun, Comparison
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Comparison
+from app.study.pareto import Reading
 from workers.catalog import metrics
 from workers.catalog.ceilings import Ceilings
 

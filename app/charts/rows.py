@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from app.charts.axis import Axis
 from app.charts.chart import RAN, SYMBOLS, plain, shortened
 from app.charts.units import THIN, between, digits, readable, times
-from app.comparison import ComparedRun, Scale
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Scale
+from app.study.pareto import Reading
 
 ROW = 46
 """Pixels of one row."""

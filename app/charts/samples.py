@@ -7,9 +7,9 @@ from app.charts.axis import FAINT, INK, Axis, axis
 from app.charts.chart import SYMBOLS, Figure, NotDrawn, RunChart, plain
 from app.charts.memory_over_time import thinned
 from app.charts.units import readable
-from app.comparison import Quantity
-from app.pareto import Reading
-from app.sittings import Raw, Sitting
+from app.study.comparison import Quantity
+from app.study.pareto import Reading
+from app.study.sittings import Raw, Sitting
 from workers.catalog.metrics import BY_NAME, LATENCY
 from workers.catalog.report import Arm
 

@@ -24,8 +24,8 @@ from app.charts.chart import (
 )
 from app.charts.rows import spelled
 from app.charts.units import digits
-from app.comparison import ComparedRun, Comparison, Quantity, Scale, reading
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.pareto import Reading
 
 HEIGHT = 430
 TOP, BOTTOM = 14, 60

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.charts.axis import INK
 from app.charts.chart import SYMBOLS, ended, plain, shortened
-from app.comparison import ComparedRun
+from app.study.comparison import ComparedRun
 
 ROW = 24
 """Pixels of one run."""

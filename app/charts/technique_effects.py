@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from app.cases import Case, Effect
 from app.charts.axis import FAINT, INK, ticks
 from app.charts.chart import RAN, SYMBOLS, plain, shortened
 from app.charts.drawing import Drawing
 from app.charts.units import digits, times
-from app.claims import Statement
-from app.figures import Figure
-from app.pooling import COUNTED_MARGIN, SAME_MARGIN
+from app.knowledge.cases import Case, Effect
+from app.knowledge.claims import Statement
+from app.knowledge.pooling import COUNTED_MARGIN, SAME_MARGIN
+from app.results.figures import Figure
 from workers.catalog.technique import Family
 
 NAME, TITLE = "effects", "Effects over models and devices"

@@ -13,8 +13,8 @@ from app.charts.axis import INK, Axis, axis, ticks
 from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, plain, runs_at, shortened
 from app.charts.plane import Plane, Spot, plane
 from app.charts.units import THIN, between, digits, readable, times
-from app.comparison import ComparedRun, Comparison, Quantity, Scale
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.study.pareto import Reading
 
 HEIGHT = 430
 """Pixels of the plot, title row excluded."""

@@ -22,8 +22,8 @@ from app.charts.chart import (
 )
 from app.charts.rows import spelled
 from app.charts.units import MINUS, readable, scale
-from app.comparison import ComparedRun, Comparison, Quantity
-from app.pareto import Reading
+from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.pareto import Reading
 from workers.catalog import metrics
 
 ROW = 66

@@ -119,7 +119,7 @@ class Study(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One variant measured against the baseline at one point. ``app/ledger.py`` alone changes it."""
+    """One variant measured against the baseline at one point. ``app/runs/ledger.py`` alone changes it."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -252,7 +252,7 @@ class EffectRow(SQLModel, table=True):
     low: float
     high: float
     verdict: str
-    """What the run alone says; ``app/comparison.py`` corrects for the comparisons of its study."""
+    """What the run alone says; ``app/study/comparison.py`` corrects for the comparisons of its study."""
     pairs: int = Field(sa_type=BigInteger)
     p_value: float | None = None
     method: str | None = None
@@ -261,7 +261,7 @@ class EffectRow(SQLModel, table=True):
 class Result(SQLModel, table=True):
     """An ended run with what all runs are compared by; written anew whenever it changes, so numbers only rise.
 
-    ``app/results.py`` alone writes it, ``app/columns.py`` reads it into memory.
+    ``app/results/keeping.py`` alone writes it, ``app/results/columns.py`` reads it into memory.
     """
 
     __tablename__ = "results"
@@ -299,7 +299,7 @@ class Result(SQLModel, table=True):
     """Of the sequence or of the prompt."""
     finished_at: float
     figures: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    """Little-endian float64, in the order of ``app/figures.py``."""
+    """Little-endian float64, in the order of ``app/results/figures.py``."""
     verdicts: str
     """A letter for each figure."""
 

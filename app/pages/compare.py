@@ -8,15 +8,15 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from app import picking
 from app.charts import forest
 from app.charts.chart import SYMBOLS
-from app.compare import FEWEST, MOST, SideBySide
-from app.comparison import Quantity
 from app.errors import Invalid
 from app.pages import reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.presentation import picking
+from app.study.compare import FEWEST, MOST, SideBySide
+from app.study.comparison import Quantity
 
 router = APIRouter()
 

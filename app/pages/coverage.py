@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from app import coverage
 from app.charts.chart import SYMBOLS
 from app.charts.units import between, times
-from app.coverage import FELL_BACK, RATED
-from app.menu import DEVICES
+from app.knowledge import coverage
+from app.knowledge.coverage import FELL_BACK, RATED
+from app.ordering.menu import DEVICES
 from app.pages import reproduce
 from app.pages.exploring import Address
 from app.pages.outcomes import outcome

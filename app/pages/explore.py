@@ -11,19 +11,20 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from app import exploration, facets, matching, views
 from app.charts.chart import SYMBOLS
 from app.charts.units import THIN, between, readable, times
-from app.columns import Table
 from app.errors import Invalid
-from app.exploration import Explored, Points
-from app.figures import BY_WORD, FIGURES, Cell, Figure
 from app.pages.exploring import Address, limit_rows
 from app.pages.outcomes import outcome
 from app.pages.rendering import page
 from app.pages.session import Reading, Results
-from app.selection import FACETS, GROUPS, RATIO, SIZES, Selection, read
-from app.verdicts import Ratio
+from app.results import exploration, facets, matching
+from app.results.columns import Table
+from app.results.exploration import Explored, Points
+from app.results.figures import BY_WORD, FIGURES, Cell, Figure
+from app.results.selection import FACETS, GROUPS, RATIO, SIZES, Selection, read
+from app.study.verdicts import Ratio
+from app.team import views
 from workers.catalog.declared import Problem
 
 router = APIRouter()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from app.budgets import loosened
 from app.charts.units import THIN, readable, scale, times
-from app.facets import Budget, Range
-from app.figures import BY_WORD, Figure, Part
-from app.selection import RATIO, Limit, Selection
+from app.results.facets import Budget, Range
+from app.results.figures import BY_WORD, Figure, Part
+from app.results.selection import RATIO, Limit, Selection
+from app.study.budgets import loosened
 
 FIRST = ("memory", "perplexity", "accuracy", "agreement", "energy")
 """Figures whose limits are asked for most, besides those of the axes: will it fit, and is it still good."""

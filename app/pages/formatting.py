@@ -12,9 +12,9 @@ from app.charts.anatomy import TITLES
 from app.charts.chart import RAN, certainty, ended
 from app.charts.plane import Plane, Spot
 from app.charts.units import THIN, Scale, between, digits, readable, scale, times
-from app.comparison import Comparison, Quantity
-from app.pareto import Reading
-from app.verdicts import Ratio
+from app.study.comparison import Comparison, Quantity
+from app.study.pareto import Reading
+from app.study.verdicts import Ratio
 from workers.catalog.report import Ran
 from workers.catalog.spec import Point
 

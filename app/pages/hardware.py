@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app import hardware
 from app.charts.chart import OUTCOMES
-from app.datasheets import datasheets
+from app.devices import hardware
+from app.devices.datasheets import datasheets
 from app.pages.rendering import page
 from app.pages.session import Reading
 

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app.menu import STARTS
-from app.overview import overview
+from app.ordering.menu import STARTS
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.presentation.overview import overview
 
 router = APIRouter()
 

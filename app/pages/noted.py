@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from app import notes, tags
-from app.notes import Kind, ShownNote
-from app.tags import ShownTag
+from app.team import notes, tags
+from app.team.notes import Kind, ShownNote
+from app.team.tags import ShownTag
 
 
 class Noted(NamedTuple):

@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app import assets
+from app.door import assets
 from app.pages.commands import commands
 from app.pages.formatting import FILTERS
 

@@ -8,18 +8,19 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic import JsonValue
 
-from app import activity, presentation, sittings
 from app.charts import RUN_CHARTS
 from app.charts.chart import SYMBOLS
 from app.charts.drawing import draw_run
-from app.comparison import ComparedRun, Comparison
 from app.db import queries
+from app.db.events import TERMINAL
 from app.db.tables import KernelRow
-from app.events import TERMINAL
 from app.pages import noted, reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
-from app.sittings import Raw
+from app.presentation import activity, shown_runs
+from app.study import sittings
+from app.study.comparison import ComparedRun, Comparison
+from app.study.sittings import Raw
 from workers.catalog.environment import NO_ENERGY
 from workers.catalog.metrics import BY_NAME
 
@@ -64,7 +65,7 @@ def run(session: Reading, run_id: str) -> HTMLResponse:
         memory_parts=sittings.PARTS,
         timed=[series for series in sitting.series if series.metric == sittings.HELD],
         kernels=list(_kernels(queries.kernels(session, run_id))),
-        artifacts=presentation.shown_artifacts(session, run_id),
+        artifacts=shown_runs.shown_artifacts(session, run_id),
         energy=_energy(environment),
         samples=list(_sampled(sitting.raw)),
         attempts=queries.attempts(session, run_id),

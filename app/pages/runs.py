@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from app import activity
 from app.charts.chart import OUTCOMES
 from app.db import queries
 from app.db.run_lists import ENDED, Sort, Standing, Wanted
-from app.menu import DEVICES
+from app.ordering.menu import DEVICES
 from app.pages import formatting
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.presentation import activity
 from workers.catalog.report import Outcome
 from workers.catalog.technique import DeviceKind
 

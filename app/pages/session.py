@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlmodel import Session
 
-from app.columns import Columns, Table
 from app.db.session import Database
+from app.results.columns import Columns, Table
 
 
 def _reading(request: Request) -> Iterator[Session]:

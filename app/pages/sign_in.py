@@ -4,14 +4,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.db.session import Database
-from app.pages.rendering import page
-from app.security import (
+from app.door.security import (
     clear_session_cookie,
     end_session,
     redeem_signin_link,
     refuse_plain_http,
     set_session_cookie,
 )
+from app.pages.rendering import page
 
 router = APIRouter()
 

@@ -9,22 +9,24 @@ from fastapi.responses import HTMLResponse
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app import comparison, presentation, sittings, tags
 from app.charts.chart import SYMBOLS
-from app.comparison import ComparedRun, Comparison
 from app.db import queries
+from app.db.events import TERMINAL
 from app.db.tables import Environment, Run, Study
-from app.drafts import MAX_DRAFTS
+from app.door.security import Principal
 from app.errors import NotFound
-from app.events import TERMINAL
-from app.menu import DEVICES, STARTS
-from app.overview import devices_present
+from app.ordering.drafts import MAX_DRAFTS
+from app.ordering.menu import DEVICES, STARTS
 from app.pages import formatting, noted, reproduce, study_view
 from app.pages.rendering import page
 from app.pages.session import Reading
 from app.pages.study_view import Address, Asked
-from app.security import Principal
-from app.sittings import Stack
+from app.presentation import shown_studies
+from app.presentation.overview import devices_present
+from app.study import comparison, sittings
+from app.study.comparison import ComparedRun, Comparison
+from app.study.sittings import Stack
+from app.team import tags
 from workers.catalog import strictyaml
 from workers.catalog.spec import StudySpec
 
@@ -41,7 +43,7 @@ def studies(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
     key = tags.key(tag) if tag else None
-    found = presentation.studies(session, state=state or None, tag=key, cursor=cursor)
+    found = shown_studies.studies(session, state=state or None, tag=key, cursor=cursor)
     return page(
         "studies.html",
         here="studies",

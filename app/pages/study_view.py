@@ -7,13 +7,13 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from sqlmodel import Session
 
-from app.budgets import Limit
 from app.charts import CHARTS, limits
 from app.charts.chart import Choice, NotSwept, StudyChart, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_stored
 from app.charts.limits import BadLimit
 from app.charts.still import Still, still
-from app.comparison import Comparison, Quantity, Scale
+from app.study.budgets import Limit
+from app.study.comparison import Comparison, Quantity, Scale
 
 Tab = Literal[
     "trade-off",

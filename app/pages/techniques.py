@@ -5,13 +5,13 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from app import claims, knowledge
-from app.cases import RATIOS, Case
 from app.charts import technique_effects
 from app.charts.chart import OUTCOMES
-from app.figures import BY_WORD, Figure
+from app.knowledge import claims, evidence
+from app.knowledge.cases import RATIOS, Case
 from app.pages.rendering import page
 from app.pages.session import Results
+from app.results.figures import BY_WORD, Figure
 from workers.catalog.technique import Technique
 from workers.catalog.techniques import TECHNIQUES
 
@@ -37,7 +37,7 @@ def techniques(table: Results) -> HTMLResponse:
         here="techniques",
         twin="/api/v1/techniques",
         techniques=TECHNIQUES,
-        measured=knowledge.overview(table),
+        measured=evidence.overview(table),
         expected={technique.word: claims.expected(technique) for technique in TECHNIQUES},
         figures=BY_WORD,
         unmeasurable=claims.unmeasurable(),
@@ -47,10 +47,10 @@ def techniques(table: Results) -> HTMLResponse:
 
 @router.get("/techniques/{word}", response_class=HTMLResponse)
 def technique(
-    table: Results, word: str, figure: Annotated[str, Query(max_length=40)] = knowledge.TYPICAL[0]
+    table: Results, word: str, figure: Annotated[str, Query(max_length=40)] = evidence.TYPICAL[0]
 ) -> HTMLResponse:
-    found, wanted = knowledge.of_catalogue(word), knowledge.compared(figure)
-    known = knowledge.known(table, found)
+    found, wanted = evidence.of_catalogue(word), evidence.compared(figure)
+    known = evidence.known(table, found)
     statements = [one.statement for one in (*known.literature, *known.claims)]
     return page(
         "technique.html",

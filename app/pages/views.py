@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app import views
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.team import views
 
 router = APIRouter()
 

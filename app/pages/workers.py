@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app import presentation
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.presentation import shown_machines
 
 router = APIRouter()
 
@@ -17,6 +17,6 @@ def workers(request: Request, session: Reading) -> HTMLResponse:
         "export TRADESPACE_WORKER_TOKEN=…   # tradespace token create --name NAME --scope worker\n"
         "tradespace worker --device cuda:0"
     )
-    found = presentation.workers(session, limit=200).items
+    found = shown_machines.workers(session, limit=200).items
     found.sort(key=lambda worker: not worker.present)
     return page("workers.html", here="workers", twin="/api/v1/workers", workers=found, join=join)

@@ -1,4 +1,4 @@
-// The Pareto front of two quantities and what budgets do to it: pure functions, as app/pareto.py and app/budgets.py have
+// The Pareto front of two quantities and what budgets do to it: pure functions, as app/pareto.py and app/study/budgets.py have
 // them. A place is {key, x: [value, low, high], y: [value, low, high]}; an option is {key, values: {quantity: value}};
 // a limit is {quantity, better, value}. Nothing here knows of the page.
 const DIGITS = 5;

@@ -16,14 +16,14 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from app import ledger, orders
+from app.db.events import TERMINAL
 from app.db.session import Database, clock
 from app.db.tables import Attempt, DeviceRow, MeasurementRow, Run, Study
 from app.errors import Refused
-from app.events import TERMINAL
-from app.queue import Queue
-from app.reaper import reap
-from app.transitions import HELD
+from app.runs import ledger, orders
+from app.runs.queue import Queue
+from app.runs.reaper import reap
+from app.runs.transitions import HELD
 from tests.doubles import WorkerDouble, measured
 from tests.services import BOTH_DATABASES
 from tests.submitting import submitted

@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.door.security import create_token
 from app.main import _listen
-from app.security import create_token
 from app.settings import Settings
 from tests.submitting import small
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from app import orders
 from app.db import queries, run_lists
 from app.db.run_lists import Wanted
 from app.db.session import Database
 from app.db.tables import Event, Run
 from app.errors import AlreadyFinished, NotClaimable, NotFound
+from app.runs import orders
 from tests.app.test_ledger import lose, the_run, the_study
 from tests.doubles import WorkerDouble
 from tests.services import BOTH_DATABASES

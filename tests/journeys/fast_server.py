@@ -6,8 +6,9 @@
 import sys
 from functools import partial
 
-from app import ledger, main, reaper
+from app import main
 from app.db import queries
+from app.runs import ledger, reaper
 from app.settings import read_settings
 from workers.catalog.lease import Granted, Limits, Pulse
 

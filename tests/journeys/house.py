@@ -17,7 +17,7 @@ from sqlmodel import col
 from app.db.migrate import migrate
 from app.db.session import Database
 from app.db.tables import Attempt, MeasurementRow, Run
-from app.security import create_token
+from app.door.security import create_token
 from app.settings import Settings
 from workers import processes
 

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from app.db import queries
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.door.security import create_signin_link
 from app.main import create_app
 from app.pages.study_view import TABS
-from app.security import create_signin_link
 from app.settings import Settings
 from tests import demo
 from tests.journeys.house import until

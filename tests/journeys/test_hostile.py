@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, expect
 
 from app.db import queries
-from app.security import create_token
+from app.door.security import create_token
 from tests import demo
 from tests.hostile import PAYLOADS
 from tests.journeys.test_browser import WIDE, Site, open_page, serving

@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from app import ceilings
 from app.db import queries
+from app.devices import ceilings
 from tests import demo
 from tests.journeys.test_browser import NARROW, RULES, WIDE, Site, open_page, serving
 from tests.workers.catalog.test_ceilings import MEASURED

@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from app import ledger, orders
 from app.db import queries
+from app.runs import ledger, orders
 from tests import demo
 from tests.journeys.test_browser import NARROW, RULES, WIDE, Site, Watched, open_page, serving
 from workers.catalog.lease import Beat, Finish, Granted, Progress, Start

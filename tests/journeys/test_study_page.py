@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.budgets import Limit, Option, broken, weigh
-from app.pareto import Candidate, Reading, pareto
+from app.study.budgets import Limit, Option, broken, weigh
+from app.study.pareto import Candidate, Reading, pareto
 from tests.journeys.test_browser import NARROW, WIDE, Site, Watched, measured, open_page, site, watched
 from workers.catalog.metrics import Better
 
@@ -77,7 +77,7 @@ def cloud(dice: random.Random, size: int) -> dict[str, Any]:
 
 
 def in_python(one: dict[str, Any], limits: Sequence[Limit]) -> dict[str, Any]:
-    """What app/pareto.py and app/budgets.py say of a cloud, in the browser's words."""
+    """What app/pareto.py and app/study/budgets.py say of a cloud, in the browser's words."""
 
     def place(found: dict[str, Any]) -> Candidate:
         x, y = (Reading(value=v, low=low, high=high, n=3) for v, low, high in (found["x"], found["y"]))

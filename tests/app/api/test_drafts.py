@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app import drafts
 from app.db.session import Database
+from app.ordering import drafts
 from tests.conftest import signed_in
 from tests.services import BOTH_DATABASES
 

@@ -11,8 +11,8 @@ from sqlmodel import col
 
 from app.db.session import Database
 from app.db.tables import Audit
-from app.notes import MAX_BYTES, MAX_NOTES
-from app.tags import MAX_TAGS
+from app.team.notes import MAX_BYTES, MAX_NOTES
+from app.team.tags import MAX_TAGS
 from tests.conftest import signed_in
 from tests.services import BOTH_DATABASES
 from tests.submitting import submitted

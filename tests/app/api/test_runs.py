@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.db.session import Database
-from app.guard import REPORT_BYTES
+from app.door.guard import REPORT_BYTES
 from tests import demo
 from tests.conftest import signed_in
 from tests.doubles import announcement, measured

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.comparison import ComparedRun, Comparison, Quantity
-from app.pareto import Reading
-from app.verdicts import Ratio
+from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.pareto import Reading
+from app.study.verdicts import Ratio
 from workers.catalog import metrics
 from workers.catalog.spec import Point
 

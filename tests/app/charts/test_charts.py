@@ -25,8 +25,8 @@ from app.charts import (
 from app.charts.chart import OUTCOMES, SYMBOLS, Chart, Choice, RunChart, UnknownQuantity
 from app.charts.drawing import draw, draw_run
 from app.charts.strip import ROWS
-from app.comparison import Comparison, compare
-from app.sittings import PARTS, Series, sitting
+from app.study.comparison import Comparison, compare
+from app.study.sittings import PARTS, Series, sitting
 from tests import demo
 from workers.catalog.report import Outcome
 from workers.catalog.technique import Family

@@ -7,8 +7,8 @@ import pytest
 
 from app.charts.chart import Choice, NotDrawn
 from app.charts.distribution import CHART, MOST, figure, percentile
-from app.comparison import Comparison, compare
-from app.samples import RunSamples
+from app.study.comparison import Comparison, compare
+from app.study.samples import RunSamples
 from tests import demo
 from tests.app.charts.handmade import over, read, run, study
 

@@ -5,8 +5,8 @@ import pytest
 from app.charts.chart import Choice
 from app.charts.drawing import draw
 from app.charts.energy import CHART
-from app.comparison import Comparison
-from app.environments import Change, Elsewhere
+from app.study.comparison import Comparison
+from app.study.environments import Change, Elsewhere
 from tests.app.charts.handmade import over, read, run, study
 
 TOKEN, STEP = "energy.token@prefill", "energy.step@prefill"

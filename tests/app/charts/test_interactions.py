@@ -8,9 +8,9 @@ import pytest
 from app.charts.chart import Choice
 from app.charts.drawing import Drawing, draw
 from app.charts.interactions import CHART, SIGNS, WORDS, interactions
-from app.comparison import Comparison
-from app.stacks import parts
-from app.verdicts import Ratio
+from app.study.comparison import Comparison
+from app.study.stacks import parts
+from app.study.verdicts import Ratio
 from tests import demo
 from tests.app.charts.handmade import over, read, run, study
 from workers.catalog.spec import StudySpec

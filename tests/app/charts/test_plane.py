@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.budgets import Limit
 from app.charts import limits, trade_off
 from app.charts.chart import Choice, NotDrawn, UnknownQuantity
 from app.charts.drawing import Drawing, draw
 from app.charts.plane import plane
 from app.charts.still import still
-from app.comparison import compare
+from app.study.budgets import Limit
+from app.study.comparison import compare
 from tests import demo
 
 FULL = compare(*demo.rows(demo.order()))

@@ -7,7 +7,7 @@ import pytest
 
 from app.charts.chart import Choice, NotDrawn
 from app.charts.roofline import figure
-from app.comparison import Comparison
+from app.study.comparison import Comparison
 from tests.app.charts.handmade import read, run, study
 from tests.workers.catalog.test_ceilings import MEASURED
 from workers.catalog.report import Bottleneck

@@ -4,8 +4,8 @@ import pytest
 
 from app.charts import samples
 from app.charts.drawing import draw_run
-from app.comparison import compare
-from app.sittings import Raw, Sitting, sitting
+from app.study.comparison import compare
+from app.study.sittings import Raw, Sitting, sitting
 from tests import demo
 
 FULL = compare(*demo.rows(demo.order()))

@@ -7,7 +7,7 @@ import pytest
 from app.charts.chart import Choice, NotSwept
 from app.charts.drawing import Drawing, draw
 from app.charts.scaling import CHART, crossings
-from app.comparison import Comparison
+from app.study.comparison import Comparison
 from tests.app.charts.handmade import over, read, run, study
 
 LENGTHS = (128, 512, 2048)

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app import ceilings, comparison, samples
 from app.charts import BY_NAME, CHARTS
 from app.charts.chart import Choice
 from app.charts.drawing import Drawing, draw_stored
 from app.db import queries
 from app.db.session import Database
+from app.devices import ceilings
+from app.study import comparison, samples
 from tests import demo
 from tests.services import BOTH_DATABASES
 from tests.workers.catalog.test_ceilings import MEASURED

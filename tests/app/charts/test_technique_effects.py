@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from app.cases import Case, Effect
 from app.charts.technique_effects import drawing, merged
-from app.claims import Source, Statement
-from app.figures import BY_WORD
+from app.knowledge.cases import Case, Effect
+from app.knowledge.claims import Source, Statement
+from app.results.figures import BY_WORD
 
 SOURCE = Source(title="somebody", url=None)
 

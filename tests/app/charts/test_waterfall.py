@@ -7,7 +7,7 @@ import pytest
 from app.charts.chart import Choice
 from app.charts.drawing import draw
 from app.charts.waterfall import CHART, ladder
-from app.comparison import Comparison
+from app.study.comparison import Comparison
 from tests.app.charts.handmade import read, run, study
 
 PEAK, LOSS = "memory.peak_allocated@prefill", "quality.perplexity@quality"

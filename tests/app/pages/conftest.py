@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from app.db.migrate import migrate
 from app.db.session import Database
+from app.door.security import create_signin_link
 from app.main import create_app
-from app.security import create_signin_link
 from app.settings import Settings
 from tests import demo
 

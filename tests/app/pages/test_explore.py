@@ -6,11 +6,11 @@ from html import unescape
 import pytest
 
 from app.charts.units import scale
-from app.figures import FIGURES
-from app.menu import DEVICES
+from app.ordering.menu import DEVICES
 from app.pages import explore
 from app.pages.exploring import entered
-from app.selection import amount
+from app.results.figures import FIGURES
+from app.results.selection import amount
 from tests.app.pages.conftest import HOSTILE, House
 from workers.catalog.workloads import WORKLOADS
 

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 from pydantic import JsonValue
 
-from app import ceilings
 from app.db import queries
+from app.devices import ceilings
 from tests import demo
 from tests.app.pages.conftest import House
 from tests.app.pages.test_pages import read, twin

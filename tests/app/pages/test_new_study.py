@@ -1,6 +1,6 @@
 """The page New study as the server writes it: the reader's own drafts, readable without scripts."""
 
-from app import drafts
+from app.ordering import drafts
 from tests.app.pages.conftest import HOSTILE, House
 from tests.submitting import owner
 

@@ -7,8 +7,8 @@ import pytest
 from pydantic import JsonValue
 
 from app.db import queries
+from app.door.security import create_signin_link
 from app.pages.study_view import TABS
-from app.security import create_signin_link
 from tests.app.pages.conftest import HOSTILE, House
 
 TWIN = re.compile(r'<link rel="alternate" type="application/json" href="([^"]+)">')

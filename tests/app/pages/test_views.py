@@ -6,8 +6,9 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
-from app import pages, views
-from app.security import create_token
+from app import pages
+from app.door.security import create_token
+from app.team import views
 from tests.app.pages.conftest import House
 
 ORIGIN = {"Origin": "http://127.0.0.1:8000"}

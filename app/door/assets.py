@@ -1,0 +1,134 @@
+"""Static files: addresses that change with the content, so that browsers may keep them for good, and small on the way.
+
+A module imports another one by its plain name; on the way out that name becomes the hashed address too. So a page's
+scripts are asked for once after each upgrade, a module is never loaded twice under two names, and an old module never
+meets a new one.
+"""
+
+import hashlib
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.negotiation import ENCODINGS, WORTH_BYTES, Encoding, compressed, encoding, has
+
+STATIC = Path(__file__).resolve().parents[2] / "static"
+MEDIA = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+"""What is served; any other file of the folder is not."""
+PACKED = frozenset({".png", ".woff2"})
+"""Compressed by their own format."""
+TWIN = ".br"
+"""A vendored file of a megabyte takes brotli seconds, so it comes with its smallest form (``make vendor``)."""
+QUICK_BYTES = 300_000
+"""A larger file without a twin is compressed quickly rather than well: somebody waits for it."""
+_IMPORT = re.compile(r"""(\bfrom\s*|\bimport\s*\(?\s*)"\./([\w-]+\.js)\"""")
+
+
+class Asset(NamedTuple):
+    """A static file as it is delivered."""
+
+    content: bytes
+    media_type: str
+    version: str
+    """Hash of the content."""
+
+
+def address(path: str) -> str:
+    """Address of a static file; a new content is a new address.
+
+    Args:
+        path: inside the static folder.
+    """
+    return f"/static/{path}?v={asset(path).version}"
+
+
+def asset(path: str) -> Asset:
+    """A static file as it stands now.
+
+    Args:
+        path: inside the static folder, with slashes and without dots.
+
+    Raises:
+        FileNotFoundError: there is no such file among those that are served.
+    """
+    file = STATIC / path
+    if file.suffix not in MEDIA or {"", ".", ".."} & set(path.split("/")):
+        raise FileNotFoundError(path)
+    return _asset(path, file.stat().st_mtime_ns, _newest_module())
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application below ``/static``."""
+    if scope["method"] not in ("GET", "HEAD"):
+        raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+    path = scope["path"].removeprefix(f"{scope.get('root_path', '')}/")
+    version = scope["query_string"].decode("latin-1").removeprefix("v=")
+    reply = await run_in_threadpool(_reply, path, version, Headers(scope=scope), scope["method"] == "HEAD")
+    await reply(scope, receive, send)
+
+
+def _reply(path: str, version: str, asked: Headers, head_only: bool) -> Response:
+    try:
+        found = asset(path)
+    except (OSError, ValueError) as error:
+        raise HTTPException(404) from error
+    is_text = Path(path).suffix not in PACKED and len(found.content) >= WORTH_BYTES
+    chosen = encoding(asked.get("accept-encoding")) if is_text else None
+    etag = f'"{found.version}{"-" + chosen if chosen else ""}"'
+    headers = {
+        "ETag": etag,
+        # Behind an address with the content's hash nothing ever changes; anything else is asked about each time.
+        "Cache-Control": "public, max-age=31536000, immutable" if version == found.version else "no-cache",
+        # A part of a file is of no use to a page, and a server may send the whole (RFC 9110 §14.2).
+        "Accept-Ranges": "none",
+    }
+    if is_text:
+        headers["Vary"] = "Accept-Encoding"
+    if has(asked.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    content = _small(path, found, chosen) if chosen else found.content
+    if chosen:
+        headers["Content-Encoding"] = chosen
+    if head_only:
+        headers["Content-Length"] = str(len(content))
+        return Response(headers=headers, media_type=found.media_type)
+    return Response(content, headers=headers, media_type=found.media_type)
+
+
+@lru_cache(maxsize=256)
+def _asset(path: str, changed_at: int, newest_module: int) -> Asset:
+    """Read a file. The moments stand for its content and, of a module, for that of those it imports."""
+    file = STATIC / path
+    content = file.read_bytes()
+    if file.parent == STATIC / "js":
+        content = _IMPORT.sub(lambda found: f'{found[1]}"{address(f"js/{found[2]}")}"', content.decode()).encode()
+    return Asset(content, MEDIA[file.suffix], hashlib.sha256(content).hexdigest()[:12])
+
+
+@lru_cache(maxsize=len(ENCODINGS) * 128)
+def _small(path: str, found: Asset, chosen: Encoding) -> bytes:
+    """A file in an encoding, made once and kept."""
+    twin = STATIC / f"{path}{TWIN}"
+    if chosen == "br" and twin.exists():
+        return twin.read_bytes()
+    return compressed(found.content, chosen, once=chosen == "gzip" or len(found.content) < QUICK_BYTES)
+
+
+def _newest_module() -> int:
+    with os.scandir(STATIC / "js") as files:
+        return max(file.stat().st_mtime_ns for file in files)

@@ -1,0 +1,1 @@
+"""From what somebody asks for to stored runs: presets, sweeps, drafts, submission."""

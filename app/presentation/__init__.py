@@ -1,0 +1,1 @@
+"""Runs, studies and machines as pages and the JSON API show them."""

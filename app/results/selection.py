@@ -1,0 +1,233 @@
+"""Which results a reader wants to see, as it stands in an address: words, sizes, limits, order. Read strictly."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, get_args
+
+from pydantic import Field
+
+from app.errors import Invalid
+from app.frozen import Frozen
+from app.results.figures import BY_WORD, FIGURES, Figure, Part
+from workers.catalog.declared import Problem
+
+Scale = Literal["ratio", "measured"]
+Axis = Literal["x", "y"]
+Group = Literal["none", "model", "technique", "hardware"]
+Bound = Literal["lte", "gte"]
+
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
+AXES: tuple[Axis, Axis] = ("x", "y")
+FACETS: dict[str, str] = {
+    "technique": "Technique",
+    "model": "Model",
+    "workload": "Workload",
+    "hardware": "Hardware",
+    "device": "Device",
+    "family": "Family",
+    "effort": "Effort",
+    "outcome": "Outcome",
+    "ran": "Ran",
+    "owner": "Asked for by",
+}
+"""Names of filters with counted choices, and their titles, in the order of the page."""
+WORDS = (*FACETS, "study", "environment")
+"""Names of filters by a word; several values mean any of them."""
+SIZES: dict[str, str] = {"batch_size": "Batch size", "length": "Length"}
+"""Names of filters by a whole number, and their titles."""
+RATIO = "_ratio"
+ORDERS = (
+    "finished",
+    *(f.word for f in FIGURES),
+    *(f"{f.word}{RATIO}" for f in FIGURES if not f.relative),
+)
+"""What a list can be ordered by; a minus before it turns it round."""
+GROUPS: tuple[Group, ...] = get_args(Group)
+MULTIPLES: dict[str, dict[str, float]] = {
+    "B": {
+        **{prefix + "iB": 1024.0**power for power, prefix in enumerate("KMGT", start=1)},
+        **{prefix + "B": 1000.0**power for power, prefix in enumerate("kMGT", start=1)},
+        "B": 1.0,
+    },
+    "s": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9, "min": 60.0},
+}
+"""Units that a limit may be written in, by base unit, and how many of those each is."""
+PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "m": 1e-3, "": 1.0}
+MOST_TEXT = 200
+MOST_VALUES = 50
+
+
+class Limit(NamedTuple):
+    """A budget line: a figure must stay on one side of a value."""
+
+    figure: str
+    part: Part
+    """``value`` or ``ratio``."""
+    bound: Bound
+    value: float
+
+    @property
+    def name(self) -> str:
+        """As it stands in addresses."""
+        return f"{self.figure}{RATIO if self.part == 'ratio' else ''}__{self.bound}"
+
+
+class Selection(Frozen):
+    """What a reader picked among all results."""
+
+    words: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By filter's name."""
+    sizes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    text: str = ""
+    """Part of a study's, variant's or stack's name, whatever its case."""
+    sort: str = "-finished"
+    x: str = "latency"
+    y: str = "memory"
+    scale: Scale = "ratio"
+    null_tests: bool = False
+    """Whether baselines against themselves are among them."""
+    group: Group = "none"
+    """What comes before the order: results of one model, or of one set of techniques, or of one device together."""
+
+    def figure(self, axis: Axis) -> Figure:
+        """The figure on an axis."""
+        return BY_WORD[self.x if axis == "x" else self.y]
+
+    def part(self, figure: Figure) -> Part:
+        """What of a figure is shown on the chosen scale."""
+        return "value" if self.scale == "measured" or figure.relative else "ratio"
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The address that says this, without what is not set."""
+        plain = Selection()
+        found = [(name, value) for name, values in self.words.items() for value in values]
+        found += [(name, str(value)) for name, values in self.sizes.items() for value in values]
+        found += [(limit.name, f"{limit.value:.9g}") for limit in self.limits]
+        found += [("q", self.text)] if self.text else []
+        for name in ("sort", "x", "y", "scale", "group"):
+            if getattr(self, name) != getattr(plain, name):
+                found.append((name, getattr(self, name)))
+        return found + ([("null_tests", "true")] if self.null_tests else [])
+
+
+def parts(figure: Figure) -> tuple[Part, ...]:
+    """What of a figure can be limited."""
+    return ("value",) if figure.relative else ("value", "ratio")
+
+
+LIMITS: dict[str, tuple[str, Part, Bound]] = {
+    f"{figure.word}{RATIO if part == 'ratio' else ''}__{bound}": (figure.word, part, bound)
+    for figure in FIGURES
+    for part in parts(figure)
+    for bound in BOUNDS
+}
+"""Names of limits, and what each limits."""
+NAMES = (*WORDS, *SIZES, "q", "sort", "x", "y", "scale", "group", "null_tests", *LIMITS)
+
+
+def read(pairs: Iterable[tuple[str, str]], also: Sequence[str] = ()) -> Selection:
+    """A selection from the names and values of an address.
+
+    Args:
+        pairs: what stands after the question mark.
+        also: names that mean something else to whoever asks, and are passed over here.
+
+    Raises:
+        Invalid: a name or a value that does not exist; every one is named with what would do.
+    """
+    words: dict[str, tuple[str, ...]] = {}
+    sizes: dict[str, tuple[int, ...]] = {}
+    limits: list[Limit] = []
+    plain: dict[str, str | bool] = {}
+    wrong: list[Problem] = []
+    for name, value in pairs:
+        if value == "" or name in also:
+            continue  # An empty field of a form.
+        if name in WORDS:
+            words[name] = (*words.get(name, ()), value)
+        elif name in SIZES:
+            if value.isdecimal() and len(value) < 16:
+                sizes[name] = (*sizes.get(name, ()), int(value))
+            else:
+                wrong.append(Problem(name, "invalid_number", "is not a whole number.", "For example 128."))
+        elif name in LIMITS:
+            number = amount(value, "1" if LIMITS[name][1] == "ratio" else BY_WORD[LIMITS[name][0]].unit)
+            if number is None:
+                wrong.append(Problem(name, "invalid_number", "is not a number.", _written(LIMITS[name])))
+            else:
+                limits.append(Limit(*LIMITS[name], number))
+        elif name in _CHOICES:
+            if value.removeprefix("-" if name == "sort" else "") in _CHOICES[name]:
+                plain["text" if name == "q" else name] = value == "true" if name == "null_tests" else value
+            else:
+                wrong.append(
+                    Problem(name, "unknown", "is not one of the choices.", f"One of {', '.join(_CHOICES[name])}.")
+                )
+        elif name == "q":
+            plain["text"] = value[:MOST_TEXT]
+        else:
+            wrong.append(Problem(name, "unknown_filter", "is not a filter.", f"One of {', '.join((*NAMES, *also))}."))
+    for name, values in words.items():
+        if len(values) > MOST_VALUES or any(len(value) > MOST_TEXT for value in values):
+            wrong.append(
+                Problem(
+                    name,
+                    "too_long",
+                    "has too many or too long values.",
+                    f"At most {MOST_VALUES} of {MOST_TEXT} characters.",
+                )
+            )
+    if plain.get("x", "latency") == plain.get("y", "memory"):
+        wrong.append(Problem("y", "same_axis", "is the same figure as x.", "Choose two different figures."))
+    if wrong:
+        raise Invalid(f"{wrong[0].field} {wrong[0].message}", problems=wrong)
+    return Selection(words=words, sizes=sizes, limits=tuple(limits), **plain)
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "sort": ORDERS,
+    "x": tuple(BY_WORD),
+    "y": tuple(BY_WORD),
+    "scale": get_args(Scale),
+    "group": GROUPS,
+    "null_tests": ("true", "false"),
+}
+
+
+def amount(text: str, unit: str) -> float | None:
+    """A number as a person writes it, in base units: ``1.3 GiB``, ``12 ms``, ``8e9``; None when it is none.
+
+    Args:
+        text: the number, with or without a unit.
+        unit: the base unit it stands for when it has none.
+    """
+    found = _AMOUNT.fullmatch(text.strip().removeprefix("×"))
+    factor = _factor(found[2], unit) if found else None
+    if found is None or factor is None:
+        return None
+    number = float(found[1].replace(",", "").replace("\u2212", "-")) * factor
+    return number if math.isfinite(number) else None
+
+
+_AMOUNT = re.compile(r"([-+\u2212]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(\S*)")
+
+
+def _factor(word: str, unit: str) -> float | None:
+    """Base units in one of a unit; None for a word that is no unit of these."""
+    if word == "":
+        return 1.0
+    if unit in MULTIPLES:
+        return MULTIPLES[unit].get(word)
+    return PREFIXES.get(word.removesuffix("" if unit == "1" else unit))
+
+
+def _written(limit: tuple[str, Part, Bound]) -> str:
+    """How a limit can be written."""
+    figure, part, _ = limit
+    unit = BY_WORD[figure].unit
+    if part == "ratio":
+        return "For example 0.8, for 0.8 times the baseline."
+    example = {"B": "8 GiB, or 8e9", "s": "20 ms, or 0.02", "1": "0.95"}.get(unit, f"2.5 {unit}")
+    return f"For example {example}; without a unit it is in the base unit ({unit})."

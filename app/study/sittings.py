@@ -1,0 +1,137 @@
+"""What one run brought, both arms side by side: parts of its memory, memory over time, when it has paid back."""
+
+from typing import cast
+
+from sqlmodel import Session
+
+from app.db import packed, queries
+from app.frozen import Frozen
+from app.study import comparison
+from app.study.comparison import ComparedRun, Comparison
+from workers.catalog import metrics
+from workers.catalog.report import Arm
+
+ANATOMY = "memory.peak."
+"""Metrics of the parts that a phase's peak is made of begin so."""
+PARTS = ("weights", "gradients", "optimizer_states", "activations", "kv_cache", "temporary", "other")
+"""Parts of a peak in the order in which they are stacked: what stays longest lies lowest."""
+HELD = "memory.allocated"
+"""Timeline of the bytes held by tensors."""
+ARMS: tuple[Arm, ...] = ("baseline", "variant")
+
+
+class Stack(Frozen):
+    """The parts of one peak, in bytes."""
+
+    phase: str
+    arm: Arm
+    parts: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        return sum(self.parts.values())
+
+
+class Series(Frozen):
+    """One quantity over time."""
+
+    metric: str
+    phase: str
+    arm: Arm
+    at_s: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class Raw(Frozen):
+    """Raw values of one quantity from one process, in the order in which they were taken."""
+
+    metric: str
+    phase: str
+    arm: Arm
+    pair: int
+    warm_up: bool
+    contended: bool
+    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
+    values: tuple[float, ...]
+
+
+class Sitting(Frozen):
+    """One run, for its page and its charts."""
+
+    run: ComparedRun
+    baseline: str
+    stacks: tuple[Stack, ...]
+    """Empty when no peak was taken apart."""
+    series: tuple[Series, ...]
+    raw: tuple[Raw, ...]
+    """Every raw value, in the order in which the report brought them."""
+    calls_to_break_even: float | None
+    """Calls after which the variant's extra one-off cost has paid back; None where it does not, or was not told."""
+
+    def arm_name(self, arm: Arm) -> str:
+        """How a reader knows an arm."""
+        if arm == "baseline":
+            return self.baseline
+        return f"{self.run.variant} again" if self.run.is_baseline else self.run.variant
+
+
+def of_run(session: Session, run_id: str) -> tuple[Comparison, Sitting]:
+    """A stored run, and the study it belongs to.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    study = queries.study(session, queries.run(session, run_id).study_id)
+    compared = comparison.of_study(session, study)
+    run = next(run for run in compared.runs if run.run == run_id)
+    series = tuple(
+        Series(
+            metric=row.metric,
+            phase=row.phase,
+            arm=cast(Arm, row.arm),
+            at_s=packed.moments(row),
+            values=packed.values(row),
+        )
+        for row in queries.timelines(session, run_id)
+    )
+    raw = tuple(
+        Raw(
+            **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
+            values=packed.values(row),
+        )
+        for row in queries.samples(session, run_id)
+        if row.count
+    )
+    return compared, sitting(compared, run, series, raw)
+
+
+def sitting(
+    compared: Comparison, run: ComparedRun, series: tuple[Series, ...] = (), raw: tuple[Raw, ...] = ()
+) -> Sitting:
+    """What a run of a comparison shows by itself."""
+    return Sitting(
+        run=run,
+        baseline=compared.baseline,
+        stacks=tuple(stack for phase in phases(run) for arm in ARMS if (stack := stack_of(run, arm, phase))),
+        series=series,
+        raw=raw,
+        calls_to_break_even=next(
+            (reading.value for key, reading in run.readings.items() if key.startswith(f"{metrics.BREAK_EVEN.name}@")),
+            None,
+        ),
+    )
+
+
+def stack_of(run: ComparedRun, arm: Arm, phase: str) -> Stack | None:
+    """The parts of a phase's peak; None when it was not taken apart."""
+    readings = run.beside if arm == "baseline" else run.readings
+    found = {part: readings.get(f"{ANATOMY}{part}@{phase}") for part in PARTS}
+    parts = {part: reading.value for part, reading in found.items() if reading is not None}
+    return Stack(phase=phase, arm=arm, parts=parts) if parts else None
+
+
+def phases(run: ComparedRun) -> tuple[str, ...]:
+    """Phases whose peak was taken apart, in the order in which they were measured."""
+    keys = (*run.beside, *run.readings)
+    return tuple(dict.fromkeys(key.partition("@")[2] for key in keys if key.startswith(ANATOMY)))

@@ -1,0 +1,281 @@
+"""All results at once: what is written when runs end, what filters leave, in which order, and the front among them."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+from sqlmodel import Session, col
+
+from app.db.session import Database
+from app.db.tables import Result, Run, Study
+from app.door.security import create_token
+from app.errors import Invalid
+from app.presentation import shown_studies
+from app.results import exploration, facets, keeping
+from app.results.columns import Columns, Table
+from app.results.figures import FIGURES, Cell, packed, unpacked
+from app.results.selection import Selection, read
+from app.runs import orders
+from app.study.pareto import Candidate, Reading, pareto
+from tests import demo
+from tests.services import BOTH_DATABASES
+
+VARIANTS = demo.order()["variants"]
+
+
+@pytest.fixture
+def owner(database: Database) -> str:
+    with database.writing() as session:
+        create_token(session, "ada", "admin")
+    demo.present(database)
+    return demo.owner(database)
+
+
+@pytest.fixture
+def filled(database: Database, owner: str) -> Iterator[Session]:
+    """A study with failures and one over two lengths, both measured."""
+    demo.measure(database, demo.submit(database, demo.order(), owner))
+    swept = demo.order(name="swept", sweep={"sequence_length": [128, 512]}, variants=VARIANTS[:2], effort="quick")
+    demo.measure(database, demo.submit(database, swept, owner))
+    with database.reading() as session:
+        yield session
+
+
+@pytest.fixture
+def table(filled: Session) -> Table:
+    return Columns().table(filled)
+
+
+def chosen(table: Table, query: str) -> Selection:
+    return read([tuple(pair.split("=", 1)) for pair in query.split("&") if pair])  # type: ignore[misc]
+
+
+def names(table: Table, query: str) -> list[str]:
+    return [row.variant for row in exploration.page(table, chosen(table, query), limit=200).items]
+
+
+def test_figures_come_back_as_they_were() -> None:
+    cells = {
+        FIGURES[0].word: Cell(value=0.5, low=0.4, high=0.6, ratio=0.9, ratio_low=0.8, ratio_high=1.0, verdict="faster"),
+        FIGURES[-1].word: Cell(value=2.0, low=2.0, high=2.0),
+    }
+    data, verdicts = packed(cells)
+    assert unpacked(memoryview(data).cast("d").tolist(), verdicts) == cells
+
+
+@pytest.mark.parametrize("database_kind", BOTH_DATABASES)
+def test_every_ended_run_is_there_with_its_figures(table: Table) -> None:
+    rows = {
+        (row.study, row.variant, row.length): row for row in exploration.page(table, Selection(null_tests=True)).items
+    }
+    assert len(rows) == 8 + 6
+    bf16 = rows["tiny llama, what pays on this CPU", "bf16", 512]
+    assert (bf16.model, bf16.family, bf16.techniques, bf16.effort) == (
+        "llama tiny",
+        "precision",
+        ("precision",),
+        "standard",
+    )
+    assert bf16.figures["latency"].verdict == "faster"
+    assert bf16.figures["latency"].ratio == pytest.approx(0.52, rel=0.05)
+    assert rows["tiny llama, what pays on this CPU", "llm.int8", 512].outcome == "oom_host"
+    assert rows["tiny llama, what pays on this CPU", "llm.int8", 512].figures == {}
+
+
+def test_a_run_measured_again_replaces_its_row(database: Database, owner: str) -> None:
+    study = demo.submit(database, demo.order(variants=VARIANTS[:1]), owner)
+    columns = Columns()
+    demo.measure(database, study)
+    with database.reading() as session:
+        first = columns.table(session)
+    with database.writing() as session:
+        held = session.get_one(Run, first.rows[1].run_id)
+        keeping.keep(session, session.get_one(Study, study), held)
+    with database.reading() as session:
+        second = columns.table(session)
+    assert second.count == first.count == 2
+    assert second.version > first.version
+    assert (second.numbers > first.numbers).all()
+
+
+def test_a_row_that_is_committed_after_a_later_one_is_seen(database: Database, filled: Session) -> None:
+    late = filled.execute(select(Result).order_by(col(Result.number))).scalars().all()[3].model_dump()
+    with database.writing() as session:
+        session.execute(delete(Result).where(col(Result.number) == late["number"]))
+    columns = Columns()
+    for _ in range(3):
+        with database.reading() as session:
+            assert columns.table(session).count == 13
+    with database.writing() as session:
+        session.execute(insert(Result), [late])
+    with database.reading() as session:
+        assert columns.table(session).count == 14
+
+
+def test_a_row_that_cannot_be_read_keeps_no_writer_out(
+    database: Database, filled: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.results.columns.READ_AT_ONCE", 2)
+    with database.writing() as session:
+        session.execute(update(Result).values(figures=b"short"))
+    with database.reading() as session, pytest.raises(AssertionError) as kept:
+        Columns().table(session)
+    other = Database(database.url)
+    with other.writing() as session:
+        session.execute(delete(Result).where(col(Result.outcome) == "ok"))
+    other.close()
+    with database.writing() as session:
+        session.execute(delete(Result))
+    assert kept.value is not None
+
+
+def test_what_was_measured_before_there_was_a_table_is_caught_up_with(database: Database, owner: str) -> None:
+    demo.measure(database, demo.submit(database, demo.order(), owner))
+    with database.writing() as session:
+        session.execute(delete(Result))
+    with database.writing() as session:
+        last = keeping.catch_up(session, "")
+        assert last is not None
+        assert keeping.catch_up(session, last) is None
+    with database.reading() as session:
+        assert Columns().table(session).count == 8
+
+
+def test_a_cancelled_study_corrects_what_it_has(database: Database, owner: str) -> None:
+    study = demo.submit(database, demo.order(), owner)
+    demo.measure(database, study, 3)
+    with database.writing() as session:
+        orders.cancel_study(session, study)
+    with database.reading() as session:
+        found = {row.variant: row for row in exploration.page(Columns().table(session), Selection()).items}
+        (shown,) = (run for run in shown_studies.study_detail(session, study).runs if run.variant == "bf16")
+    assert set(found) == {"bf16", "flash attention"}
+    (latency,) = (effect for effect in shown.effects if effect.metric == "latency")
+    assert found["bf16"].figures["latency"].verdict == latency.verdict
+    assert latency.comparisons == 2
+
+
+def test_a_study_that_the_catalog_no_longer_reads_is_left_out(database: Database, owner: str) -> None:
+    for name in ("old", "new"):
+        demo.measure(database, demo.submit(database, demo.order(name=name, variants=VARIANTS[:1]), owner))
+    with database.writing() as session:
+        session.execute(delete(Result))
+        session.execute(update(Study).where(col(Study.name) == "old").values(spec={"model": "gone"}))
+    with database.writing() as session:
+        keeping.catch_up(session, "")
+    with database.reading() as session:
+        assert {row.study for row in Columns().table(session).rows} == {"new"}
+
+
+def test_a_comma_is_no_decimal_point() -> None:
+    assert read([("memory__lte", "1,500 MiB")]).limits[0].value == 1500 * 2**20
+    with pytest.raises(Invalid):
+        read([("memory__lte", "1,5 GiB")])
+
+
+def test_filters_leave_what_they_say(table: Table) -> None:
+    assert set(names(table, "technique=attention")) == {"flash attention", "bf16 + flash + compile"}
+    assert set(names(table, "technique=attention&effort=quick")) == {"flash attention"}
+    assert names(table, "outcome=oom_host") == ["llm.int8"]
+    assert set(names(table, "latency_ratio__lte=0.6")) == {"bf16", "bf16 + flash + compile"}
+    assert set(names(table, "q=FLASH&length=128")) == {"flash attention"}
+    assert "fp32" not in names(table, "")
+    assert "fp32" in names(table, "null_tests=true")
+
+
+def test_counts_of_a_filter_are_of_all_the_others(table: Table) -> None:
+    found = {
+        facet.name: {c.value: c.count for c in facet.choices}
+        for facet in facets.facets(table, chosen(table, "effort=quick&technique=attention"))
+    }
+    assert found["effort"] == {"standard": 2, "quick": 2}
+    assert found["technique"] == {"attention": 2, "precision": 2}
+
+
+@pytest.mark.parametrize("sort", ["latency", "-latency", "memory_ratio", "-finished"])
+def test_pages_hold_every_result_once_and_in_order(table: Table, sort: str) -> None:
+    selection = Selection(sort=sort, null_tests=True)
+    whole = exploration.page(table, selection, limit=100)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        part = exploration.page(table, selection, cursor=cursor, limit=3)
+        seen += [row.run for row in part.items]
+        cursor = part.next
+        if cursor is None:
+            break
+    assert seen == [row.run for row in whole.items]
+    assert len(set(seen)) == whole.total == 14
+    if sort == "latency":
+        values = [row.figures["latency"].value for row in whole.items if "latency" in row.figures]
+        assert values == sorted(v for v in values if v is not None)
+        assert "latency" not in whole.items[-1].figures
+
+
+def test_the_front_is_that_of_all_placed_results(table: Table) -> None:
+    selection = chosen(table, "length=512&scale=measured&x=latency&y=memory")
+    found = exploration.points(table, selection)
+    assert found.mixed == {}
+    rows = [row for row in exploration.page(table, selection, limit=100).items if "memory" in row.figures]
+    wanted = pareto(
+        [Candidate(row.run, _reading(row.figures["latency"]), _reading(row.figures["memory"])) for row in rows],
+        "lower",
+        "lower",
+    )
+    assert wanted is not None
+    assert [found.runs[place] for place in found.front] == list(wanted.line)
+    letters = {"f": "front", "p": "possible", "d": "dominated"}
+    assert {run: letters[s] for run, s in zip(found.runs, found.standings, strict=True)} == wanted.standings
+
+
+def test_values_as_measured_of_unlike_runs_have_no_front(table: Table) -> None:
+    found = exploration.points(table, chosen(table, "scale=measured"))
+    assert found.mixed == {"length": 2}
+    assert found.front == []
+    assert exploration.points(table, Selection()).front
+
+
+def test_a_budget_says_what_it_costs(table: Table) -> None:
+    (budget,) = exploration.points(table, chosen(table, "effort=standard&latency_ratio__lte=0.6")).budgets
+    assert (budget.removes, budget.unknown, budget.gains) == (5, 2, 1)
+    assert budget.relaxed == pytest.approx(0.71, rel=0.05)
+
+
+def test_many_points_keep_the_whole_front(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = exploration.points(table, Selection())
+    monkeypatch.setattr(exploration, "MOST_POINTS", len(whole.front) + 1)
+    part = exploration.points(table, Selection())
+    assert len(part.runs) == len(whole.front) + 1
+    assert part.total == whole.total
+    assert [part.runs[place] for place in part.front] == [whole.runs[place] for place in whole.front]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("colour=red", "colour"),
+        ("memory__lte=much", "memory__lte"),
+        ("sort=price", "sort"),
+        ("x=memory&y=memory", "y"),
+        ("length=1.5", "length"),
+    ],
+)
+def test_what_does_not_exist_is_refused_by_name(query: str, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read([tuple(pair.split("=")) for pair in query.split("&")])  # type: ignore[misc]
+    assert refused.value.problems[0].field == field
+    assert refused.value.problems[0].hint
+
+
+def test_an_address_says_the_same_again() -> None:
+    selection = read(
+        [("technique", "int8"), ("memory__lte", "8e9"), ("sort", "latency"), ("length", "128"), ("q", "x y")]
+    )
+    assert read(selection.pairs()) == selection
+
+
+def _reading(cell: Cell) -> Reading:
+    assert cell.value is not None
+    assert cell.low is not None
+    assert cell.high is not None
+    return Reading(value=cell.value, low=cell.low, high=cell.high, n=1)
