@@ -7,6 +7,7 @@ COPY workers workers
 COPY templates templates
 COPY static static
 COPY migrations migrations
+COPY demo demo
 RUN useradd --create-home tradespace && mkdir /data && chown tradespace /data
 ENV TRADESPACE_DATA=/data PYTHONUNBUFFERED=1
 

@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve install test check format migrate migration soak bench bench-measuring bench-dashboard reference-models browser vendor lock clean
+.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-dashboard bench-beside reference-models browser bundle vendor lock clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ install: .venv/.serve  ## install into .venv what serving and measuring need
 
 serve: .venv/.serve  ## start the server and one worker for each device; prints the address and a sign-in link
 	@exec $(BIN)/tradespace serve
+
+demo: .venv/.serve  ## the same with a dashboard full of reports that the project has measured, in a data folder of its own
+	@exec $(BIN)/tradespace demo
 
 test: .venv/.dev browser  ## run every test that can run here; what is skipped is named
 	$(BIN)/pytest -m "not soak" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -75,8 +78,19 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 bench-dashboard: .venv/.dev browser  ## speed and weight of the pages and of questions about all results, at 1,000 to 100,000 invented ones
 	$(BIN)/python -m benchmarks.dashboard
 
+.venv-dashboards/.made: benchmarks/dashboards.txt
+	$(PYTHON) -m venv .venv-dashboards
+	.venv-dashboards/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/dashboards.txt
+	touch $@
+
+bench-beside: .venv/.dev browser .venv-dashboards/.made  ## the same with MLflow and optuna-dashboard beside it, on the same results
+	$(BIN)/python -m benchmarks.dashboard --peers
+
 browser: .venv/.dev  ## find or fetch the Chromium that the browser tests drive
 	@scripts/get-browser
+
+bundle: .venv/.serve  ## make one small file of each page's modules and of its style sheets; needs npm
+	$(BIN)/python scripts/bundle.py
 
 vendor: .venv/.serve  ## fetch the browser libraries that ship, at pinned versions, with licence, hash and smallest form; needs npm
 	$(BIN)/python scripts/vendor.py
@@ -85,4 +99,4 @@ lock: .venv/.dev  ## write constraints.txt from what is installed
 	$(BIN)/python scripts/lock.py
 
 clean:  ## remove the virtual environment and caches; data stays
-	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-peers .venv-dashboards .mypy_cache .ruff_cache .pytest_cache

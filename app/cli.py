@@ -1,4 +1,4 @@
-"""The command ``tradespace``: serve, worker, measure, ceilings, submit, wait, cancel, compare, token.
+"""The command ``tradespace``: serve, demo, worker, measure, ceilings, submit, wait, cancel, compare, token.
 
 What a command needs is imported when it runs, so that each starts quickly.
 """
@@ -58,6 +58,26 @@ def serve(
 
     try:
         keep_serving(read_settings(), workers)
+    except CannotStart as error:
+        fail(str(error), error.exit_code)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder for it (default: demo in the data folder).", metavar="FOLDER")
+    ] = None,
+    workers: Annotated[bool, typer.Option(help="Measure on this machine as well, one worker per device.")] = True,
+) -> None:
+    """Serve what the project has measured, from a data folder of its own; new studies may be added to it."""
+    from app.settings import CannotStart, read_settings
+    from app.terminal.demo import load, own
+    from app.terminal.serving import serve as keep_serving
+
+    try:
+        settings = own(read_settings(), data)
+        print(load(settings), flush=True)
+        keep_serving(settings, workers)
     except CannotStart as error:
         fail(str(error), error.exit_code)
 

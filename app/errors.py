@@ -192,6 +192,13 @@ class Invalid(Refused):
     status = 422
     code = "invalid"
 
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> "Invalid":
+        """A refusal that names every field that is wrong, the first of them in its sentence."""
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return cls(f"{first.field or 'The body'} {first.message}{more}", problems=problems)
+
 
 class BadIdempotencyKey(Refused):
     """An Idempotency-Key has 1 to 255 visible characters."""

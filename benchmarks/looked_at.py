@@ -1,28 +1,27 @@
-"""The pages in Chromium as a reader meets them: bytes, paint, blocking, the slider's front, links, accessibility."""
+"""Any page in Chromium as a reader meets it: bytes, requests, first paint, blocking, shift, and which rules of accessibility it breaks."""
 
+import json
 import shutil
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-
-from benchmarks.served import Served
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as NotThere
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 WIDE: Any = {"width": 1440, "height": 900}
+THEMES: tuple[Any, ...] = ("light", "dark")
 LOADS = 5
-MOVES = 40
-SETTLED_S = 0.6
-"""After a slider's move, for the address and the table to follow."""
-PATIENCE_MS = 30_000
+PATIENCE_S = 90.0
+"""How long a page may take until it can be used."""
+LATE_MS = 1_000
+"""Requests and long tasks that come so long after the rest are part of the load; pages that listen never fall silent."""
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
-SLIDER = '[data-limit="memory_ratio__lte"] [type="range"]'
 
 WATCH = """
 (() => {
@@ -32,32 +31,15 @@ WATCH = """
   new PerformanceObserver((list) => list.getEntries().forEach((one) => { if (!one.hadRecentInput) seen.shift += one.value; }))
     .observe({ type: "layout-shift", buffered: true });
   document.addEventListener("securitypolicyviolation", (event) => seen.violations.push(event.violatedDirective));
+  const awaited = AWAITED;
   const look = () => {
-    if (document.querySelector("#plane .plot .point")) seen.usable = performance.now();
-    else if (performance.now() < 60000) requestAnimationFrame(look);
+    if (document.querySelector(awaited)) seen.usable = performance.now();
+    else requestAnimationFrame(look);
   };
-  look();
+  if (awaited) look();
 })();
 """
-"""Runs before the page's own scripts: long tasks, layout shift, refusals by policy, and when the chart's first point stood."""
-
-DRAG = """
-([selector, step]) => new Promise((done) => {
-  const [slider, plot] = [document.querySelector(selector), document.querySelector("#plane .plot")];
-  const began = performance.now();
-  plot.once("plotly_afterplot", () => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began))));
-  slider.value = step;
-  slider.dispatchEvent(new Event("input", { bubbles: true }));
-})
-"""
-"""Milliseconds from a slider's move until the front that it leaves has been painted."""
-
-FRONT = """
-() => {
-  const front = document.querySelector("#plane .plot").data.find(({ name }) => name === "front");
-  return { x: [...front.x], y: [...front.y], words: document.querySelector("#plane-caption").textContent.trim() };
-}
-"""
+"""Runs before the page's own scripts: long tasks, layout shift, refusals by policy, and when what is awaited stood there."""
 
 
 @contextmanager
@@ -70,33 +52,42 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def reader(browser: Browser, served: Served) -> Any:
-    """Cookies of somebody who has signed in, for windows that begin with an empty cache."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(served.link())
-    state = context.storage_state()
-    context.close()
-    return state
+def cold(
+    browser: Browser, url: str, path: str, *, awaited: str | None = None, state: Any = None, loads: int = LOADS
+) -> dict[str, Any]:
+    """Loads of a page with an empty cache; the median of each figure.
+
+    Args:
+        browser: a new window of it is opened for each load.
+        url: of the server; requests to elsewhere are told.
+        path: of the page.
+        awaited: selector of what has to be there until a reader can use the page; none where its HTML is enough.
+        state: cookies of the window.
+        loads: how many.
+
+    Returns:
+        Medians; ``usable_s`` is there where something was awaited, and None where it did not come in time.
+    """
+    taken = [_load(browser, url, path, awaited, state) for _ in range(loads)]
+    names = ("bytes", "requests", "first_paint_s", "blocking_s", "shift", "rows")
+    found: dict[str, Any] = {name: statistics.median(each[name] for each in taken) for name in names}
+    if awaited:
+        usable = [each["usable_s"] for each in taken if each["usable_s"] is not None]
+        found["usable_s"] = statistics.median(usable) if len(usable) == loads else None
+    for name in ("external", "violations"):
+        found[name] = sorted({one for each in taken for one in each[name]})
+    return found | {"loads": loads}
 
 
-def cold(browser: Browser, served: Served, state: Any, path: str, loads: int = LOADS) -> dict[str, Any]:
-    """Loads of a page with an empty cache; the median of each figure."""
-    taken = [_load(browser, served, state, path) for _ in range(loads)]
-    found: dict[str, Any] = {
-        name: statistics.median(each[name] for each in taken)
-        for name in ("bytes", "requests", "first_paint_s", "blocking_s", "shift", "rows")
-    }
-    if all(each["usable_s"] is not None for each in taken):
-        found["usable_s"] = statistics.median(each["usable_s"] for each in taken)
-    found["external"] = sorted({place for each in taken for place in each["external"]})
-    found["violations"] = sorted({name for each in taken for name in each["violations"]})
-    return found
+def broken(page: Page) -> list[str]:
+    """Accessibility rules that a page breaks, each with the first element that breaks it. Its policy must be bypassed."""
+    answer = Axe().run(page, options=RULES).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in answer]
 
 
-def _load(browser: Browser, served: Served, state: Any, path: str) -> dict[str, Any]:
+def _load(browser: Browser, url: str, path: str, awaited: str | None, state: Any) -> dict[str, Any]:
     context = browser.new_context(viewport=WIDE, storage_state=state)
-    context.add_init_script(WATCH)
+    context.add_init_script(WATCH.replace("AWAITED", json.dumps(awaited)))
     page = context.new_page()
     network = context.new_cdp_session(page)
     network.send("Network.enable")
@@ -104,19 +95,18 @@ def _load(browser: Browser, served: Served, state: Any, path: str) -> dict[str, 
     asked: list[str] = []
     network.on("Network.loadingFinished", lambda told: sizes.append(int(told["encodedDataLength"])))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(served.url + path, wait_until="load")
-    if page.locator("#plane .plot").count():
-        page.locator("#plane .plot .point").first.wait_for(timeout=PATIENCE_MS)
-    # Late requests and long tasks are part of the load; pages that listen for events never fall silent.
-    page.wait_for_timeout(1_000)
+    until = time.monotonic() + PATIENCE_S
+    page.goto(url + path, wait_until="load", timeout=PATIENCE_S * 1e3)
+    is_there = awaited is None or arrives(page, awaited, until - time.monotonic())
+    page.wait_for_timeout(LATE_MS)
     seen: dict[str, Any] = page.evaluate("window.seen")
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
     rows = page.locator("tbody tr").count()
     context.close()
     own = [place for place in asked if not place.startswith(("data:", "blob:"))]
-    usable = seen["usable"]
+    usable = seen["usable"] if is_there else None
     if usable is not None:
-        # A chart that is there while its page does not answer is not usable yet.
+        # What is there while its page does not answer cannot be used yet.
         usable = max([usable, *(start + length for start, length in seen["tasks"] if start <= usable + 300)])
     return {
         "bytes": sum(sizes),
@@ -126,73 +116,15 @@ def _load(browser: Browser, served: Served, state: Any, path: str) -> dict[str, 
         "shift": seen["shift"],
         "rows": rows,
         "usable_s": None if usable is None else usable / 1e3,
-        "external": [place for place in own if not place.startswith(served.url)],
+        "external": [place for place in own if not place.startswith(url)],
         "violations": seen["violations"],
     }
 
 
-def slider(browser: Browser, served: Served, state: Any, moves: int = MOVES) -> dict[str, float]:
-    """Seconds from a move of a limit's slider to the front that it leaves, painted."""
-    context = browser.new_context(viewport=WIDE, storage_state=state)
-    page = context.new_page()
-    _explore(page, f"{served.url}/explore")
-    taken = []
-    for move in range(moves + 3):
-        step = 60 + (37 * move) % 130
-        taken.append(page.evaluate(DRAG, [SLIDER, step]) / 1e3)
-        time.sleep(SETTLED_S)
-    context.close()
-    ordered = sorted(taken[3:])
-    return {"p50": statistics.median(ordered), "p95": ordered[int(0.95 * len(ordered))], "max": ordered[-1]}
-
-
-def shared(browser: Browser, served: Served, path: str) -> dict[str, Any]:
-    """Length of the address of a full view, and whether two readers who open it see the same."""
-    seen = []
-    for _ in range(2):
-        context = browser.new_context(viewport=WIDE, storage_state=reader(browser, served))
-        page = context.new_page()
-        _explore(page, served.url + path)
-        page.mouse.move(0, 0)
-        parts = urlsplit(page.url)
-        picture = page.locator("#plane").screenshot(animations="disabled")
-        seen.append((f"{parts.path}?{parts.query}", page.evaluate(FRONT), picture))
-        context.close()
-    (address, front, picture), (_, other, again) = seen
-    return {
-        "characters": len(address),
-        "points_on_front": len(front["x"]),
-        "same_front": front == other,
-        "same_pixels": picture == again,
-    }
-
-
-def violations(browser: Browser, served: Served, paths: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
-    """Accessibility rules that pages break, by theme and page; each with the first element that breaks it."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for theme in ("light", "dark"):
-        # axe runs as a script of its own, which the pages' policy forbids.
-        context = _themed(browser, served, theme)
-        page = context.new_page()
-        found[theme] = {}
-        for name, path in paths.items():
-            page.goto(served.url + path)
-            if page.locator("#plane .plot").count():
-                page.locator("#plane .plot .point").first.wait_for(timeout=PATIENCE_MS)
-            for fold in page.locator("details").all():
-                fold.evaluate("node => { node.open = true; }")
-            answer = Axe().run(page, options=RULES).response["violations"]
-            found[theme][name] = [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in answer]
-        context.close()
-    return found
-
-
-def _themed(browser: Browser, served: Served, theme: Any) -> BrowserContext:
-    state = reader(browser, served)
-    return browser.new_context(viewport=WIDE, color_scheme=theme, bypass_csp=True, storage_state=state)
-
-
-def _explore(page: Page, place: str) -> None:
-    page.goto(place)
-    page.locator("#plane .plot .point").first.wait_for(timeout=PATIENCE_MS)
-    page.wait_for_timeout(1_000)
+def arrives(page: Page, awaited: str, patience_s: float = PATIENCE_S) -> bool:
+    """Whether something comes to stand in a page."""
+    try:
+        page.locator(awaited).first.wait_for(state="attached", timeout=max(1.0, patience_s * 1e3))
+    except NotThere:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -18,7 +19,6 @@ from app.door.idempotency import act_once, once
 from app.door.security import Principal, Scope
 from app.door.strictjson import strict_json
 from app.errors import Invalid, ProblemDocument, answer
-from app.results.columns import Columns, Table
 from app.runs.reaper import Reaper
 from workers.catalog.declared import Problem
 from workers.catalog.validation import explain
@@ -80,18 +80,11 @@ def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
         for one in outside
     ]
     found += explain(inside, error.body, model)  # type: ignore[arg-type]
-    return invalid(found)
-
-
-def invalid(found: list[Problem]) -> Invalid:
-    """A refusal that names every field that is wrong."""
-    first = f"{found[0].field} {found[0].message}" if found[0].field else f"The body {found[0].message}"
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return Invalid(f"{first}{more}", problems=found)
+    return Invalid.of(found)
 
 
 def _caller(scope: Scope) -> Any:
-    def check(request: Request) -> Principal:
+    async def check(request: Request) -> Principal:
         return security.needs(request.state.principal, scope)
 
     check.__name__ = f"needs_{scope}"
@@ -103,37 +96,33 @@ Submitter = Annotated[Principal, _caller("submit")]
 WorkerCaller = Annotated[Principal, _caller("worker")]
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _reaper(request: Request) -> Reaper:
+async def _reaper(request: Request) -> Reaper:
     reaper: Reaper = request.app.state.reaper
     return reaper
 
 
-def _results(request: Request) -> Table:
-    database: Database = request.app.state.database
-    columns: Columns = request.app.state.columns
-    with database.reading() as session:
-        return columns.table(session)
-
-
 Ledger = Annotated[Database, Depends(_database)]
-Results = Annotated[Table, Depends(_results)]
-"""All results, with what has been written until now."""
 Waking = Annotated[Reaper, Depends(_reaper)]
 Key = Annotated[
     str | None,
     Header(alias="Idempotency-Key", description="1 to 255 characters; the same request with the same key acts once."),
 ]
 
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemDocument, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 403, 404, 409, 413, 415, 422)
+    **{
+        status: {"description": HTTPStatus(status).phrase, "content": _PROBLEM}
+        for status in (400, 401, 403, 404, 409, 413, 415)
+    },
+    422: {"model": ProblemDocument, "content": {"application/problem+json": {}}},
 }
-"""What each route may answer besides; for the API's description."""
+"""What each route may answer besides; for the API's description. Of one answer it names the model, which brings the schema in:
+FastAPI makes a validator of every model of every route, and those of eight would take a tenth of the server's start."""
 
 
 def reply_once(

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.charts import forest
 from app.charts.chart import Choice, UnknownQuantity
 from app.charts.drawing import Drawing, draw
+from app.errors import Invalid
 from app.listing import Listing
 from app.presentation import picking
 from app.presentation.picking import Pickable
@@ -60,4 +61,4 @@ def read_forest(
     except UnknownQuantity as unknown:
         known = ", ".join(unknown.known) or "none"
         problem = Problem("x", "unknown_quantity", "was not measured in any of these runs.", f"Measured: {known}.")
-        raise invalid([problem]) from unknown
+        raise Invalid.of([problem]) from unknown

@@ -4,16 +4,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, invalid
-from app.charts import BY_NAME, RUN_CHART_BY_NAME, limits
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.charts import BY_NAME, RUN_CHART_BY_NAME
 from app.charts.chart import Choice, NotSwept, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_run, draw_stored
 from app.db import queries
-from app.errors import EnvironmentsDiffer, NotFound
+from app.errors import EnvironmentsDiffer, Invalid, NotFound
 from app.ordering import menu
 from app.presentation import overview
 from app.presentation.overview import Overview
-from app.study import comparison, sittings
+from app.study import comparison, limits, sittings
 from app.study.comparison import Comparison
 from workers.catalog.declared import Problem
 
@@ -96,7 +96,7 @@ def read_chart(
     try:
         budgets = limits.read(request.query_params.multi_items())
     except limits.BadLimit as bad:
-        raise invalid([Problem(bad.field, "bad_budget", bad.message, "")]) from bad
+        raise Invalid.of([Problem(bad.field, "bad_budget", bad.message, "")]) from bad
     choice = Choice(
         x=x,
         y=y,
@@ -120,11 +120,11 @@ def read_chart(
     except UnknownQuantity as unknown:
         known = ", ".join(unknown.known) or "none yet"
         problem = Problem(unknown.field, "unknown_quantity", "was not measured in this study.", f"Measured: {known}.")
-        raise invalid([problem]) from unknown
+        raise Invalid.of([problem]) from unknown
     except NotSwept as unknown:
         known = ", ".join(unknown.known) or "nothing"
         problem = Problem(unknown.field, "not_swept", "is not swept in this study.", f"Swept: {known}.")
-        raise invalid([problem]) from unknown
+        raise Invalid.of([problem]) from unknown
 
 
 @router.get("/runs/{run_id}/charts/{name}")

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.api.calls import REFUSALS, Ledger, Reader, Results, StrictRoute
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.knowledge import coverage
 from app.knowledge.coverage import Coverage
+from app.results.dependency import Results
 
 router = APIRouter(prefix="/coverage", tags=["explore"], route_class=StrictRoute, responses=REFUSALS)
 

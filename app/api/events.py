@@ -41,7 +41,8 @@ async def follow(
 
     def news(seen: int) -> News:
         with database.reading() as session:
-            return News(queries.events_after(session, seen, kinds=kind or (), run_id=run))
+            found = queries.events_after(session, seen, kinds=kind or (), run_id=run)
+            return News(found.events, seen=found.seen, more=found.more)
 
     async for event in streamed(request, news, last):
         yield event

@@ -2,31 +2,39 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from app.api.calls import REFUSALS, Reader, Results, StrictRoute, invalid
-from app.results import exploration, facets
+from app.api.calls import REFUSALS, Reader, StrictRoute
+from app.errors import Invalid
+from app.results import exploration, facets, plane
 from app.results.columns import Table
-from app.results.exploration import FIGURE_NAMES, MOST_POINTS, Explored, Points
+from app.results.dependency import Results
+from app.results.exploration import Explored
 from app.results.facets import Facet, Range
 from app.results.figures import FIELDS, FIGURES
-from app.results.selection import ORDERS, Selection, read
+from app.results.matching import Matched
+from app.results.plane import FIGURE_NAMES, MOST_POINTS, Points
+from app.results.selection import ORDERS, SIZES, WORDS, read
 from workers.catalog.declared import Problem
 
 router = APIRouter(prefix="/explore", tags=["explore"], route_class=StrictRoute, responses=REFUSALS)
 
 FILTERS = (
-    "Filters, any number of each: technique, model, workload, hardware, device, family, effort, outcome, ran, owner, study, environment, "
-    "batch_size, length; q for part of a name; limits such as memory__lte=8GiB or latency_ratio__lte=0.8 (base units where none is given); "
-    f"sort, one of {', '.join(ORDERS)}, with a minus before it for the reverse; x and y, figures; scale, ratio or measured; "
+    f"Filters, any number of each: {', '.join((*WORDS, *SIZES))}; q for part of a name; limits such as memory__lte=8GiB or latency_ratio__lte=0.8 (base units where none is given); "
+    f"sort, one of {', '.join(ORDERS)}, with a minus before it for the reverse; x and y, figures; z, a third objective of the front; scale, ratio or measured; "
     "null_tests=true to have them among the results; group, one of none, model, technique, hardware, to list those together."
 )
-CHUNK = 500
+PLAIN = (*(name for name in Explored.model_fields if name not in ("figures", "point", "techniques")), "techniques")
+"""Fields of a result that stand in the table as they are."""
+FURTHER = tuple(name for name in SIZES if name not in PLAIN)
+"""Sizes and switches of workloads that are no fields of a result."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
 class ShownFigure(BaseModel):
@@ -81,8 +89,7 @@ def explore(
     cursor: Annotated[str | None, Query(max_length=400)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> ShownPage:
-    selection = _selection(request, "cursor", "limit")
-    page = exploration.page(table, selection, cursor=cursor, limit=limit)
+    page = exploration.page(_matched(request, table, "cursor", "limit"), cursor=cursor, limit=limit)
     return ShownPage(items=list(page.items), next=page.next, total=page.total, groups=page.groups)
 
 
@@ -90,19 +97,19 @@ def explore(
     "/facets", description=f"Values of every filter with counts, each with all other filters as they are. {FILTERS}"
 )
 def read_facets(request: Request, caller: Reader, table: Results) -> ShownFacets:
-    return ShownFacets(items=list(facets.facets(table, _selection(request))))
+    return ShownFacets(items=list(facets.facets(_matched(request, table))))
 
 
 @router.get(
     "/ranges", description=f"What each figure and ratio spans among the results, whatever the limits. {FILTERS}"
 )
 def ranges(request: Request, caller: Reader, table: Results) -> ShownRanges:
-    return ShownRanges(items=list(facets.ranges(table, _selection(request))))
+    return ShownRanges(items=list(facets.ranges(_matched(request, table))))
 
 
 @router.get(
     "/points",
-    description=f"Results in the plane of two figures, a column each, with the front and the budgets. {FILTERS}",
+    description=f"Results in the plane of two figures, a column each, with the front of these or of three, and the budgets. {FILTERS}",
 )
 def points(
     request: Request,
@@ -118,10 +125,10 @@ def points(
     also = tuple(name for name in (columns or "").split(",") if name)
     if unknown := [name for name in also if name not in FIGURE_NAMES]:
         hint = f"Columns: {', '.join(FIGURE_NAMES)}."
-        raise invalid(
+        raise Invalid.of(
             [Problem("columns", "unknown", f"has {', '.join(map(repr, unknown))}, which is no column.", hint)]
         )
-    return exploration.points(table, _selection(request, "columns", "most"), also, most)
+    return plane.points(_matched(request, table, "columns", "most"), also, most)
 
 
 @router.get("/figures")
@@ -144,42 +151,40 @@ def figures(caller: Reader) -> ShownFigures:
 
 @router.get("/table", description=f"All selected results as comma-separated values, in base units. {FILTERS}")
 def table_csv(request: Request, caller: Reader, table: Results) -> StreamingResponse:
-    selection = _selection(request)
     return StreamingResponse(
-        _csv(table, selection),
+        _csv(_matched(request, table)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="tradespace-results.csv"'},
     )
 
 
-def _selection(request: Request, *also: str) -> Selection:
-    return read(request.query_params.multi_items(), also)
+def _matched(request: Request, table: Table, *also: str) -> Matched:
+    return Matched(table, read(request.query_params.multi_items(), also))
 
 
-def _csv(table: Table, selection: Selection) -> Iterator[str]:
-    plain = [name for name in Explored.model_fields if name not in ("figures", "point", "techniques")]
-    yield _line(
-        [*plain, "techniques", *(f"{figure.word}.{field}" for figure in FIGURES for field in (*FIELDS, "verdict"))]
-    )
-    cursor: str | None = None
-    while True:
-        page = exploration.page(table, selection, cursor=cursor, limit=CHUNK)
-        for row in page.items:
-            cells = [row.figures.get(figure.word) for figure in FIGURES]
-            numbers = [
-                "" if cell is None or getattr(cell, field) is None else getattr(cell, field)
-                for cell in cells
-                for field in (*FIELDS, "verdict")
-            ]
-            yield _line([*(getattr(row, name) for name in plain), "+".join(row.techniques), *numbers])
-        if page.next is None:
-            return
-        cursor = page.next
+def _csv(matched: Matched) -> Iterator[str]:
+    cells = (f"{figure.word}.{field}" for figure in FIGURES for field in (*FIELDS, "verdict"))
+    yield _lines([[*PLAIN, *FURTHER, *cells]])
+    for places in exploration.whole(matched):
+        yield _lines(_line(row) for row in exploration.rows(matched.table, places))
 
 
-def _line(values: list[object]) -> str:
-    """One line; text that a spreadsheet would run as a formula is kept from that by an apostrophe."""
+def _line(row: Explored) -> list[object]:
+    plain = (getattr(row, name) for name in PLAIN)
+    cells = (row.figures.get(figure.word) for figure in FIGURES)
+    return [
+        *("+".join(value) if isinstance(value, tuple) else value for value in plain),
+        *(row.point.get(name) for name in FURTHER),
+        *(None if cell is None else getattr(cell, field) for cell in cells for field in (*FIELDS, "verdict")),
+    ]
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as text; what a spreadsheet would run is kept from that by an apostrophe."""
     held = io.StringIO()
-    safe = [f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value for value in values]
-    csv.writer(held, lineterminator="\r\n").writerow(["" if value is None else value for value in safe])
+    safe = (
+        [f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value for value in row]
+        for row in rows
+    )
+    csv.writer(held, lineterminator="\r\n").writerows(safe)
     return held.getvalue()

@@ -1,19 +1,20 @@
-"""Notes and tags of studies and runs; who may submit may write, and what is done is written down."""
+"""Notes and tags of studies and runs; who may submit may write, and what is done is written down.
+
+A change of a note names the version that was read, in a field: an ETag would be of the body, which travels in several encodings.
+"""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, invalid, reply_once
+from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, reply_once
 from app.listing import Listing
 from app.ordering import submission
 from app.team import notes, tags
-from app.team.notes import Kind, Rewritten, ShownNote, Written
+from app.team.notes import Kind, Preview, Rewritten, ShownNote, Written
 from app.team.tags import Named, ShownTag, UsedTag
-from workers.catalog.declared import Problem
 
 router = APIRouter(tags=["notes and tags"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -21,16 +22,20 @@ KindOf = Annotated[Kind, Path(description="What it is on.")]
 Id = Annotated[str, Path(max_length=100, description="Id of the study or run.")]
 NoteId = Annotated[str, Path(max_length=100)]
 TagName = Annotated[str, Query(max_length=200, description="A tag, in any case.")]
-IfMatch = Annotated[
-    str | None, Header(alias="If-Match", max_length=100, description='The version that was read, as "3"; * is any.')
-]
+Version = Annotated[int, Query(ge=1, description="The version that was read before.")]
+
+
+@router.post("/notes/preview")
+def preview_note(written: Written, caller: Submitter) -> Preview:
+    """A text as a note would show it, cleaned as notes are; nothing is kept."""
+    return notes.preview(written.text)
 
 
 @router.get("/{kind}/{subject_id}/notes")
 def list_notes(kind: KindOf, subject_id: Id, caller: Reader, database: Ledger) -> Listing[ShownNote]:
     """The notes of a study or run, first written first."""
     with database.reading() as session:
-        return notes.on(session, notes.subject(session, kind, subject_id))
+        return notes.on(session, notes.subject(session, kind, subject_id), caller)
 
 
 @router.post("/{kind}/{subject_id}/notes", status_code=201, response_model=ShownNote)
@@ -46,65 +51,51 @@ def write_note(
     """Add a note in Markdown. HTML in it is shown as text, and pictures as links."""
 
     def act(session: Session) -> tuple[int, ShownNote]:
-        note = notes.write(session, notes.subject(session, kind, subject_id), written.text, caller.user_id)
+        note = notes.write(session, notes.subject(session, kind, subject_id), written.text, caller)
         submission.audit(session, caller.name, "note", subject_id, detail={"note": note.id, "version": note.version})
         return 201, note
 
     return reply_once(request, database, caller, key, act)
 
 
-@router.get("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
-def read_note(kind: KindOf, subject_id: Id, note_id: NoteId, caller: Reader, database: Ledger) -> Response:
-    """One note as it is now; its version is the ETag."""
+@router.get("/{kind}/{subject_id}/notes/{note_id}")
+def read_note(kind: KindOf, subject_id: Id, note_id: NoteId, caller: Reader, database: Ledger) -> ShownNote:
+    """One note as it is now."""
     with database.reading() as session:
-        return _tagged(notes.one(session, notes.subject(session, kind, subject_id), note_id))
+        return notes.one(session, notes.subject(session, kind, subject_id), note_id, caller)
 
 
-@router.put("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
+@router.put("/{kind}/{subject_id}/notes/{note_id}")
 def rewrite_note(
-    kind: KindOf,
-    subject_id: Id,
-    note_id: NoteId,
-    written: Rewritten,
-    caller: Submitter,
-    database: Ledger,
-    if_match: IfMatch = None,
-) -> Response:
-    """Edit a note. Name the version that was edited, in the body or as If-Match; 409 brings a newer one with it."""
-    version = _version(if_match, written.version)
+    kind: KindOf, subject_id: Id, note_id: NoteId, written: Rewritten, caller: Submitter, database: Ledger
+) -> ShownNote:
+    """Edit a note of one's own; administrators edit all. Name the version that was read; 409 brings a newer one with it."""
     with database.writing() as session:
         about = notes.subject(session, kind, subject_id)
-        note = notes.rewrite(session, about, note_id, written.text, caller.user_id, version)
+        note = notes.rewrite(session, about, note_id, written.text, caller, written.version)
         detail: JsonValue = {"note": note.id, "version": note.version}
         submission.audit(session, caller.name, "note_edit", subject_id, detail=detail)
-    return _tagged(note)
+    return note
 
 
-@router.delete("/{kind}/{subject_id}/notes/{note_id}", response_model=ShownNote)
+@router.delete("/{kind}/{subject_id}/notes/{note_id}")
 def remove_note(
-    kind: KindOf,
-    subject_id: Id,
-    note_id: NoteId,
-    caller: Submitter,
-    database: Ledger,
-    version: Annotated[int | None, Query(ge=1, description="The version that was read.")] = None,
-    if_match: IfMatch = None,
-) -> Response:
-    """Take a note away; its history stays."""
-    read = _version(if_match, version)
+    kind: KindOf, subject_id: Id, note_id: NoteId, version: Version, caller: Submitter, database: Ledger
+) -> ShownNote:
+    """Take a note of one's own away; administrators take any. Its history stays."""
     with database.writing() as session:
         about = notes.subject(session, kind, subject_id)
-        note = notes.rewrite(session, about, note_id, None, caller.user_id, read)
+        note = notes.rewrite(session, about, note_id, None, caller, version)
         detail: JsonValue = {"note": note.id, "version": note.version}
         submission.audit(session, caller.name, "note_remove", subject_id, detail=detail)
-    return _tagged(note)
+    return note
 
 
 @router.get("/{kind}/{subject_id}/notes/{note_id}/history")
 def read_history(kind: KindOf, subject_id: Id, note_id: NoteId, caller: Reader, database: Ledger) -> Listing[ShownNote]:
     """Every version of a note, newest first."""
     with database.reading() as session:
-        return notes.history(session, notes.subject(session, kind, subject_id), note_id)
+        return notes.history(session, notes.subject(session, kind, subject_id), note_id, caller)
 
 
 @router.get("/{kind}/{subject_id}/tags")
@@ -154,41 +145,20 @@ def list_used_tags(caller: Reader, database: Ledger) -> Listing[UsedTag]:
 
 @router.put("/tags")
 def rename_tag(tag: TagName, named: Named, caller: Submitter, database: Ledger) -> Listing[UsedTag]:
-    """Rename a tag wherever it is; where the new name is there already, the two become one."""
+    """Rename a tag wherever it is; where the new name is there already, the two become one.
+
+    Its maker, who was the first to use it, may do that, and administrators.
+    """
     with database.writing() as session:
-        count = tags.rename(session, tag, named.tag)
+        count = tags.rename(session, tag, named.tag, caller)
         submission.audit(session, caller.name, "tag_rename", tags.key(tag), detail={"to": named.tag, "count": count})
         return tags.used(session)
 
 
 @router.delete("/tags")
 def remove_tag_everywhere(tag: TagName, caller: Submitter, database: Ledger) -> Listing[UsedTag]:
-    """Take a tag off everything."""
+    """Take a tag off everything; its maker, who was the first to use it, may do that, and administrators."""
     with database.writing() as session:
-        count = tags.remove_everywhere(session, tag)
+        count = tags.remove_everywhere(session, tag, caller)
         submission.audit(session, caller.name, "tag_remove", tags.key(tag), detail={"count": count})
         return tags.used(session)
-
-
-def _tagged(note: ShownNote) -> Response:
-    headers = {"ETag": f'"{note.version}"', "Cache-Control": "private, no-cache"}
-    return JSONResponse(note.model_dump(mode="json"), headers=headers)
-
-
-def _version(if_match: str | None, named: int | None) -> int | None:
-    """The version a change was made on; None where its author does not mind which.
-
-    Raises:
-        Invalid: none is named, two different ones are, or the header is no version.
-    """
-    if if_match is None:
-        if named is None:
-            hint = 'Send the version that was read: as "version", or as If-Match: "3".'
-            raise invalid([Problem("version", "missing", "is missing.", hint)])
-        return named
-    if if_match.strip() == "*" and named is None:
-        return None
-    read = if_match.strip().removeprefix("W/").strip('"')
-    if not (read.isascii() and read.isdecimal() and len(read) < 10) or named not in (None, int(read)):
-        raise invalid([Problem("If-Match", "unknown_version", "is not the version of a note.", 'Send If-Match: "3".')])
-    return int(read)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from app.api.calls import REFUSALS, Reader, StrictRoute, invalid
+from app.api.calls import REFUSALS, Reader, StrictRoute
 from app.errors import FieldError, Invalid
 from app.ordering import ablation, presets
 from workers.catalog import written
@@ -92,7 +92,7 @@ def read_ablation(order: AblationOrder, caller: Reader) -> Ordered:
     if found is None:
         names = ", ".join(each.name for each in order.study.variants) or "none"
         message = f"{order.variant[:80]!r} is not one of the study's variants."
-        raise invalid([Problem("variant", "unknown_choice", message, f"Variants: {names}.")])
+        raise Invalid.of([Problem("variant", "unknown_choice", message, f"Variants: {names}.")])
     try:
         study = ablation.ablation(order.study, found)
     except presets.NotOffered as error:
@@ -108,6 +108,6 @@ def read_written(order: WrittenOrder, caller: Reader) -> Ordered:
     except Malformed as error:
         raise Invalid(f"The study {error}", field="text") from None
     except Unfit as error:
-        raise invalid(list(error.problems)) from None
+        raise Invalid.of(error.problems) from None
     shown = [FieldError(field=one.field, code=one.code, message=one.message, hint=one.hint) for one in problems]
     return Ordered(study=spec.model_dump(mode="json"), runs=spec.size, problems=shown)

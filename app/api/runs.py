@@ -9,14 +9,16 @@ from sqlmodel import Session
 
 from app.api.calls import REFUSALS, Key, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller, reply_once
 from app.api.studies import Prioritised, own
-from app.db import queries
+from app.db import queries, reported
 from app.db.run_lists import Sort, Standing, Wanted
 from app.listing import Listing
 from app.ordering import submission
 from app.presentation import activity, shown_runs
 from app.presentation.activity import RunSummary
-from app.presentation.shown_runs import RunDetail, ShownSamples, tabulated
+from app.presentation.shown_runs import RunDetail, tabulated
 from app.runs import artifacts, ledger, orders
+from app.study import samples
+from app.study.samples import Samples
 from workers.catalog.lease import Beat, Claim, Finish, Granted, Pulse, Release, Start
 from workers.catalog.report import Arm, Outcome
 from workers.catalog.technique import DeviceKind
@@ -34,7 +36,7 @@ class Sampled(BaseModel):
     """Every raw value of a run."""
 
     run: str
-    samples: list[ShownSamples]
+    samples: tuple[Samples, ...]
 
 
 @router.get("")
@@ -67,7 +69,7 @@ def read_run(run_id: str, caller: Reader, database: Ledger) -> RunDetail:
 def read_samples(run_id: str, caller: Reader, database: Ledger) -> Sampled:
     """Every raw value of a run, warm-up and set-aside pairs included, in base units."""
     with database.reading() as session:
-        return Sampled(run=queries.run(session, run_id).id, samples=shown_runs.samples(session, run_id))
+        return Sampled(run=queries.run(session, run_id).id, samples=samples.of_run(session, run_id))
 
 
 @router.get(
@@ -79,7 +81,7 @@ def read_samples_csv(run_id: str, caller: Reader, database: Ledger) -> Response:
     """The same as a table, to save: one row for each value."""
     with database.reading() as session:
         queries.run(session, run_id)
-        rows = shown_runs.samples(session, run_id)
+        rows = samples.of_run(session, run_id)
     headers = {"Content-Disposition": f'attachment; filename="{run_id}-samples.csv"'}
     return Response(tabulated(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -99,7 +101,7 @@ def read_artifact(
 ) -> Response:
     """Download a file that a run brought back, for example the trace of a profiled step."""
     with database.reading() as session:
-        found = queries.artifact(session, run_id, name, arm)
+        found = reported.artifact(session, run_id, name, arm)
         data, size, media_type = found.data, found.size, found.media_type
     # What a measured program wrote is never shown by this origin, only saved.
     headers = {

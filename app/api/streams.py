@@ -33,6 +33,10 @@ class News(NamedTuple):
     events: Sequence[Event]
     last_word: ServerSentEvent | None = None
     """Said after the events when nothing more can come."""
+    seen: int = 0
+    """Up to which number was looked, whatever of it was asked for: nobody looks there again."""
+    more: bool = False
+    """Whether there are later events to look at now."""
 
 
 def begins(last_event_id: str | None, after: int) -> int:
@@ -63,7 +67,8 @@ async def streamed(request: Request, news: Callable[[int], News], last: int) -> 
             assert event.id is not None
             last = event.id
             yield ServerSentEvent(data=event.data, event=event.kind, id=str(event.id))
-        if found.events:
+        last = max(last, found.seen)
+        if found.events or found.more:
             continue
         if found.last_word is not None:
             yield found.last_word

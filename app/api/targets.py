@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.api.calls import REFUSALS, Reader, Results, StrictRoute
+from app.api.calls import REFUSALS, Reader, StrictRoute
 from app.knowledge import targets
 from app.knowledge.targets import OnTarget, Target
+from app.results.dependency import Results
 
 router = APIRouter(prefix="/models", tags=["models"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.api.calls import REFUSALS, Reader, Results, StrictRoute
+from app.api.calls import REFUSALS, Reader, StrictRoute
 from app.api.catalog import ShownTechnique, technique_menu
 from app.charts import technique_effects
 from app.charts.drawing import Drawing
@@ -13,6 +13,7 @@ from app.knowledge import claims, evidence
 from app.knowledge.cases import RATIOS
 from app.knowledge.claims import Unmeasurable
 from app.knowledge.evidence import Knowledge, Summary
+from app.results.dependency import Results
 
 router = APIRouter(prefix="/techniques", tags=["techniques"], route_class=StrictRoute, responses=REFUSALS)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute, Submitter, Waking, WorkerCaller
-from app.db import queries
+from app.db import queries, queued
 from app.devices import ceilings
 from app.devices.ceilings import ShownCeilings
 from app.listing import Listing
@@ -56,7 +56,7 @@ def work(worker_id: str, caller: WorkerCaller, database: Ledger) -> Work:
         device = queries.devices(session, [worker.device_id])[worker.device_id]
         # While its device is held, by whichever worker, there is nothing that it could claim.
         return Work(
-            queued=0 if device.run_id else queries.queued_for(session, device.kind),
+            queued=0 if device.run_id else queued.queued_for(session, device.kind),
             measure_ceilings=ceilings.wanted(session, device.id),
         )
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from app.charts.axis import FAINT, INK
+from app.charts.axis import INK, frame
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, RunChart, plain, runs_at, shortened
+from app.charts.rows import spelled
 from app.charts.units import readable, scale
-from app.study.comparison import Comparison
+from app.study.comparison import ComparedRun, Comparison
 from app.study.sittings import PARTS, Sitting, Stack, stack_of
 
 ROW = 52
@@ -17,7 +19,7 @@ TITLES = {part: part.replace("_", " ").replace("kv", "KV") for part in PARTS}
 class _Bar(NamedTuple):
     name: str
     stack: Stack
-    run: str
+    run: ComparedRun
 
 
 def of_study(comparison: Comparison, choice: Choice) -> Figure:
@@ -29,7 +31,7 @@ def of_study(comparison: Comparison, choice: Choice) -> Figure:
     if not comparison.quantities:
         raise NotDrawn("Nothing has been measured yet.")
     bars = [
-        _Bar(run.variant, stack, run.run)
+        _Bar(run.variant, stack, run)
         for run in runs_at(comparison, choice)
         if (stack := stack_of(run, "variant", comparison.main_phase)) is not None
     ]
@@ -52,7 +54,7 @@ def of_run(sitting: Sitting) -> Figure:
             if several
             else sitting.arm_name(stack.arm),
             stack,
-            sitting.run.run,
+            sitting.run,
         )
         for stack in sitting.stacks
     ]
@@ -72,6 +74,7 @@ def _figure(bars: Sequence[_Bar], caption: str) -> Figure:
     divisor, unit = scale("B", largest)
     heights = [len(bars) - 1 - index for index in range(len(bars))]
     parts = [part for part in PARTS if any(bar.stack.parts.get(part, 0.0) > 0 for bar in bars)]
+    readings = [reading for bar in bars for reading in bar.stack.readings.values()]
     return {
         "data": [_part(part, bars, heights, divisor) for part in parts],
         "layout": {
@@ -79,20 +82,19 @@ def _figure(bars: Sequence[_Bar], caption: str) -> Figure:
             "barmode": "stack",
             "bargap": 0.62,
             "margin": {"l": 22, "r": 22, "t": 8, "b": 52},
-            "xaxis": {
-                "range": [0, largest / divisor * 1.04],
-                "title": {"text": f"{unit} · lower is better", "font": {"size": 13, "color": INK}, "standoff": 10},
-                "tickfont": {"size": 12, "color": INK},
-                "gridcolor": FAINT,
-                "linecolor": "var(--chart-line)",
-                "showline": True,
-                "zeroline": False,
-                "nticks": 7,
-                "fixedrange": True,
-            },
+            "xaxis": frame(f"{unit} · lower is better")
+            | {"range": [0, largest / divisor * 1.04], "nticks": 7, "fixedrange": True},
             "yaxis": {"range": [-0.5, len(bars) - 0.25], "visible": False, "fixedrange": True},
             "annotations": [words for bar, height in zip(bars, heights, strict=True) for words in _words(bar, height)],
-            "meta": {"caption": caption, "parts": parts},
+            "meta": {
+                "caption": caption,
+                "basis": basis(
+                    rests_on(readings, "measured"),
+                    f"{INTERVALS} in the table",
+                    (bar.run for bar in bars),
+                ),
+                "parts": parts,
+            },
         },
     }
 
@@ -108,16 +110,17 @@ def _part(part: str, bars: Sequence[_Bar], heights: Sequence[int], divisor: floa
         "marker": {"color": f"var(--part-{part})", "line": {"width": 1, "color": "var(--surface)"}},
         "hoverinfo": "text",
         "textposition": "none",
-        "hovertext": [
-            f"<b>{plain(bar.name)}</b><br>{TITLES[part]}: {readable(value, 'B')} "
-            f"({value / bar.stack.total:.0%} of {readable(bar.stack.total, 'B')})"
-            if bar.stack.total
-            else f"<b>{plain(bar.name)}</b><br>{TITLES[part]}: nothing"
-            for bar, value in zip(bars, held, strict=True)
-        ],
-        "customdata": [{"run": bar.run} for bar in bars],
+        "hovertext": [_hover(bar, part) for bar in bars],
+        "customdata": [{"run": bar.run.run} for bar in bars],
         "showlegend": False,
     }
+
+
+def _hover(bar: _Bar, part: str) -> str:
+    found, total = bar.stack.readings.get(part), bar.stack.total
+    told = spelled(found, "B", "measured") if found and found.value else "nothing"
+    share = f"<br>{found.value / total:.0%} of {readable(total, 'B')}" if found and found.value and total else ""
+    return f"<b>{plain(bar.name)}</b><br>{TITLES[part]}: {told}{share}"
 
 
 def _words(bar: _Bar, height: int) -> list[dict[str, Any]]:

@@ -7,11 +7,18 @@ from typing import Any, NamedTuple
 from app.charts.units import digits, scale
 from app.study.comparison import Quantity, Scale
 from app.study.pareto import Reading
+from workers.catalog.metrics import Better
 
 LOG_FROM = 16.0
 """Largest over smallest value from which an axis is logarithmic."""
 FAINT = "var(--chart-grid)"
 INK = "var(--ink-2)"
+FINE = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 4, 5, 8)
+"""Ticks of a narrow axis of ratios."""
+NARROW = 12.0
+"""Largest over smallest ratio up to which an axis is narrow."""
+LARGEST = 1e6
+"""Ratios beyond this, and below its inverse, are drawn at the edge."""
 
 
 class Axis(NamedTuple):
@@ -24,6 +31,8 @@ class Axis(NamedTuple):
     low: float
     """Ends in the axis's unit, padded."""
     high: float
+    ratios: bool = False
+    """Whether its marks are written as ratios: ×0.5."""
 
     def at(self, value: float) -> float:
         """A base-unit value on the axis."""
@@ -38,29 +47,34 @@ class Axis(NamedTuple):
 
     def layout(self, **more: Any) -> dict[str, Any]:
         """Plotly's description of the axis."""
-        drawn: dict[str, Any] = {
-            "title": {"text": self.title, "font": {"size": 13, "color": INK}, "standoff": 12},
-            "gridcolor": FAINT,
-            "linecolor": "var(--chart-line)",
-            "zeroline": False,
-            "showline": True,
-            "ticks": "outside",
-            "ticklen": 4,
-            "tickcolor": "var(--chart-line)",
-            "tickfont": {"size": 12, "color": INK},
-            "automargin": True,
-        }
+        drawn = frame(self.title) | {"automargin": True}
         if self.log:
-            values = ticks(self.low, self.high)
+            fine = self.ratios and self.high / self.low <= NARROW
+            values = [v for v in FINE if self.low <= v <= self.high] if fine else ticks(self.low, self.high)
             drawn |= {
                 "type": "log",
                 "range": [math.log10(self.low), math.log10(self.high)],
                 "tickvals": values,
-                "ticktext": [digits(value, 1) for value in values],
+                "ticktext": [f"×{value:g}" if self.ratios else digits(value, 1) for value in values],
             }
         else:
             drawn |= {"range": [self.low, self.high], "nticks": 7}
         return drawn | more
+
+
+def frame(title: str) -> dict[str, Any]:
+    """What every axis with a line and ticks has in Plotly's description."""
+    return {
+        "title": {"text": title, "font": {"size": 13, "color": INK}, "standoff": 12},
+        "gridcolor": FAINT,
+        "linecolor": "var(--chart-line)",
+        "zeroline": False,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "var(--chart-line)",
+        "tickfont": {"size": 12, "color": INK},
+    }
 
 
 def axis(quantity: Quantity, readings: Sequence[Reading], on: Scale) -> Axis:
@@ -80,6 +94,25 @@ def axis(quantity: Quantity, readings: Sequence[Reading], on: Scale) -> Axis:
     room = span * 0.12 if span > 0 else abs(high) * 0.1 or 1.0
     bottom = 0.0 if low >= 0 and low < 0.6 * high else low - room
     return Axis(title, divisor, False, bottom if low < 0 else max(0.0, bottom), high + room)
+
+
+def ratio_axis(
+    title: str, better: Better, readings: Sequence[Reading], ranges: Sequence[tuple[float, float]] = ()
+) -> Axis:
+    """A logarithmic axis of ratios over the baseline, with room for the baseline itself.
+
+    Args:
+        title: of the quantity.
+        better: its good direction.
+        readings: ratios with their intervals.
+        ranges: what has to lie on the axis besides; the upper end may be infinite.
+    """
+    way = {"lower": " · left is better", "higher": " · right is better", "neither": ""}[better]
+    lows = [*(reading.low for reading in readings), *(low for low, _ in ranges)]
+    highs = [*(reading.high for reading in readings), *(high if math.isfinite(high) else low for low, high in ranges)]
+    low = max(min(min(lows) / 1.15, 0.8), 1 / LARGEST)
+    high = min(max(max(highs) * 1.15, 1.25), LARGEST)
+    return Axis(f"{title}, over the baseline{way}", 1.0, True, low, high, ratios=True)
 
 
 def ticks(low: float, high: float) -> list[float]:

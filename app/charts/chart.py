@@ -13,12 +13,11 @@ from app.charts.units import digits
 from app.frozen import Frozen
 from app.study.budgets import Limit
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
-from app.study.samples import RunSamples
+from app.study.samples import Samples
 from app.study.sittings import Sitting
 from app.study.verdicts import Ratio
 from workers.catalog import metrics
 from workers.catalog.ceilings import Ceilings
-from workers.catalog.report import Outcome, Ran
 
 Figure = dict[str, Any]
 Tab = Literal["trade-off", "effects", "distribution", "memory", "scaling", "roofline", "energy", "quality"]
@@ -41,21 +40,6 @@ SYMBOLS = {
     "stack": "star",
 }
 """A shape for each technique family besides its colour, for readers who do not tell the colours apart."""
-
-OUTCOMES: dict[Outcome, str] = {
-    "ok": "measured",
-    "oom_device": "out of device memory",
-    "oom_host": "out of host memory",
-    "timeout_start": "too slow to start",
-    "timeout_run": "out of time",
-    "timeout_no_progress": "stopped moving",
-    "crashed": "crashed",
-    "error": "error",
-    "unsupported": "not supported",
-    "invalid": "not valid",
-    "killed_unknown": "killed, cause unknown",
-}
-"""Outcomes in a few words."""
 
 
 class Choice(Frozen):
@@ -82,10 +66,6 @@ class Choice(Frozen):
     """Quantity that sizes the points of the trade-off."""
     limits: tuple[Limit, ...] = ()
     """Budgets that the options of the trade-off have to keep."""
-
-
-RAN: dict[Ran, str] = {"as_asked": "as asked", "emulated": "emulated", "fell_back": "fell back"}
-"""What ran against what was asked, in words."""
 
 
 class NotDrawn(Exception):
@@ -131,8 +111,8 @@ class SamplesChart(NamedTuple):
     """The question a reader has when looking at it."""
     wanted: Callable[[Comparison, Choice], Quantity]
     """Of which quantity it needs the samples, at the chosen point. Raises as ``figure`` does."""
-    figure: Callable[[Comparison, Choice, Sequence[RunSamples]], Figure]
-    """Raises ``NotDrawn`` or ``UnknownQuantity``."""
+    figure: Callable[[Comparison, Choice, Mapping[str, Sequence[Samples]]], Figure]
+    """Takes the samples by run. Raises ``NotDrawn`` or ``UnknownQuantity``."""
     tab: Tab
 
 
@@ -243,11 +223,3 @@ def certainty(effect: Ratio) -> str:
 def p_value(value: float) -> str:
     """A probability as it is worth reading."""
     return "< 0.0001" if value < 1e-4 else f"= {digits(value, 2)}"
-
-
-def ended(run: ComparedRun) -> str:
-    """How a failed run ended, in a few words."""
-    if run.outcome is None:
-        return {"quarantined": "given up after lost workers", "expired": "waited too long"}.get(run.state, run.state)
-    where = f" in {run.outcome_phase.replace('_', ' ')}" if run.outcome_phase else ""
-    return f"{OUTCOMES[run.outcome]}{where}"

@@ -4,10 +4,11 @@ A percentile is quoted only where ten samples lie beyond it: the 99th needs 1,00
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.charts.axis import FAINT, INK, axis
+from app.charts.axis import axis, frame
+from app.charts.basis import basis, counted
 from app.charts.chart import (
     SYMBOLS,
     Choice,
@@ -26,7 +27,7 @@ from app.charts.rows import shown, spelled
 from app.charts.units import THIN
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
 from app.study.pareto import Reading
-from app.study.samples import RunSamples
+from app.study.samples import Samples
 from app.study.sittings import ARMS
 from workers.catalog.report import Arm
 
@@ -61,13 +62,13 @@ class Taken(NamedTuple):
     """Samples of pairs that others disturbed; they are in none of the above."""
 
 
-def figure(comparison: Comparison, choice: Choice, samples: Sequence[RunSamples]) -> Figure:
+def figure(comparison: Comparison, choice: Choice, samples: Mapping[str, Sequence[Samples]]) -> Figure:
     """Both arms of every run at one point of the sweep.
 
     Args:
         comparison: the study.
         choice: quantity, point, scale, and which of the two views.
-        samples: raw ones of the quantity, of the runs at the point.
+        samples: raw ones of the quantity by run, of the runs at the point.
 
     Raises:
         NotDrawn: no run brought samples of the quantity.
@@ -76,7 +77,7 @@ def figure(comparison: Comparison, choice: Choice, samples: Sequence[RunSamples]
     quantity = one_quantity(comparison, choice)
     runs = runs_at(comparison, choice)
     scale = scale_for(comparison, choice)
-    taken = [found for run in runs for found in _taken(run, samples, scale)]
+    taken = [found for run in runs for found in _taken(run, samples.get(run.run, ()), scale)]
     if not any(each.counted for each in taken):
         raise NotDrawn(f"No run at this point brought raw samples of {quantity.title}.")
     draw = _over_time if choice.view == "over_time" else _shares
@@ -85,6 +86,11 @@ def figure(comparison: Comparison, choice: Choice, samples: Sequence[RunSamples]
         "families": list(dict.fromkeys(each.run.family for each in taken)),
         "scale": scale,
         "caption": _caption(taken, comparison, quantity, choice, scale),
+        "basis": basis(
+            counted((len(each.counted) for each in taken), "sample", "a line"),
+            "95 % intervals in the table",
+            (each.run for each in taken),
+        ),
         "table": _table(taken, comparison, quantity, scale),
     }
     return {"data": data, "layout": layout}
@@ -112,8 +118,8 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[math.ceil(len(ordered) * share - 1e-9) - 1]
 
 
-def _taken(run: ComparedRun, samples: Sequence[RunSamples], scale: Scale) -> list[Taken]:
-    own = [each for each in samples if each.run == run.run and each.values]
+def _taken(run: ComparedRun, samples: Sequence[Samples], scale: Scale) -> list[Taken]:
+    own = [each for each in samples if each.values]
     unit = _units(own) if scale == "ratio" else {}
     found: list[Taken] = []
     for arm in ARMS:
@@ -148,7 +154,7 @@ def _taken(run: ComparedRun, samples: Sequence[RunSamples], scale: Scale) -> lis
     return found
 
 
-def _units(own: Sequence[RunSamples]) -> dict[int, float]:
+def _units(own: Sequence[Samples]) -> dict[int, float]:
     """By pair, the median of the baseline beside it: what a sample is a ratio over."""
     found: dict[int, float] = {}
     for each in own:
@@ -199,17 +205,7 @@ def _shares(
     layout = {
         "height": HEIGHT,
         "xaxis": across.layout(),
-        "yaxis": {
-            "title": {"text": "Share of samples", "font": {"size": 13, "color": INK}, "standoff": 12},
-            "range": [0, 1.02],
-            "tickformat": ".0%",
-            "gridcolor": FAINT,
-            "linecolor": "var(--chart-line)",
-            "zeroline": False,
-            "showline": True,
-            "tickfont": {"size": 12, "color": INK},
-            "automargin": True,
-        },
+        "yaxis": frame("Share of samples") | {"range": [0, 1.02], "tickformat": ".0%", "automargin": True},
         "annotations": _labels(taken, ordered, across.log, across.divisor),
     }
     return data, layout
@@ -270,15 +266,9 @@ def _over_time(
         layout["annotations"].append(_heading(arms[0].run, up.title.partition(" · ")[0], top / area))
         for each in arms:
             data += _marks(each, comparison, quantity, scale, f"y{suffix}", up.divisor)
-    layout["xaxis"] = {
-        "title": {"text": "Sample, pair after pair", "font": {"size": 13, "color": INK}, "standoff": 12},
+    layout["xaxis"] = frame("Sample, pair after pair") | {
         "range": [-0.01 * longest - 1, longest * 1.01 + 1],
         "anchor": f"y{len(by_run) if len(by_run) > 1 else ''}",
-        "gridcolor": FAINT,
-        "linecolor": "var(--chart-line)",
-        "zeroline": False,
-        "showline": True,
-        "tickfont": {"size": 12, "color": INK},
     }
     return data, layout
 

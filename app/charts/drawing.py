@@ -61,7 +61,7 @@ def draw(chart: Chart, comparison: Comparison, choice: Choice) -> Drawing:
         NotSwept: the choice names a field that is not swept.
     """
     try:
-        return _drawn(chart, chart.figure(comparison, choice))
+        return finished(chart, chart.figure(comparison, choice))
     except NotDrawn as nothing:
         return _empty(chart, nothing)
 
@@ -80,8 +80,8 @@ def draw_stored(session: Session, chart: StudyChart, comparison: Comparison, cho
         if isinstance(chart, SamplesChart):
             quantity = chart.wanted(comparison, choice)
             read = samples.of_runs(session, runs, quantity.metric, quantity.phase)
-            return _drawn(chart, chart.figure(comparison, choice, read))
-        return _drawn(chart, chart.figure(comparison, choice, ceilings.of_runs(session, runs)))
+            return finished(chart, chart.figure(comparison, choice, read))
+        return finished(chart, chart.figure(comparison, choice, ceilings.of_runs(session, runs)))
     except NotDrawn as nothing:
         return _empty(chart, nothing)
 
@@ -89,14 +89,18 @@ def draw_stored(session: Session, chart: StudyChart, comparison: Comparison, cho
 def draw_run(chart: RunChart, sitting: Sitting) -> Drawing:
     """The chart of one run."""
     try:
-        return _drawn(chart, chart.figure(sitting))
+        return finished(chart, chart.figure(sitting))
     except NotDrawn as nothing:
         return _empty(chart, nothing)
 
 
-def _drawn(chart: StudyChart | RunChart, figure: Figure) -> Drawing:
+def finished(chart: StudyChart | RunChart, figure: Figure) -> Drawing:
+    """The drawing of a figure, with what it rests on told below it."""
     words: dict[str, Any] = figure["layout"].pop("meta")
-    said = {name: words[name] for name in ("caption", "families", "parts", "scale", "table", "plane") if name in words}
+    said: dict[str, Any] = {
+        name: words[name] for name in ("families", "parts", "scale", "table", "plane") if name in words
+    }
+    said["caption"] = f"{words['caption']} {words['basis']}"
     return Drawing(name=chart.name, title=chart.title, answers=chart.answers, figure=figure, reason=None, **said)
 
 

@@ -1,10 +1,12 @@
 """Energy: joules of a token, a sample or a step for each variant, with how they were read, and what they cost at a price."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.charts.axis import axis
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
-from app.charts.rows import Panel, Row, panels, shown, spelled
+from app.charts.rows import Panel, Row, Shade, panels, row_of, shown, spelled
 from app.charts.units import digits, readable
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
 from app.study.pareto import Reading
@@ -38,13 +40,14 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     across = axis(quantity, [found for _, found in read], scale)
     rows = tuple(_row(run, found, quantity, scale, choice.price) for run, found in read)
     null = next((found for run, found in read if run.is_baseline), None)
-    data, layout = panels([Panel(across, rows, (null.low, null.high) if null else None)])
+    data, layout = panels([Panel(across, rows, (Shade(null.low, null.high),) if null else ())])
     methods = tuple(dict.fromkeys(run.energy_method for run, _ in read if run.energy_method))
     layout["meta"] = {
         "families": list(dict.fromkeys(run.family for run, _ in read)),
         "scale": scale,
         "caption": _caption(quantity, scale, methods, choice.price, comparison.baseline if null else None),
-        "table": _table(rows, quantity, scale, choice.price),
+        "basis": basis(rests_on((found for _, found in read), scale), INTERVALS, (run for run, _ in read)),
+        "table": _table(read, quantity, scale, choice.price),
     }
     return {"data": data, "layout": layout}
 
@@ -101,14 +104,14 @@ def _row(run: ComparedRun, found: Reading, quantity: Quantity, scale: Scale, pri
     figures = shown(found.value, quantity.unit, scale)
     if costs and price:
         figures += f" · cost {digits(found.value * PER[quantity.metric][1] / JOULES_IN_KWH * price)}"
-    return Row(run, found, figures, tuple(hover))
+    return row_of(run, found, figures, hover)
 
 
 def _caption(
     quantity: Quantity, scale: Scale, methods: tuple[str, ...], price: float | None, baseline: str | None
 ) -> str:
     over = ", over the baseline of the same sitting" if scale == "ratio" else ""
-    text = f"{quantity.title}{over}, with 95 % intervals; idle power is part of it."
+    text = f"{quantity.title}{over}; idle power is part of it."
     text += f" Read by: {'; '.join(methods)}." if methods else " How it was read is not known."
     if baseline:
         text += f" Shaded: the interval of {baseline} in its null test."
@@ -119,18 +122,20 @@ def _caption(
     return text
 
 
-def _table(rows: tuple[Row, ...], quantity: Quantity, scale: Scale, price: float | None) -> dict[str, Any]:
+def _table(
+    read: Sequence[tuple[ComparedRun, Reading]], quantity: Quantity, scale: Scale, price: float | None
+) -> dict[str, Any]:
     priced = price if scale == "measured" else None
     columns = ["Variant", quantity.title, "Read by", *(["Cost"] if priced else [])]
     return table(
         columns,
         (
             [
-                row.run.variant,
-                spelled(row.reading, quantity.unit, scale),
-                row.run.energy_method or "",
-                *([cost(quantity, row.reading, priced)] if priced else []),
+                run.variant,
+                spelled(found, quantity.unit, scale),
+                run.energy_method or "",
+                *([cost(quantity, found, priced)] if priced else []),
             ]
-            for row in rows
+            for run, found in read
         ),
     )

@@ -10,7 +10,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     """One row a run; ``choice.x`` names the quantity.
 
     Args:
-        comparison: the selection, as ``app.compare.as_one`` has it.
+        comparison: the selection, as ``app.study.compare.as_one`` has it.
         choice: the quantity; the rest is not read.
 
     Raises:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from app.charts.axis import INK
+from app.charts.basis import INTERVALS, basis, counted
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
-from app.charts.effects import COUNTS_MARGIN, TIMES_MARGIN
 from app.charts.units import digits, times
 from app.study.comparison import ComparedRun, Comparison, Quantity
-from app.study.verdicts import Ratio
+from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN, Ratio
 
 CELL = 46
 """Pixels of one row of cells."""
@@ -73,8 +73,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         raise NotDrawn(_missing(comparison, runs, set(measured)))
     rests = sorted({one.rest for one in found}, key=lambda rest: (len(rest), sorted(rest)))
     techniques = sorted({one.technique for one in found})
-    counted = all(one.low == one.high for one in found)
-    margin = COUNTS_MARGIN if counted else TIMES_MARGIN
+    margin = COUNTED_MARGIN if all(one.low == one.high for one in found) else SAME_MARGIN
     cells = {(one.technique, one.rest): one for one in found}
     reach = max(max(abs(math.log(one.ratio)) for one in found), math.log(1 + margin))
     letters = _letters(found)
@@ -90,6 +89,11 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "annotations": [_says(one, techniques, rests, quantity, margin) for one in found],
             "meta": {
                 "caption": _caption(comparison, quantity, found, margin, letters),
+                "basis": basis(
+                    counted((effect.pairs for one in found for effect in (one.together, one.alone, one.other)), "pair"),
+                    f"{INTERVALS} in the table",
+                    (run for run, _ in measured.values()),
+                ),
                 "table": _table(found, quantity, margin),
             },
         },

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.charts.axis import FAINT, INK
+from app.charts.axis import frame
+from app.charts.basis import basis, counted
 from app.charts.chart import SYMBOLS, Figure, NotDrawn, RunChart, plain
 from app.charts.units import readable, scale
 from app.study.sittings import HELD, Series, Sitting
@@ -37,6 +38,7 @@ def figure(sitting: Sitting) -> Figure:
             "meta": {
                 "caption": f"Highest: {peaks}. The dotted line is the baseline. "
                 "Read with the allocation events on, so times are longer than the latency.",
+                "basis": basis(counted([1], "step", "a line"), "no intervals, as of a single step", [sitting.run]),
                 "families": list(dict.fromkeys(_family(sitting, series) for series in lines)),
             },
         },
@@ -97,17 +99,4 @@ def _line(sitting: Sitting, series: Series, several: bool, second: float, byte: 
 
 
 def _axis(title: str, highest: float) -> dict[str, Any]:
-    return {
-        "title": {"text": title, "font": {"size": 13, "color": INK}, "standoff": 12},
-        "range": [0, highest or 1.0],
-        "gridcolor": FAINT,
-        "linecolor": "var(--chart-line)",
-        "zeroline": False,
-        "showline": True,
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": "var(--chart-line)",
-        "tickfont": {"size": 12, "color": INK},
-        "nticks": 7,
-        "automargin": True,
-    }
+    return frame(title) | {"range": [0, highest or 1.0], "nticks": 7, "automargin": True}

@@ -1,8 +1,9 @@
 """Quality: every score that was measured, variant by variant with intervals, beside what the baseline reaches."""
 
 from app.charts.axis import axis
+from app.charts.basis import INTERVALS, basis, counted
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
-from app.charts.rows import Panel, Row, panels, shown, spelled
+from app.charts.rows import Panel, Shade, panels, row_of, shown, spelled
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
 from app.study.pareto import Reading
 
@@ -19,41 +20,36 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     runs = runs_at(comparison, choice)
     scores = _scores(comparison, choice)
     scale = scale_for(comparison, choice)
-    drawn: list[tuple[Quantity, Panel]] = []
-    for quantity in scores:
-        read = [(run, found) for run in runs if not run.failed and (found := reading(run, quantity, scale))]
-        if read:
-            level = _baseline(runs, quantity, scale)
-            room = [found for _, found in read] + ([level] if level else [])
-            rows = tuple(
-                Row(run, found, _figures(run, found, quantity, scale), _hover(run, found, quantity, scale))
-                for run, found in read
-            )
-            drawn.append(
-                (quantity, Panel(axis(quantity, room, scale), rows, (level.low, level.high) if level else None))
-            )
-    if not drawn:
+    read = [
+        (quantity, run, found)
+        for quantity in scores
+        for run in runs
+        if not run.failed and (found := reading(run, quantity, scale))
+    ]
+    if not read:
         raise NotDrawn(
             "No score at this point has a ratio over the baseline; the scale “as measured” shows them."
             if scale == "ratio"
             else "No run at this point was scored."
         )
-    data, layout = panels([panel for _, panel in drawn])
+    levels = {quantity: _baseline(runs, quantity, scale) for quantity in scores if any(q == quantity for q, *_ in read)}
+    data, layout = panels(
+        [
+            _panel(quantity, level, [(r, f) for q, r, f in read if q == quantity], scale)
+            for quantity, level in levels.items()
+        ]
+    )
+    noun = "pair" if scale == "ratio" else "item"
     layout["meta"] = {
-        "families": list(dict.fromkeys(row.run.family for _, panel in drawn for row in panel.rows)),
+        "families": list(dict.fromkeys(run.family for _, run, _ in read)),
         "scale": scale,
-        "caption": _caption(comparison, drawn, scale),
+        "caption": _caption(comparison, levels, scale),
+        "basis": basis(counted((found.n for *_, found in read), noun), INTERVALS, (run for _, run, _ in read)),
         "table": table(
             ("Variant", "Score", "Value", "Verdict"),
             (
-                (
-                    row.run.variant,
-                    quantity.title,
-                    spelled(row.reading, quantity.unit, scale),
-                    _verdict(row.run, quantity),
-                )
-                for quantity, panel in drawn
-                for row in panel.rows
+                (run.variant, quantity.title, spelled(found, quantity.unit, scale), _verdict(run, quantity))
+                for quantity, run, found in read
             ),
         ),
     }
@@ -73,6 +69,15 @@ def _scores(comparison: Comparison, choice: Choice) -> tuple[Quantity, ...]:
     if not scores:
         raise NotDrawn("This study has no evaluation, so quality was not measured. Order one with it.")
     return scores
+
+
+def _panel(quantity: Quantity, level: Reading | None, read: list[tuple[ComparedRun, Reading]], scale: Scale) -> Panel:
+    room = [found for _, found in read] + ([level] if level else [])
+    rows = [
+        row_of(run, found, _figures(run, found, quantity, scale), _hover(run, found, quantity, scale))
+        for run, found in read
+    ]
+    return Panel(axis(quantity, room, scale), rows, (Shade(level.low, level.high),) if level else ())
 
 
 def _baseline(runs: tuple[ComparedRun, ...], quantity: Quantity, scale: Scale) -> Reading | None:
@@ -102,14 +107,12 @@ def _hover(run: ComparedRun, found: Reading, quantity: Quantity, scale: Scale) -
     return tuple(lines)
 
 
-def _caption(comparison: Comparison, drawn: list[tuple[Quantity, Panel]], scale: Scale) -> str:
-    titles = [quantity.title for quantity, _ in drawn]
+def _caption(comparison: Comparison, levels: dict[Quantity, Reading | None], scale: Scale) -> str:
     over = f", over {comparison.baseline}" if scale == "ratio" else ""
-    text = f"{', '.join(titles)} of each variant{over}, with 95 % intervals over the items that were scored."
-    level = [quantity.title for quantity, panel in drawn if panel.band]
-    own = [quantity.title for quantity, panel in drawn if not panel.band]
-    if level:
+    text = f"{', '.join(quantity.title for quantity in levels)} of each variant{over}, over the items that were scored."
+    if any(levels.values()):
         text += f" Shaded: what {comparison.baseline} reaches on the same items."
+    own = [quantity.title for quantity, level in levels.items() if level is None]
     if own:
         text += f" {', '.join(own)} compare{'s' if len(own) == 1 else ''} outputs with the baseline’s; the null test shows its floor."
     return text

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.charts.axis import Axis
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import (
     MIXED,
-    RAN,
     SYMBOLS,
     CeilingsChart,
     Choice,
@@ -26,6 +26,7 @@ from app.charts.rows import spelled
 from app.charts.trade_off import label_places
 from app.charts.units import THIN, digits, readable, scale
 from app.study.comparison import ComparedRun, Comparison
+from app.study.outcomes import RAN
 from app.study.pareto import Reading
 from workers.catalog import metrics
 from workers.catalog.ceilings import Ceilings
@@ -111,6 +112,11 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
             "meta": {
                 "families": list(dict.fromkeys(spot.run.family for spot in spots)),
                 "caption": _caption(spots, device, ceilings),
+                "basis": basis(
+                    rests_on((spot.rate for spot in spots), "measured"),
+                    f"{INTERVALS} of the rate",
+                    (spot.run for spot in spots),
+                ),
                 "table": _table(spots, comparison),
             },
         },
@@ -307,7 +313,7 @@ def _binds(spot: Spot) -> str:
 def _caption(spots: Sequence[Spot], device: Ceilings | None, ceilings: Mapping[str, Ceilings]) -> str:
     text = (
         "Operations of a step over its time, against operations over the bytes that its operators move one by one; the "
-        "thin line goes to the most that fusion and caches could make of it. Height with 95 % intervals."
+        "thin line goes to the most that fusion and caches could make of it."
     )
     if device is None:
         return f"{text} No ceilings were measured for this device, so no roof is drawn."

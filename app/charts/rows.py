@@ -1,13 +1,15 @@
 """Rows of readings: one line of words above each value and its interval, in one panel or several with an axis each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from app.charts.axis import Axis
-from app.charts.chart import RAN, SYMBOLS, plain, shortened
+from app.charts.axis import INK, Axis
+from app.charts.chart import SYMBOLS, plain, shortened
 from app.charts.units import THIN, between, digits, readable, times
 from app.study.comparison import ComparedRun, Scale
+from app.study.outcomes import RAN
 from app.study.pareto import Reading
+from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN
 
 ROW = 46
 """Pixels of one row."""
@@ -15,26 +17,73 @@ GAP = 78
 """Pixels between two panels: the ticks and the title of the upper one's axis."""
 TOP, BOTTOM = 8, 52
 """Pixels of the margins."""
+BAND = "var(--chart-band)"
 
 
 class Row(NamedTuple):
-    """One run in one panel."""
+    """One reading in one panel. Texts are as somebody typed them."""
 
-    run: ComparedRun
-    reading: Reading
+    run: str
+    """Id of the run it leads to."""
+    name: str
     figures: str
     """What stands at the right of the name."""
+    reading: Reading
+    family: str
+    hollow: bool
+    """Whether nothing was decided, or something else ran than was asked."""
     hover: tuple[str, ...]
-    """Lines below the name."""
+    """Lines, the first of them as a heading."""
+    brief: str | None = None
+    """The name where there is little room, if it is another one."""
+
+
+class Shade(NamedTuple):
+    """What is shaded from top to bottom, in base units; an interval without width is drawn as a line."""
+
+    low: float
+    high: float
+    colour: str = BAND
 
 
 class Panel(NamedTuple):
     """Rows that share an axis."""
 
     across: Axis
-    rows: tuple[Row, ...]
-    band: tuple[float, float] | None
-    """What is shaded from top to bottom, in base units: the baseline's interval."""
+    rows: Sequence[Row]
+    shades: Sequence[Shade] = ()
+
+
+def row_of(run: ComparedRun, reading: Reading, figures: str, hover: Iterable[str], *, undecided: bool = False) -> Row:
+    """The row of a study's run.
+
+    Args:
+        run: the run.
+        reading: its value.
+        figures: what stands at the right of the name.
+        hover: lines below the name.
+        undecided: whether nothing was decided of it.
+    """
+    ran = (f"ran {RAN[run.ran]}",) if run.ran is not None else ()
+    return Row(
+        run=run.run,
+        name=f"{shortened(run.variant, 30)}{' · null test' if run.is_baseline else ''}",
+        figures=figures,
+        reading=reading,
+        family=run.family,
+        hollow=undecided or run.fell_back,
+        hover=(run.variant, *hover, *ran),
+    )
+
+
+def same(readings: Iterable[Reading]) -> float:
+    """How far from 1 such ratios still count as the same."""
+    return COUNTED_MARGIN if all(found.low == found.high for found in readings) else SAME_MARGIN
+
+
+def unchanged(margin: float) -> tuple[Shade, Shade]:
+    """What counts as the same among ratios, and the baseline in its middle."""
+    return Shade(1 / (1 + margin), 1 + margin), Shade(1.0, 1.0)
 
 
 def panels(stacked: Sequence[Panel]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -59,8 +108,7 @@ def panels(stacked: Sequence[Panel]) -> tuple[list[dict[str, Any]], dict[str, An
             "visible": False,
             "fixedrange": True,
         }
-        if panel.band:
-            layout["shapes"].append(_band(panel.across, panel.band, suffix))
+        layout["shapes"] += [_shade(panel.across, shade, suffix) for shade in panel.shades]
         for index, row in enumerate(panel.rows):
             height = len(panel.rows) - 1 - index
             data.append(_interval(row, panel.across, height, suffix))
@@ -77,17 +125,15 @@ def shown(value: float, unit: str, scale: Scale) -> str:
 def spelled(reading: Reading, unit: str, scale: Scale) -> str:
     """A value with its interval and what it rests on."""
     if scale == "ratio":
-        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} pairs"
+        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} {'pair' if reading.n == 1 else 'pairs'}"
     span = between(reading.low, reading.high, unit, reading.value)
     return f"{readable(reading.value, unit)} ({span}), n{THIN}={THIN}{reading.n:,}"
 
 
 def _interval(row: Row, across: Axis, height: int, suffix: str) -> dict[str, Any]:
-    run, reading = row.run, row.reading
-    colour = f"var(--family-{run.family})"
-    lines = [f"<b>{plain(run.variant)}</b>", *(plain(line) for line in row.hover)]
-    if run.ran is not None:
-        lines.append(f"ran {RAN[run.ran]}")
+    reading = row.reading
+    colour = f"var(--family-{row.family})"
+    heading, *lines = (plain(line) for line in row.hover)
     return {
         "type": "scatter",
         "mode": "markers",
@@ -106,20 +152,19 @@ def _interval(row: Row, across: Axis, height: int, suffix: str) -> dict[str, Any
         },
         "marker": {
             "size": 10,
-            "symbol": f"{SYMBOLS[run.family]}-open" if run.fell_back else SYMBOLS[run.family],
+            "symbol": f"{SYMBOLS[row.family]}-open" if row.hollow else SYMBOLS[row.family],
             "color": colour,
-            "line": {"width": 2} if run.fell_back else {"width": 1.5, "color": "var(--surface)"},
+            "line": {"width": 2} if row.hollow else {"width": 1.5, "color": "var(--surface)"},
         },
         "hoverinfo": "text",
-        "hovertext": ["<br>".join(lines)],
-        "customdata": [{"run": run.run}],
+        "hovertext": ["<br>".join((f"<b>{heading}</b>", *lines))],
+        "customdata": [{"run": row.run}],
         "showlegend": False,
         "cliponaxis": False,
     }
 
 
 def _words(row: Row, height: int, suffix: str) -> list[dict[str, Any]]:
-    name = f"{plain(shortened(row.run.variant, 30))}{' · null test' if row.run.is_baseline else ''}"
     common = {
         "xref": "paper",
         "yref": f"y{suffix}",
@@ -129,16 +174,15 @@ def _words(row: Row, height: int, suffix: str) -> list[dict[str, Any]]:
         "borderpad": 2,
         "yanchor": "middle",
     }
-    return [
-        common | {"text": name, "x": 0, "xanchor": "left", "font": {"size": 13, "color": "var(--ink-1)"}},
-        common
-        | {"text": plain(row.figures), "x": 1, "xanchor": "right", "font": {"size": 13, "color": "var(--ink-2)"}},
-    ]
+    name = {"text": plain(row.name), "x": 0, "xanchor": "left", "font": {"size": 13, "color": "var(--ink-1)"}}
+    # Scripts put an annotation's name in the place of its text on a narrow screen.
+    brief = {"name": plain(row.brief)} if row.brief is not None else {}
+    figures = {"text": plain(row.figures), "x": 1, "xanchor": "right", "font": {"size": 13, "color": INK}}
+    return [common | name | brief, common | figures]
 
 
-def _band(across: Axis, band: tuple[float, float], suffix: str) -> dict[str, Any]:
-    """An interval without width, as of something counted, is drawn as a line."""
-    low, high = across.at(band[0]), across.at(band[1])
+def _shade(across: Axis, shade: Shade, suffix: str) -> dict[str, Any]:
+    low, high = across.at(shade.low), across.at(shade.high)
     return {
         "type": "rect",
         "xref": f"x{suffix}",
@@ -148,6 +192,6 @@ def _band(across: Axis, band: tuple[float, float], suffix: str) -> dict[str, Any
         "y0": 0,
         "y1": 1,
         "line": {"width": 1 if low == high else 0, "color": "var(--ink-3)"},
-        "fillcolor": "var(--chart-band)",
+        "fillcolor": shade.colour,
         "layer": "below",
     }

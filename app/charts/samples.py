@@ -3,13 +3,15 @@
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from app.charts.axis import FAINT, INK, Axis, axis
+from app.charts.axis import Axis, axis, frame
+from app.charts.basis import basis, counted
 from app.charts.chart import SYMBOLS, Figure, NotDrawn, RunChart, plain
 from app.charts.memory_over_time import thinned
 from app.charts.units import readable
 from app.study.comparison import Quantity
 from app.study.pareto import Reading
-from app.study.sittings import Raw, Sitting
+from app.study.samples import Samples
+from app.study.sittings import Sitting
 from workers.catalog.metrics import BY_NAME, LATENCY
 from workers.catalog.report import Arm
 
@@ -49,6 +51,11 @@ def figure(sitting: Sitting) -> Figure:
             "shapes": [_shade(first)] if first else [],
             "meta": {
                 "caption": _caption(sitting, quantity, processes),
+                "basis": basis(
+                    counted((len(each.counted) for each in processes), "sample", "a process"),
+                    "no intervals, as of single samples",
+                    [sitting.run],
+                ),
                 "families": list(dict.fromkeys(_family(sitting, each.arm) for each in processes)),
             },
         },
@@ -58,8 +65,8 @@ def figure(sitting: Sitting) -> Figure:
 RUN_CHART = RunChart("samples", "Raw samples", "Was it warm, was it steady, and do the processes agree?", figure)
 
 
-def _quantity(sitting: Sitting) -> tuple[Quantity, list[Raw]]:
-    found: dict[tuple[str, str], list[Raw]] = defaultdict(list)
+def _quantity(sitting: Sitting) -> tuple[Quantity, list[Samples]]:
+    found: dict[tuple[str, str], list[Samples]] = defaultdict(list)
     for one in sitting.raw:
         if one.metric in BY_NAME:
             found[one.metric, one.phase].append(one)
@@ -81,7 +88,7 @@ def _quantity(sitting: Sitting) -> tuple[Quantity, list[Raw]]:
     return quantity, series[key]
 
 
-def _processes(rows: list[Raw]) -> list[_Process]:
+def _processes(rows: list[Samples]) -> list[_Process]:
     """Both arms pair by pair; a pair that was measured again is there twice, the disturbed one set aside."""
     taken: dict[tuple[int, bool, Arm], dict[bool, list[float]]] = {}
     for row in rows:
@@ -122,20 +129,8 @@ def _step(step: float) -> str:
 
 def _steps(first: int, last: int) -> dict[str, Any]:
     room = max(1.0, (last - first) * 0.01)
-    return {
-        "title": {"text": "Steps after the warm-up", "font": {"size": 13, "color": INK}, "standoff": 12},
-        "range": [first - room, last - 1 + room],
-        "gridcolor": FAINT,
-        "linecolor": "var(--chart-line)",
-        "zeroline": False,
-        "showline": True,
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": "var(--chart-line)",
-        "tickfont": {"size": 12, "color": INK},
-        "nticks": 8,
-        "automargin": True,
-    }
+    ticks = {"range": [first - room, last - 1 + room], "nticks": 8, "automargin": True}
+    return frame("Steps after the warm-up") | ticks
 
 
 def _shade(first: int) -> dict[str, Any]:

@@ -5,16 +5,15 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from app.charts.axis import FAINT, INK, Axis, axis, ticks
+from app.charts.axis import Axis, axis, frame, ticks
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import (
-    RAN,
     SYMBOLS,
     Chart,
     Choice,
     Figure,
     NotDrawn,
     NotSwept,
-    ended,
     one_quantity,
     plain,
     runs_at,
@@ -25,6 +24,7 @@ from app.charts.chart import (
 from app.charts.rows import spelled
 from app.charts.units import digits
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.outcomes import RAN, ended
 from app.study.pareto import Reading
 
 HEIGHT = 430
@@ -76,12 +76,13 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     scale = scale_for(comparison, choice)
     runs, held = _line_of_points(comparison, choice, field)
     lines = _lines(runs, field, quantity, scale)
-    if not any(len(spots) > 1 for spots in lines.values()):
+    if not any(len(line) > 1 for line in lines.values()):
         raise NotDrawn(f"{quantity.title} was measured at one value of {_words(field)} only; a line needs two.")
     found = {name: _crossings_of(runs, name, field, quantity) for name in lines}
-    up = axis(quantity, [spot.reading for spots in lines.values() for spot in spots], scale)
-    swept = sorted({spot.at for spots in lines.values() for spot in spots})
-    data = [_line(name, spots, quantity, scale, up) for name, spots in lines.items()]
+    spots = [spot for line in lines.values() for spot in line]
+    up = axis(quantity, [spot.reading for spot in spots], scale)
+    swept = sorted({spot.at for spot in spots})
+    data = [_line(name, line, quantity, scale, up) for name, line in lines.items()]
     data += [_marks(name, crossings, lines[name], field, scale, up) for name, crossings in found.items() if crossings]
     names = [shortened(name, 18) for name in lines][:LABELLED]
     return {
@@ -93,9 +94,12 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "yaxis": up.layout(),
             "annotations": _labels(lines, up),
             "meta": {
-                "families": list(dict.fromkeys(spots[0].run.family for spots in lines.values())),
+                "families": list(dict.fromkeys(line[0].run.family for line in lines.values())),
                 "scale": scale,
                 "caption": _caption(comparison, quantity, field, held, found, runs),
+                "basis": basis(
+                    rests_on((spot.reading for spot in spots), scale), INTERVALS, (spot.run for spot in spots)
+                ),
                 "table": _table(lines, quantity, scale, field, found),
             },
         },
@@ -270,17 +274,7 @@ def _words(field: str) -> str:
 
 def _across(values: Sequence[float], title: str) -> dict[str, Any]:
     low, high = values[0], values[-1]
-    drawn: dict[str, Any] = {
-        "title": {"text": title, "font": {"size": 13, "color": INK}, "standoff": 12},
-        "gridcolor": FAINT,
-        "linecolor": "var(--chart-line)",
-        "showline": True,
-        "zeroline": False,
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": "var(--chart-line)",
-        "tickfont": {"size": 12, "color": INK},
-    }
+    drawn = frame(title)
     log = low > 0 and high / low >= LOG_FROM
     if log:
         room = math.log10(high / low) * 0.05
@@ -330,7 +324,7 @@ def _caption(
     found: dict[str, list[Crossing]],
     runs: Sequence[ComparedRun],
 ) -> str:
-    text = f"{quantity.title} over {_words(field)}, with 95 % intervals; dotted: {comparison.baseline}, from its null test."
+    text = f"{quantity.title} over {_words(field)}; dotted: {comparison.baseline}, from its null test."
     if held:
         text += f" At {', '.join(f'{_words(name)} {value:,}' for name, value in held.items())}."
     said = [

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.charts.axis import INK
-from app.charts.chart import SYMBOLS, ended, plain, shortened
+from app.charts.chart import SYMBOLS, plain, shortened
 from app.study.comparison import ComparedRun
+from app.study.outcomes import ended
 
 ROW = 24
 """Pixels of one run."""

@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from app.charts.axis import FAINT, INK, ticks
-from app.charts.chart import RAN, SYMBOLS, plain, shortened
+from app.charts.axis import ratio_axis
+from app.charts.basis import INTERVALS, counted
+from app.charts.chart import shortened
 from app.charts.drawing import Drawing
+from app.charts.rows import Panel, Row, Shade, panels, same, unchanged
 from app.charts.units import digits, times
 from app.knowledge.cases import Case, Effect
 from app.knowledge.claims import Statement
-from app.knowledge.pooling import COUNTED_MARGIN, SAME_MARGIN
 from app.results.figures import Figure
+from app.study.outcomes import RAN
+from app.study.pareto import Reading
 from workers.catalog.technique import Family
 
 NAME, TITLE = "effects", "Effects over models and devices"
 ANSWERS = "Where does it help, where does it hurt, and is that what the literature says?"
-ROW = 46
-"""Pixels of one case: a line of words above its interval."""
-LARGEST = 1e3
-"""Ratios beyond this, and below its inverse, are drawn at the edge."""
-FINE = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 4, 5, 8)
-"""Ticks of a narrow axis."""
+MOST = 3
+"""Devices that the caption names."""
 
 
 def drawing(cases: Sequence[Case], figure: Figure, statements: Sequence[Statement], family: Family) -> Drawing:
@@ -34,32 +32,24 @@ def drawing(cases: Sequence[Case], figure: Figure, statements: Sequence[Statemen
         family: of the technique.
     """
     named = {"name": NAME, "title": TITLE, "answers": ANSWERS}
-    rows = [(case, case.effects[figure.word]) for case in cases if figure.word in case.effects]
-    if not rows:
+    measured = [(case, case.effects[figure.word]) for case in cases if figure.word in case.effects]
+    if not measured:
         reason = f"No run that measured {figure.title.lower()} was brought by this technique by itself."
         return Drawing(**named, figure=None, reason=reason, caption="")
     said = [one for one in statements if one.figure == figure.word and not one.single]
     ranges = merged([(one.low, math.inf if one.high is None else one.high) for one in said])
-    low = max(min(min(effect.low for _, effect in rows) / 1.15, 0.8), 1 / LARGEST)
-    high = min(max(max(effect.high for _, effect in rows) * 1.15, 1.25), LARGEST)
-    for start, end in ranges:
-        low, high = max(min(low, start / 1.05), 1 / LARGEST), max(high, end * 1.05 if math.isfinite(end) else 0.0)
-    drawn = {
-        "data": [
-            _interval(case, effect, figure, len(rows) - 1 - row, family) for row, (case, effect) in enumerate(rows)
-        ],
-        "layout": {
-            "height": 84 + ROW * len(rows),
-            "margin": {"l": 8, "r": 8, "t": 8, "b": 52},
-            "xaxis": _axis(figure, low, high),
-            "yaxis": {"range": [-0.55, len(rows) - 0.25], "visible": False, "fixedrange": True},
-            "shapes": [*(_shade(start, min(end, high), "var(--accent-soft)") for start, end in ranges), *_same(rows)],
-            "annotations": [
-                words for row, (case, effect) in enumerate(rows) for words in _words(case, effect, len(rows) - 1 - row)
-            ],
-        },
-    }
-    return Drawing(**named, figure=drawn, reason=None, caption=_caption(figure, rows, ranges), families=(family,))
+    rows = [_row(case, effect, figure, family) for case, effect in measured]
+    readings = [row.reading for row in rows]
+    across = ratio_axis(figure.title, figure.better, readings, ranges)
+    literature = [Shade(low, min(high, across.high), "var(--accent-soft)") for low, high in ranges]
+    data, layout = panels([Panel(across, rows, (*literature, *unchanged(same(readings))))])
+    return Drawing(
+        **named,
+        figure={"data": data, "layout": layout},
+        reason=None,
+        caption=_caption(figure, measured, ranges),
+        families=(family,),
+    )
 
 
 def merged(ranges: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -79,118 +69,34 @@ def where(case: Case) -> str:
     return f"{case.model}, {case.workload.replace('_', ' ')}{f', {sizes}' if sizes else ''}"
 
 
-def _axis(figure: Figure, low: float, high: float) -> dict[str, Any]:
-    values = ticks(low, high) if high / low > 12 else [value for value in FINE if low <= value <= high]
-    way = {"lower": " · left is better", "higher": " · right is better", "neither": ""}[figure.better]
-    return {
-        "type": "log",
-        "range": [math.log10(low), math.log10(high)],
-        "tickvals": values,
-        "ticktext": [f"×{value:g}" for value in values],
-        "tickfont": {"size": 12, "color": INK},
-        "gridcolor": FAINT,
-        "linecolor": "var(--chart-line)",
-        "showline": True,
-        "zeroline": False,
-        "title": {
-            "text": f"{figure.title}, over the baseline{way}",
-            "font": {"size": 13, "color": INK},
-            "standoff": 10,
-        },
-        "fixedrange": True,
-    }
-
-
-def _interval(case: Case, effect: Effect, figure: Figure, height: int, family: Family) -> dict[str, Any]:
-    colour = f"var(--family-{family})"
-    decided = effect.verdict != "undecided"
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [effect.ratio],
-        "y": [height - 0.16],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [effect.high - effect.ratio],
-            "arrayminus": [effect.ratio - effect.low],
-            "color": colour,
-            "thickness": 3,
-            "width": 0,
-        },
-        "marker": {
-            "size": 10,
-            "symbol": SYMBOLS[family] if decided else f"{SYMBOLS[family]}-open",
-            "color": colour,
-            "line": {"width": 1.5 if decided else 2, **({"color": "var(--surface)"} if decided else {})},
-        },
-        "hoverinfo": "text",
-        "hovertext": ["<br>".join(_hover(case, effect, figure))],
-        "customdata": [{"run": case.run}],
-        "showlegend": False,
-        "cliponaxis": False,
-    }
-
-
-def _hover(case: Case, effect: Effect, figure: Figure) -> list[str]:
-    lines = [
-        f"<b>{plain(case.label)}</b>",
-        plain(where(case)),
-        plain(case.hardware),
-        f"{figure.title} {times(effect.ratio)} ({digits(effect.low)}–{digits(effect.high)}), {effect.verdict}",
-        f"{_counted(effect.runs, 'run')}, {_counted(case.environments, 'environment')}",
-    ]
-    against = f"against {plain(case.against)}" if case.against else "against a baseline that is not known"
+def _row(case: Case, effect: Effect, figure: Figure, family: Family) -> Row:
+    against = f"against {case.against}" if case.against else "against a baseline that is not known"
     ran = {"as_asked": RAN["as_asked"], "emulated": RAN["emulated"]}.get(case.ran)
-    return [*lines, against, *([f"ran {ran}"] if ran else [])]
-
-
-def _words(case: Case, effect: Effect, height: int) -> list[dict[str, Any]]:
-    common = {
-        "xref": "paper",
-        "yref": "y",
-        "y": height + 0.26,
-        "showarrow": False,
-        "bgcolor": "var(--surface)",
-        "borderpad": 2,
-        "yanchor": "middle",
-    }
-    name = plain(shortened(f"{case.label} · {where(case)}, {case.hardware}", 110))
-    # What a narrow screen has room for; the table says the rest.
-    short = plain(shortened(f"{case.model}, {', '.join(f'{value:,}' for value in case.sizes.values())}", 32))
-    said = f"{times(effect.ratio)} {effect.verdict}"
-    return [
-        common
-        | {"text": name, "name": short, "x": 0, "xanchor": "left", "font": {"size": 13, "color": "var(--ink-1)"}},
-        common | {"text": said, "x": 1, "xanchor": "right", "font": {"size": 13, "color": INK}},
-    ]
-
-
-def _same(rows: Sequence[tuple[Case, Effect]]) -> list[dict[str, Any]]:
-    """What counts as the same, and the baseline."""
-    margin = COUNTED_MARGIN if all(effect.low == effect.high for _, effect in rows) else SAME_MARGIN
-    line = _shade(1, 1, "rgba(0,0,0,0)") | {"line": {"width": 1, "color": "var(--ink-3)"}}
-    return [_shade(1 / (1 + margin), 1 + margin, "var(--chart-band)"), line]
-
-
-def _shade(low: float, high: float, colour: str) -> dict[str, Any]:
-    return {
-        "type": "rect",
-        "xref": "x",
-        "yref": "paper",
-        "x0": low,
-        "x1": high,
-        "y0": 0,
-        "y1": 1,
-        "line": {"width": 0},
-        "fillcolor": colour,
-        "layer": "below",
-    }
+    return Row(
+        run=case.run,
+        name=shortened(f"{case.label} · {where(case)}, {case.hardware}", 110),
+        figures=f"{times(effect.ratio)} {effect.verdict}",
+        reading=Reading(value=effect.ratio, low=effect.low, high=effect.high, n=effect.runs),
+        family=family,
+        hollow=effect.verdict == "undecided",
+        hover=(
+            case.label,
+            where(case),
+            case.hardware,
+            f"{figure.title} {times(effect.ratio)} ({digits(effect.low)}–{digits(effect.high)}), {effect.verdict}",
+            f"{_counted(effect.runs, 'run')}, {_counted(case.environments, 'environment')}",
+            against,
+            *([f"quality by {case.evaluation}"] if case.evaluation and figure.metrics[0].aspect == "quality" else []),
+            *([f"ran {ran}"] if ran else []),
+        ),
+        # What a narrow screen has room for; the table says the rest.
+        brief=shortened(f"{case.model}, {', '.join(f'{value:,}' for value in case.sizes.values())}", 32),
+    )
 
 
 def _caption(figure: Figure, rows: Sequence[tuple[Case, Effect]], ranges: Sequence[tuple[float, float]]) -> str:
     text = (
-        f"{figure.title}, variant over baseline, with 95 % intervals, pooled over "
+        f"{figure.title}, variant over baseline, pooled over "
         f"{_counted(sum(effect.runs for _, effect in rows), 'run')} in {_counted(len(rows), 'case')}. "
     )
     helped = sum(effect.tone == "improves" for _, effect in rows)
@@ -202,7 +108,16 @@ def _caption(figure: Figure, rows: Sequence[tuple[Case, Effect]], ranges: Sequen
             for low, high in ranges
         )
         text += f"Shaded in colour: what the literature says, {spans}, in whatever setting it is of. "
-    return text + "Shaded in grey: what counts as the same."
+    return f"{text}Shaded in grey: what counts as the same. {_basis(rows)}"
+
+
+def _basis(rows: Sequence[tuple[Case, Effect]]) -> str:
+    devices = list(dict.fromkeys(case.hardware for case, _ in rows if case.hardware))
+    more = f" and {len(devices) - MOST} more" if len(devices) > MOST else ""
+    fewest, most = (end(case.environments for case, _ in rows) for end in (min, max))
+    span = _counted(most, "environment") if fewest == most else f"{fewest:,}–{most:,} environments"
+    on = f", on {'; '.join(devices[:MOST])}{more}" if devices else ""
+    return f"{counted((effect.runs for _, effect in rows), 'run')}; {INTERVALS}; {span} a case{on}."
 
 
 def _counted(count: int, word: str) -> str:

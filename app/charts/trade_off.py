@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 from app.charts import strip
 from app.charts.axis import INK, Axis, axis, ticks
-from app.charts.chart import RAN, SYMBOLS, Chart, Choice, Figure, plain, runs_at, shortened
+from app.charts.basis import INTERVALS, basis, rests_on
+from app.charts.chart import SYMBOLS, Chart, Choice, Figure, plain, runs_at, shortened
 from app.charts.plane import Plane, Spot, plane
-from app.charts.units import THIN, between, digits, readable, times
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.charts.rows import spelled
+from app.charts.units import digits, readable, times
+from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.outcomes import RAN
 from app.study.pareto import Reading
 
 HEIGHT = 430
@@ -70,6 +73,11 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "scale": found.scale,
             "plane": found,
             "caption": _caption(found) + _warnings(comparison, found),
+            "basis": basis(
+                rests_on((reading for spot in found.spots for reading in (spot.x, spot.y)), found.scale),
+                INTERVALS,
+                (by_run[spot.run] for spot in found.spots),
+            ),
         },
     }
     if shade is not None:
@@ -240,7 +248,7 @@ def _bars(readings: Sequence[Reading], on: Axis, colour: str) -> dict[str, Any]:
 def _hover(run: ComparedRun, spot: Spot, found: Plane) -> str:
     lines = [f"<b>{plain(spot.variant)}</b>", plain(spot.label)]
     for quantity, reading in ((found.x, spot.x), (found.y, spot.y)):
-        lines.append(f"{quantity.title}: {_told(reading, quantity, found.scale)}")
+        lines.append(f"{quantity.title}: {spelled(reading, quantity.unit, found.scale)}")
     for shown, value, on in (
         (found.colour, spot.colour, found.colour_scale),
         (found.size, spot.size, found.size_scale),
@@ -259,14 +267,6 @@ def _hover(run: ComparedRun, spot: Spot, found: Plane) -> str:
     elif spot.standing:
         lines.append(STANDINGS[spot.standing])
     return "<br>".join(lines)
-
-
-def _told(reading: Reading, quantity: Quantity, scale: Scale) -> str:
-    """A reading with its interval and n, in words."""
-    if scale == "ratio":
-        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} pairs"
-    span = between(reading.low, reading.high, quantity.unit, reading.value)
-    return f"{readable(reading.value, quantity.unit)} ({span}), n{THIN}={THIN}{reading.n}"
 
 
 def staircase(found: Plane) -> list[tuple[float, float]]:

@@ -6,7 +6,8 @@ A step is a variant whose stack contains the step before it; the longest such la
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from app.charts.axis import FAINT, INK
+from app.charts.axis import INK, frame
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import (
     MIXED,
     Chart,
@@ -14,7 +15,6 @@ from app.charts.chart import (
     Figure,
     NotDrawn,
     chosen,
-    ended,
     plain,
     runs_at,
     shortened,
@@ -23,6 +23,7 @@ from app.charts.chart import (
 from app.charts.rows import spelled
 from app.charts.units import MINUS, readable, scale
 from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.outcomes import ended
 from app.study.pareto import Reading
 from workers.catalog import metrics
 
@@ -83,21 +84,8 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "barmode": "overlay",
             "bargap": 0.7,
             "margin": {"l": 22, "r": 22, "t": 16, "b": 52},
-            "xaxis": {
-                "range": [0, widest],
-                "title": {
-                    "text": f"{memory.title} ({unit}) · lower is better",
-                    "font": {"size": 13, "color": INK},
-                    "standoff": 10,
-                },
-                "tickfont": {"size": 12, "color": INK},
-                "gridcolor": FAINT,
-                "linecolor": "var(--chart-line)",
-                "showline": True,
-                "zeroline": False,
-                "nticks": 7,
-                "fixedrange": True,
-            },
+            "xaxis": frame(f"{memory.title} ({unit}) · lower is better")
+            | {"range": [0, widest], "nticks": 7, "fixedrange": True},
             "yaxis": {"range": [-0.35, len(steps) - 0.3], "visible": False, "fixedrange": True},
             "shapes": [_budget_line(choice.budget / divisor)] if choice.budget else [],
             "annotations": [
@@ -108,6 +96,9 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "meta": {
                 "families": list(dict.fromkeys(step.run.family for step in steps)),
                 "caption": _caption(steps, memory, score, choice.budget, runs),
+                "basis": basis(
+                    rests_on((step.held for step in steps), "measured"), INTERVALS, (step.run for step in steps)
+                ),
                 "table": _table(steps, memory, score, choice.budget),
             },
         },

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import JsonValue
 from sqlalchemy import select
 from sqlmodel import Session, col
 
@@ -46,6 +47,16 @@ def workers(session: Session) -> dict[str, list[Worker]]:
 def ceilings(session: Session) -> dict[str, CeilingsRow]:
     """What devices can do at most, by their key."""
     return {row.device_id: row for row in session.execute(select(CeilingsRow)).scalars()}
+
+
+def ceilings_of_runs(session: Session, run_ids: Sequence[str]) -> Sequence[tuple[str, JsonValue]]:
+    """For runs whose device has measured ceilings, the run's id and the ceilings."""
+    statement = (
+        select(col(Run.id), col(CeilingsRow.measured))
+        .join(CeilingsRow, col(CeilingsRow.device_id) == col(Run.device_id))
+        .where(col(Run.id).in_(run_ids), col(CeilingsRow.received_at).is_not(None))
+    )
+    return [(run, measured) for run, measured in session.execute(statement).all()]
 
 
 def last_runs(session: Session, device_id: str) -> list[Ended]:

@@ -1,18 +1,21 @@
 """Brings the database to the newest tables; ``python -m app.db.migrate`` does it by hand."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.session import Database
 from app.settings import CannotStart, Settings, read_settings
+
+if TYPE_CHECKING:
+    # At run time only where there is something to migrate: a server that starts has no other use for Alembic.
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _LOCK = 0x7261_6465
@@ -35,6 +38,12 @@ def migrate(settings: Settings) -> None:
 def upgrade(database: Database) -> None:
     """As ``migrate``, for an open database."""
     try:
+        if is_current(database):
+            return
+        from alembic import command
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
         with database.writing() as session:
             connection = session.connection()
             if not database.is_sqlite:
@@ -54,8 +63,19 @@ def upgrade(database: Database) -> None:
         raise CannotStart(f"cannot use the database {place(database)}: {reason(error)}") from error
 
 
+def is_current(database: Database) -> bool:
+    """Whether the database has the newest tables. Files of migrations are named by their revision, which rises."""
+    newest = max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    with database.reading() as session:
+        if not inspect(session.connection()).has_table("alembic_version"):
+            return False
+        return session.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest]
+
+
 def configuration(connection: Connection) -> Config:
     """Alembic's configuration, working inside an open transaction."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -74,6 +94,8 @@ def reason(error: SQLAlchemyError) -> str:
 
 
 def _known(script: ScriptDirectory, revision: str) -> bool:
+    from alembic.util import CommandError
+
     try:
         return script.get_revision(revision) is not None
     except CommandError:

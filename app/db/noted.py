@@ -48,6 +48,12 @@ def newest(session: Session, subject_id: str, note_id: str) -> Note | None:
     return session.execute(statement.order_by(col(Note.version).desc()).limit(1)).scalar_one_or_none()
 
 
+def writers(session: Session, note_ids: Sequence[str]) -> dict[str, str]:
+    """Ids of those who wrote the first version of some notes, by the note's id."""
+    statement = select(col(Note.id), col(Note.author_id)).where(col(Note.id).in_(set(note_ids)), col(Note.version) == 1)
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
 def tags(session: Session, subject_id: str) -> Sequence[Tag]:
     """The tags of a study or run, in alphabetical order."""
     statement = select(Tag).where(col(Tag.subject_id) == subject_id).order_by(col(Tag.key))

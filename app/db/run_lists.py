@@ -3,9 +3,6 @@
 Columns that only one run's own page shows are never read here, so that a page stays quick whatever reports were like.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -13,10 +10,10 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
-from app.db.queries import QUEUE_ORDER, Page
+from app.db import cursor as cursors
+from app.db.queries import Page
+from app.db.queued import QUEUE_ORDER
 from app.db.tables import DeviceRow, Run, Study, Worker
-from app.errors import Invalid
-from workers.catalog.declared import Problem
 from workers.catalog.report import Outcome
 from workers.catalog.technique import DeviceKind
 
@@ -46,11 +43,11 @@ ORDERS: dict[Sort, tuple[Any, ...]] = {
     "-finished": (col(Run.finished_at).desc(), col(Run.id).desc()),
     "queue": QUEUE_ORDER,
 }
-_SHAPES: dict[Sort, tuple[type, ...]] = {
-    "-created": (str,),
-    "created": (str,),
-    "-finished": (float, str),
-    "queue": (int, str, int),
+_SHAPES: dict[Sort, cursors.Shape] = {
+    "-created": (cursors.an_id,),
+    "created": (cursors.an_id,),
+    "-finished": (cursors.a_number, cursors.an_id),
+    "queue": (cursors.a_count, cursors.an_id, cursors.a_count),
 }
 
 
@@ -104,11 +101,11 @@ def listed(
     # The places alone first: what a row shows is then looked up for one page, whatever the list is like.
     statement = select(col(Run.id), *PLACES[sort]).where(*_conditions(wanted, sort)).order_by(*ORDERS[sort])
     if cursor is not None:
-        statement = statement.where(_beyond(sort, _read(cursor, sort)))
+        statement = statement.where(_beyond(sort, cursors.read(cursor, sort, _SHAPES[sort])))
     found = session.execute(statement.limit(limit + 1)).all()
     ids = [row[0] for row in found[:limit]]
     rows = {row.Run.id: Listed(*row) for row in session.execute(_rows().where(col(Run.id).in_(ids))).all()}
-    more = _written(sort, found[limit - 1][1:]) if len(found) > limit else None
+    more = cursors.written(sort, found[limit - 1][1:]) if len(found) > limit else None
     return Page([rows[run_id] for run_id in ids], more)
 
 
@@ -187,32 +184,3 @@ def _beyond(sort: Sort, place: list[Any]) -> Any:
     priority, study, position = place
     rank, of, number = col(Run.priority), col(Run.study_id), col(Run.position)
     return and_(rank <= priority, or_(rank < priority, of > study, and_(of == study, number > position)))
-
-
-def _written(sort: Sort, place: Sequence[Any]) -> str:
-    """Opaque on purpose: what it holds may change."""
-    text = json.dumps([sort, *place], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read(cursor: str, sort: Sort) -> list[Any]:
-    try:
-        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        found = None
-    shape = _SHAPES[sort]
-    if isinstance(found, list) and len(found) == len(shape) + 1 and found[0] == sort:
-        place: list[Any] = found[1:]
-        if all(_fits(value, kind) for value, kind in zip(place, shape, strict=True)):
-            return place
-    problem = Problem("cursor", "unknown_cursor", "is not a cursor of this list.", "Take `next` of a page.")
-    raise Invalid("The cursor is not one of this list.", problems=[problem])
-
-
-def _fits(value: Any, kind: type) -> bool:
-    """Whether a value that came back is of its kind, and one that every database takes."""
-    if kind is str:
-        return isinstance(value, str) and value.isascii() and value.isalnum()
-    if kind is int:
-        return type(value) is int and abs(value) < 2**31
-    return type(value) in (int, float) and abs(value) < 1e12

@@ -20,6 +20,7 @@ from app.settings import CannotStart
 BUSY_S = 15.0
 """How long a write waits for another writer."""
 _WRITES = "tradespace_writes"
+_REPLAYED = "tradespace_replayed"
 _TURN = 5_437_221
 """Of all locks with a number in this database, the one for numbering events."""
 
@@ -89,8 +90,18 @@ class Database:
 
 
 def clock(session: Session) -> float:
-    """What the database's clock says now, in seconds since 1970 UTC."""
+    """What the database's clock says now, in seconds since 1970 UTC; in a replay, the moment that is replayed."""
+    if (replayed := session.info.get(_REPLAYED)) is not None:
+        return float(replayed)
     return float(session.execute(select(Now())).scalar_one())
+
+
+def replay(session: Session, moment: float | None) -> None:
+    """Let it be another moment for what this session does from here on; None lets it be now again.
+
+    So what was measured earlier and elsewhere can be stored by the same functions as everything, with its own times.
+    """
+    session.info[_REPLAYED] = moment
 
 
 def in_turn(session: Session) -> None:

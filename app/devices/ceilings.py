@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from app.db import queries
+from app.db import device_lists, queries
 from app.db.session import clock, insert_once
 from app.db.tables import CeilingsRow
 from app.errors import Invalid
@@ -45,7 +45,9 @@ def of_worker(session: Session, worker_id: str) -> ShownCeilings:
 def of_runs(session: Session, runs: Sequence[str]) -> dict[str, Ceilings]:
     """The ceilings of the devices that runs were measured on, by run; a run whose device has none is left out."""
     return {
-        run: Ceilings.model_validate(measured) for run, measured in queries.ceilings_of_runs(session, runs) if measured
+        run: Ceilings.model_validate(measured)
+        for run, measured in device_lists.ceilings_of_runs(session, runs)
+        if measured
     }
 
 

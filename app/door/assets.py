@@ -1,15 +1,19 @@
 """Static files: addresses that change with the content, so that browsers may keep them for good, and small on the way.
 
-A module imports another one by its plain name; on the way out that name becomes the hashed address too. So a page's
-scripts are asked for once after each upgrade, a module is never loaded twice under two names, and an old module never
-meets a new one.
+What a page loads, one module and one style sheet, travels as a bundle: one file with all that it imports (``make bundle``).
+A bundle that was made of other sources than are there now is left aside, and the sources travel themselves: a module
+imports another one by its plain name, and on the way out that name becomes the hashed address too. So a page's scripts
+are asked for once after each upgrade, a module is never loaded twice under two names, and an old module never meets a new
+one.
 """
 
 import hashlib
+import json
 import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -36,7 +40,15 @@ TWIN = ".br"
 """A vendored file of a megabyte takes brotli seconds, so it comes with its smallest form (``make vendor``)."""
 QUICK_BYTES = 300_000
 """A larger file without a twin is compressed quickly rather than well: somebody waits for it."""
-_IMPORT = re.compile(r"""(\bfrom\s*|\bimport\s*\(?\s*)"\./([\w-]+\.js)\"""")
+SOURCES = ("css", "js")
+"""Folders of style sheets and modules."""
+BUNDLES = "bundles"
+"""Folder of what was made of them."""
+MANIFEST = f"{BUNDLES}/manifest.json"
+"""Which bundles there are, by content, and the sources that they were made of."""
+LOOK_EVERY_S = 1.0
+"""Dates of files are read this often at most: every page asks for several addresses."""
+_IMPORT = re.compile(r"""(\bfrom\s*|\bimport\s*\(?\s*)"\./([\w-]+\.(?:css|js))\"""")
 
 
 class Asset(NamedTuple):
@@ -49,12 +61,13 @@ class Asset(NamedTuple):
 
 
 def address(path: str) -> str:
-    """Address of a static file; a new content is a new address.
+    """Address of a static file, of its bundle where there is one; a new content is a new address.
 
     Args:
         path: inside the static folder.
     """
-    return f"/static/{path}?v={asset(path).version}"
+    bundle = f"{BUNDLES}/{path}"
+    return _address(bundle if bundle in _fitting(_dates()) else path)
 
 
 def asset(path: str) -> Asset:
@@ -66,10 +79,18 @@ def asset(path: str) -> Asset:
     Raises:
         FileNotFoundError: there is no such file among those that are served.
     """
-    file = STATIC / path
-    if file.suffix not in MEDIA or {"", ".", ".."} & set(path.split("/")):
+    if Path(path).suffix not in MEDIA or {"", ".", ".."} & set(path.split("/")):
         raise FileNotFoundError(path)
-    return _asset(path, file.stat().st_mtime_ns, _newest_module())
+    return _asset(path, _dates())
+
+
+def sources() -> str:
+    """Hash of every module and style sheet, names included."""
+    digest = hashlib.sha256()
+    for file in sorted(file for folder in SOURCES for file in (STATIC / folder).iterdir()):
+        digest.update(f"{file.parent.name}/{file.name}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,14 +131,42 @@ def _reply(path: str, version: str, asked: Headers, head_only: bool) -> Response
     return Response(content, headers=headers, media_type=found.media_type)
 
 
+def _address(path: str) -> str:
+    return f"/static/{path}?v={asset(path).version}"
+
+
 @lru_cache(maxsize=256)
-def _asset(path: str, changed_at: int, newest_module: int) -> Asset:
-    """Read a file. The moments stand for its content and, of a module, for that of those it imports."""
+def _asset(path: str, dates: int) -> Asset:
+    """Read a file. The dates stand for its content and for that of what it imports."""
     file = STATIC / path
     content = file.read_bytes()
-    if file.parent == STATIC / "js":
-        content = _IMPORT.sub(lambda found: f'{found[1]}"{address(f"js/{found[2]}")}"', content.decode()).encode()
+    folder = file.parent.name
+    if file.parent.parent == STATIC and folder in SOURCES:
+        content = _IMPORT.sub(
+            lambda found: f'{found[1]}"{_address(f"{folder}/{found[2]}")}"', content.decode()
+        ).encode()
     return Asset(content, MEDIA[file.suffix], hashlib.sha256(content).hexdigest()[:12])
+
+
+@lru_cache(maxsize=1)
+def _fitting(dates: int) -> frozenset[str]:
+    """Bundles that were made of the sources as they are."""
+    try:
+        manifest = json.loads((STATIC / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(manifest["bundles"]) if manifest["sources"] == sources() else frozenset()
+
+
+def _dates() -> int:
+    """Another number whenever a file has changed."""
+    return _dates_at(int(monotonic() / LOOK_EVERY_S))
+
+
+@lru_cache(maxsize=1)
+def _dates_at(look: int) -> int:
+    files = (os.path.join(folder, name) for folder, _, names in os.walk(STATIC) for name in names)
+    return hash(frozenset((file, os.stat(file).st_mtime_ns) for file in files))
 
 
 @lru_cache(maxsize=len(ENCODINGS) * 128)
@@ -127,8 +176,3 @@ def _small(path: str, found: Asset, chosen: Encoding) -> bytes:
     if chosen == "br" and twin.exists():
         return twin.read_bytes()
     return compressed(found.content, chosen, once=chosen == "gzip" or len(found.content) < QUICK_BYTES)
-
-
-def _newest_module() -> int:
-    with os.scandir(STATIC / "js") as files:
-        return max(file.stat().st_mtime_ns for file in files)

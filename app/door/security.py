@@ -50,6 +50,11 @@ class Principal(NamedTuple):
         """Whether it may do everything."""
         return self.scope == "admin"
 
+    @property
+    def may_submit(self) -> bool:
+        """Whether it may order studies and put notes and tags on them."""
+        return _RANK.get(self.scope, 0) >= _RANK["submit"]
+
 
 def create_token(session: Session, name: str, scope: Scope, days: float = TOKEN_DAYS) -> str:
     """A new bearer token for the user of this name, who is made when there is none. It cannot be shown again.

@@ -1,4 +1,5 @@
-"""Results of all studies that measured the same thing, brought together: one case for each stack, model, workload and device.
+"""Results of all studies that measured the same thing, brought together: one case for each stack, model, workload, evaluation and
+device.
 
 Only runs that ended well and did what was asked are among them. Ratios are over each study's own baseline, so that those of
 different environments may stand together; how many environments there were is told.
@@ -16,6 +17,7 @@ from app.knowledge.pooling import Floats, Pools, pool, verdict
 from app.results import figures
 from app.results.columns import Mask, Places, Table
 from app.results.figures import BY_WORD, FIELDS, FIGURES, LENGTHS, PLACE, Cell, unpacked
+from app.results.matching import having
 from app.study.verdicts import Tone, tone
 from workers.catalog.report import Verdict
 
@@ -49,7 +51,7 @@ class Effect(Frozen):
 
 
 class Case(Frozen):
-    """One stack on one model, workload and device."""
+    """One stack on one model, workload and device, with quality scored in one way."""
 
     techniques: tuple[str, ...]
     """Words of what sets it apart from the baseline."""
@@ -66,6 +68,8 @@ class Case(Frozen):
     batch_size: int | None
     length: int | None
     point: dict[str, int]
+    evaluation: str | None
+    """How quality was scored; scores of other items or of another kind are another case."""
     family: str
     ran: str
     runs: int
@@ -203,6 +207,7 @@ class Cases:
             batch_size=self.size("batch_size", case),
             length=self.size("length", case),
             point=held.point,
+            evaluation=self.word("evaluation", case) or None,
             runs=int(self.runs[case]),
             environments=int(self.environments[case]),
             run=held.run_id,
@@ -224,7 +229,7 @@ class Cases:
     def _keys(self) -> list[Places]:
         """What has to be equal, a column of small numbers each."""
         table, places = self.table, self.places
-        names = ("model", "workload", "device", "hardware", "techniques", "ran")
+        names = ("model", "workload", "device", "hardware", "techniques", "ran", "evaluation")
         keys = [table.words[name][0][places].astype(np.int64) for name in names]
         for sizes in (table.batch_size, table.length):
             keys.append(np.unique(np.nan_to_num(sizes[places], nan=-1.0), return_inverse=True)[1])
@@ -249,22 +254,7 @@ class Cases:
 
 def measured(table: Table) -> Mask:
     """Rows that measured a variant and did what was asked, if need be by emulation."""
-    return ~having(table, "techniques", "") & having(table, "outcome", "ok") & ~having(table, "ran", "fell_back")
-
-
-def having(table: Table, name: str, word: str) -> Mask:
-    """Rows that have a word in a column."""
-    codes, words = table.words[name]
-    wanted = [code for code, known in enumerate(words) if known == word]
-    found: Mask = np.isin(codes, wanted)
-    return found
-
-
-def among(table: Table, technique: str) -> Mask:
-    """Rows whose stack a technique sets apart, alone or with others."""
-    codes, words = table.words["techniques"]
-    found: Mask = np.isin(codes, [code for code, word in enumerate(words) if technique in word.split("+")])
-    return found
+    return ~having(table, "techniques", {""}) & having(table, "outcome", {"ok"}) & ~having(table, "ran", {"fell_back"})
 
 
 def parts_of(label: str) -> frozenset[str]:
@@ -290,7 +280,7 @@ def _baselines(table: Table, places: Places) -> dict[int, str]:
     codes, words = table.words["study_id"]
     asked = np.zeros(len(words), np.bool_)
     asked[codes[places]] = True
-    nulls = np.flatnonzero(having(table, "family", "baseline") & having(table, "techniques", "") & asked[codes])
+    nulls = np.flatnonzero(having(table, "family", {"baseline"}) & having(table, "techniques", {""}) & asked[codes])
     rows = ((place, table.rows[place]) for place in nulls.tolist())
     return {int(codes[place]): row.label for place, row in rows if row.variant == row.baseline}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import structlog
 from pydantic import ValidationError
 from sqlmodel import Session
 
@@ -27,6 +28,8 @@ from workers.catalog.techniques import BY_WORD as BY_TECHNIQUE
 from workers.catalog.techniques import TECHNIQUES
 from workers.catalog.workload import Workload
 from workers.catalog.workloads import WORKLOADS
+
+log = structlog.get_logger()
 
 State = Literal["measured", "failed", "untried", "impossible"]
 FELL_BACK = "fell_back"
@@ -123,7 +126,7 @@ def asked(table: Table, workload: str | None, device: str | None, hardware: str 
         if value is not None and value not in choices
     ]
     if wrong:
-        raise Invalid(f"{wrong[0].field} {wrong[0].message}", problems=wrong)
+        raise Invalid.of(wrong)
     kind: DeviceKind = "cuda" if device == "cuda" else "cpu"
     return Asked(known[workload], kind, hardware or None, BY_WORD[figure])
 
@@ -193,11 +196,11 @@ def coverage(table: Table, asked: Asked, models: Mapping[str, Model]) -> Coverag
 def known_models(session: Session, table: Table) -> dict[str, Model]:
     """Every model that a result has, as its study asked for it, then the menu's with their defaults; by label."""
     codes, words = table.words["model"]
-    labels, firsts = np.unique(codes, return_index=True)
     found: dict[str, Model] = {}
-    for code, place in zip(labels.tolist(), firsts.tolist(), strict=True):
-        study = queries.study(session, table.word("study_id", place))
-        found[words[code]] = StudySpec.model_validate(study.spec).model
+    for code in np.unique(codes).tolist():
+        model = _ordered(session, table, np.flatnonzero(codes == code))
+        if model is not None:
+            found[words[code]] = model
     for entry in MODELS:
         try:
             model = entry()
@@ -205,6 +208,19 @@ def known_models(session: Session, table: Table) -> dict[str, Model]:
             continue  # Which folder or repository, only somebody who measures can say.
         found.setdefault(model.label, model)
     return found
+
+
+def _ordered(session: Session, table: Table, places: Places) -> Model | None:
+    """A model as the last study of some results asked for it; None where the catalog no longer reads any of them."""
+    codes, words = table.words["study_id"]
+    for code in dict.fromkeys(codes[places[::-1]].tolist()):
+        study = queries.study(session, words[code])
+        try:
+            return StudySpec.model_validate(study.spec).model
+        except ValidationError as error:
+            # Ordered when the catalog knew what it no longer knows; its own page says the same.
+            log.warning("study left out of the coverage map", study=study.id, reason=str(error).splitlines()[0])
+    return None
 
 
 def study_for(technique: type[Technique], model: Model, workload: Workload, device: DeviceKind) -> dict[str, Any]:

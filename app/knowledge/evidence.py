@@ -21,11 +21,12 @@ import numpy as np
 from app.errors import Invalid, NotFound
 from app.frozen import Frozen
 from app.knowledge import claims
-from app.knowledge.cases import RATIOS, Case, Cases, Effect, Stack, among, having, measured
+from app.knowledge.cases import RATIOS, Case, Cases, Effect, Stack, measured
 from app.knowledge.claims import Statement
 from app.knowledge.interplay import Interaction, interactions
 from app.results.columns import Mask, Table
 from app.results.figures import BY_WORD, Figure
+from app.results.matching import having
 from app.study.verdicts import tone
 from workers.catalog.declared import Problem, closest
 from workers.catalog.technique import Technique
@@ -255,10 +256,10 @@ def _together(counts: Counter[Status]) -> Status:
 
 
 def _summary(table: Table, cases: Cases, word: str) -> Summary:
-    alone = having(table, "techniques", word)
+    alone = having(table, "techniques", {word})
     codes, words = table.words["outcome"]
     ended = np.bincount(codes[alone], minlength=len(words)).tolist()
-    whole = np.count_nonzero(among(table, word) & measured(table))
+    whole = np.count_nonzero(having(table, "technique", {word}) & measured(table))
     runs = int(np.count_nonzero(alone & measured(table)))
     of = _of(cases, word)
     on = [case for case in of if _on(cases, case)]
@@ -267,7 +268,7 @@ def _summary(table: Table, cases: Cases, word: str) -> Summary:
         runs=runs,
         stacked=int(whole) - runs,
         failed={outcome: count for outcome, count in zip(words, ended, strict=False) if count and outcome != "ok"},
-        fell_back=int(np.count_nonzero(alone & having(table, "ran", "fell_back"))),
+        fell_back=int(np.count_nonzero(alone & having(table, "ran", {"fell_back"}))),
         cases=len(of),
         typical=tuple(one for figure in TYPICAL if (one := _typical(cases, on, figure))),
     )
@@ -317,4 +318,4 @@ def _on(cases: Cases, case: int) -> bool:
 def _place(cases: Cases, case: int) -> tuple[str | int, ...]:
     names = (cases.word(name, case) for name in ("hardware", "model", "workload"))
     sizes = (cases.size(name, case) or 0 for name in ("batch_size", "length"))
-    return (*names, *sizes, cases.table.rows[cases.newest[case]].label)
+    return (*names, *sizes, cases.table.rows[cases.newest[case]].label, cases.word("evaluation", case))

@@ -2,22 +2,30 @@
 
 When two techniques do not touch each other, the ratio of both together is the product of their ratios. An interaction is
 the ratio of both over that product; its interval comes from the three intervals as independent errors, in logarithms.
+
+What ran emulated is held against what ran emulated: a stack that ran as asked against parts that did, and one with an emulated
+technique against parts of which one was. Where both parts were measured either way, nothing says which of them was emulated in
+the stack, and it is left out.
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from app.frozen import Frozen
 from app.knowledge.cases import Cases, Effect, word_of
-from app.knowledge.pooling import COUNTED_MARGIN, SAME_MARGIN
 from app.results.figures import BY_WORD
+from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN
 
 FIGURES = ("latency", "memory")
 MOST = 40
 
 Says = Literal["adds", "cancels", "independent", "undecided"]
+EMULATED = "emulated"
 Context = tuple[object, ...]
+Key = tuple[Context, frozenset[str], bool]
+"""Where a stack was measured, what it adds to the baseline, and whether any of it was emulated."""
 
 
 class Interaction(Frozen):
@@ -35,6 +43,8 @@ class Interaction(Frozen):
     model: str
     workload: str
     hardware: str
+    ran: str
+    """As asked, or emulated: the stack and at least one of its parts."""
     batch_size: int | None
     length: int | None
     url: str
@@ -50,17 +60,21 @@ def interactions(cases: Cases, technique: str) -> tuple[Interaction, ...]:
         cases: of all techniques.
         technique: the word of one of them.
     """
-    measured: dict[tuple[Context, frozenset[str]], int] = {}
-    stacks: list[tuple[Context, frozenset[str], int]] = []
+    measured: dict[Key, int] = {}
     for case in range(cases.count):
         stack = cases.stack(case)
         if stack is None or not stack.turned_on:
             continue
-        context = _context(cases, case)
-        measured.setdefault((context, stack.added), case)
-        if len(stack.added) > 1 and any(word_of(part) == technique for part in stack.added):
-            stacks.append((context, stack.added, case))
-    found = [one for stack in stacks for one in _apart(cases, measured, technique, *stack)]
+        key = (_context(cases, case), stack.added, cases.word("ran", case) == EMULATED)
+        # How quality was scored says nothing about time and memory: of such cases the one with most runs counts.
+        if key not in measured or cases.runs[case] > cases.runs[measured[key]]:
+            measured[key] = case
+    found = [
+        one
+        for key, case in measured.items()
+        if len(key[1]) > 1 and any(word_of(part) == technique for part in key[1])
+        for one in _apart(cases, measured, technique, key, case)
+    ]
     found.sort(key=lambda one: (one.says in ("undecided", "independent"), -abs(math.log(one.ratio))))
     return tuple(_shown(cases, one) for one in found[:MOST])
 
@@ -79,20 +93,21 @@ class _Apart(NamedTuple):
     runs: int
 
 
-def _apart(
-    cases: Cases,
-    measured: dict[tuple[Context, frozenset[str]], int],
-    technique: str,
-    context: Context,
-    added: frozenset[str],
-    whole: int,
-) -> Iterator[_Apart]:
+def _apart(cases: Cases, measured: Mapping[Key, int], technique: str, key: Key, whole: int) -> Iterator[_Apart]:
     """One stack over its two parts, in every figure that all three have."""
+    context, added, emulated = key
     part = next(part for part in added if word_of(part) == technique)
     rest = added - {part}
-    single, other = measured.get((context, frozenset({part}))), measured.get((context, rest))
-    if single is None or other is None:
+    pairs = [
+        (single, other)
+        for alone, beside in itertools.product((False, True), repeat=2)
+        if (alone or beside) == emulated
+        and (single := measured.get((context, frozenset({part}), alone))) is not None
+        and (other := measured.get((context, rest, beside))) is not None
+    ]
+    if len(pairs) != 1:
         return
+    single, other = pairs[0]
     for figure in FIGURES:
         effects = [effect for case in (whole, single, other) if (effect := cases.effect(case, figure))]
         if len(effects) == 3:
@@ -122,7 +137,7 @@ def _shown(cases: Cases, one: _Apart) -> Interaction:
         length=cases.size("length", one.case),
         url=f"/runs/{cases.table.rows[cases.newest[one.case]].run_id}",
         runs=one.runs,
-        **{name: cases.word(name, one.case) for name in ("model", "workload", "hardware")},
+        **{name: cases.word(name, one.case) for name in ("model", "workload", "hardware", "ran")},
     )
 
 
@@ -137,7 +152,7 @@ def says(low: float, high: float, better: str) -> Says:
 
 
 def _context(cases: Cases, case: int) -> Context:
-    """What has to be the same for ratios to be multiplied."""
+    """What has to be the same for ratios to be multiplied, besides what ran."""
     names = tuple(cases.word(name, case) for name in ("model", "workload", "device", "hardware"))
     sizes = tuple(cases.size(name, case) for name in ("batch_size", "length"))
     point = tuple(sorted(cases.table.rows[cases.newest[case]].point.items()))

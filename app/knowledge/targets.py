@@ -7,8 +7,9 @@ import numpy as np
 from app.errors import NotFound
 from app.frozen import Frozen
 from app.knowledge import cases
-from app.knowledge.cases import Case, Cases, having, measured
+from app.knowledge.cases import Case, Cases, measured
 from app.results.columns import Mask, Table
+from app.results.matching import having
 from workers.catalog.techniques import TECHNIQUES
 
 MOST_CASES = 200
@@ -58,7 +59,7 @@ class OnTarget(Frozen):
 
 def targets(table: Table) -> tuple[Target, ...]:
     """Every model on every device that it was measured on, the last used first."""
-    mask = ~having(table, "techniques", "") & ~having(table, "hardware", "")
+    mask = ~having(table, "techniques", {""}) & ~having(table, "hardware", {""})
     models, devices = table.words["model"][0][mask], table.words["hardware"][0][mask]
     pairs = np.unique(np.column_stack((models, devices)), axis=0).tolist()
     words = (table.words["model"][1], table.words["hardware"][1])
@@ -82,7 +83,7 @@ def on_target(table: Table, model: str, hardware: str) -> OnTarget:
         known = [f"{one.model} on {one.hardware}" for one in targets(table)[:NAMED]]
         hint = f"Measured: {'; '.join(known)}." if known else "Nothing has been measured yet."
         raise NotFound(f"Nothing was measured of {model!r} on {hardware!r}.", hint=hint)
-    here = having(table, "model", model) & having(table, "hardware", hardware)
+    here = having(table, "model", {model}) & having(table, "hardware", {hardware})
     found = Cases(table, here & measured(table))
     order = sorted(range(found.count), key=lambda case: _place(found, case))
     tried = {word for words in _techniques(table, here) for word in words}
@@ -96,7 +97,7 @@ def on_target(table: Table, model: str, hardware: str) -> OnTarget:
 
 
 def _target(table: Table, model: str, hardware: str) -> Target | None:
-    here = having(table, "model", model) & having(table, "hardware", hardware) & ~having(table, "techniques", "")
+    here = having(table, "model", {model}) & having(table, "hardware", {hardware}) & ~having(table, "techniques", {""})
     places = np.flatnonzero(here)
     if not len(places):
         return None
@@ -118,7 +119,7 @@ def _techniques(table: Table, mask: Mask) -> list[list[str]]:
 
 
 def _setbacks(table: Table, here: Mask) -> tuple[Setback, ...]:
-    places = np.flatnonzero(here & ~having(table, "outcome", "ok") & ~having(table, "techniques", ""))
+    places = np.flatnonzero(here & ~having(table, "outcome", {"ok"}) & ~having(table, "techniques", {""}))
     newest: dict[tuple[str, str, str], int] = {}
     tally: Counter[tuple[str, str, str]] = Counter()
     for place in places[np.argsort(table.numbers[places])].tolist():
@@ -142,4 +143,5 @@ def _place(found: Cases, case: int) -> tuple[str | int, ...]:
     techniques = found.word("techniques", case)
     sizes = (found.size(name, case) or 0 for name in ("batch_size", "length"))
     label = found.table.rows[found.newest[case]].label
-    return (found.word("workload", case), *sizes, techniques.count("+"), techniques, label)
+    evaluation = found.word("evaluation", case)
+    return (found.word("workload", case), *sizes, techniques.count("+"), techniques, label, evaluation)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app.db import events, queries
+from app.db import events, queued
 from app.db.session import clock
 from app.db.tables import Audit, Run, Study
 from app.errors import Invalid
@@ -99,7 +99,7 @@ def audit(
 def estimate(session: Session, spec: StudySpec, effort: Effort) -> Estimate | None:
     """How long a study would take with an effort, judged by earlier runs; None when there is nothing to judge by."""
     for same_model in (True, False):
-        took = queries.seconds_of_runs(
+        took = queued.seconds_of_runs(
             session,
             device=spec.device,
             effort=effort,

@@ -15,7 +15,8 @@ from app.pages import reproduce
 from app.pages.exploring import Address
 from app.pages.outcomes import outcome
 from app.pages.rendering import page
-from app.pages.session import Reading, Results
+from app.pages.session import Reading
+from app.results.dependency import Results
 from workers.catalog.workloads import WORKLOADS
 
 router = APIRouter()

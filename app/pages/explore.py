@@ -17,12 +17,14 @@ from app.errors import Invalid
 from app.pages.exploring import Address, limit_rows
 from app.pages.outcomes import outcome
 from app.pages.rendering import page
-from app.pages.session import Reading, Results
-from app.results import exploration, facets, matching
-from app.results.columns import Table
-from app.results.exploration import Explored, Points
+from app.pages.session import Reading
+from app.results import exploration, facets, plane
+from app.results.dependency import Results
+from app.results.exploration import Explored
 from app.results.figures import BY_WORD, FIGURES, Cell, Figure
-from app.results.selection import FACETS, GROUPS, RATIO, SIZES, Selection, read
+from app.results.matching import Matched
+from app.results.plane import Points
+from app.results.selection import FACETS, GROUPS, PLAIN, RATIO, SIZES, Selection, read
 from app.study.verdicts import Ratio
 from app.team import views
 from workers.catalog.declared import Problem
@@ -107,11 +109,12 @@ def explore(
 ) -> HTMLResponse:
     view = read_view(request.query_params.multi_items())
     selection = view.selection
-    ranges = facets.ranges(table, selection)
+    matched = Matched(table, selection)
+    ranges = facets.ranges(matched)
     measured = [BY_WORD[word] for word in dict.fromkeys(one.figure for one in ranges)]
     shown = view.show or _usual(selection, measured, USUAL_COLUMNS)
-    listed = exploration.page(table, selection, cursor=cursor, limit=ROWS)
-    plane = exploration.points(table, selection, most=1)
+    listed = exploration.page(matched, cursor=cursor, limit=ROWS)
+    points = plane.points(matched, most=1)
     reader = request.state.principal.user_id
     return page(
         "explore.html",
@@ -123,9 +126,9 @@ def explore(
         tabs=TABS,
         everything=table.count,
         total=listed.total,
-        facets=facets.facets(table, selection),
-        limits=limit_rows(selection, ranges, plane.budgets, view.address),
-        offers=_offers(table, view),
+        facets=facets.facets(matched),
+        limits=limit_rows(selection, ranges, points.budgets, view.address),
+        offers=_offers(matched, view),
         figures=[(figure, _ends(figure, ranges)) for figure in FIGURES],
         measured=measured,
         shown=shown,
@@ -136,10 +139,10 @@ def explore(
         group_counts=listed.groups,
         next=view.address.changed(cursor=listed.next) if listed.next else None,
         is_later=cursor is not None,
-        plane=plane,
-        caption=caption(plane, selection),
-        apart=facets.apart(table, selection) if plane.mixed else (),
-        failed=exploration.failed(table, selection, FAILED_SHOWN),
+        plane=points,
+        caption=caption(points, selection),
+        apart=facets.apart(matched) if points.mixed else (),
+        failed=exploration.failed(matched, FAILED_SHOWN),
         outcome=outcome,
         marks=tuple(SYMBOLS),
         views=views.listed(session, reader),
@@ -177,30 +180,37 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> View:
         if not _is_range(text)
     ]
     if wrong:
-        raise Invalid(f"{wrong[0].field} {wrong[0].message}", problems=wrong)
+        raise Invalid.of(wrong)
     show, axes = (tuple(BY_WORD[word] for word in dict.fromkeys(found[name])) for name in ("show", "axes"))
     return View(selection, show, axes, tab, zoom)
 
 
-def caption(plane: Points, selection: Selection) -> str:
+def caption(points: Points, selection: Selection) -> str:
     """The plane in words."""
-    x, y = selection.figure("x"), selection.figure("y")
-    if not plane.total:
-        return f"No result of these has both {x.title.lower()} and {y.title.lower()}."
-    have = "1 result has" if plane.total == 1 else f"{plane.total:,} results have"
-    text = f"{have} both figures."
-    if plane.mixed:
+    titles = [_in_a_sentence(figure.title) for figure in selection.objectives]
+    every = " and ".join((", ".join(titles[:-1]), titles[-1]))
+    if not points.total:
+        return f"No result of these has {'both' if len(titles) == 2 else 'all of'} {every}."
+    have = "1 result has" if points.total == 1 else f"{points.total:,} results have"
+    text = f"{have} {'both' if len(titles) == 2 else 'all three'} figures."
+    if points.mixed:
         return text
-    if not plane.standings:
+    if not points.standings:
         return f"{text} One of them has no better direction, so there is no front."
-    names = list(dict.fromkeys(plane.names[place] for place in plane.front))
+    names = list(dict.fromkeys(points.names[place] for place in points.front))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    text += f" On the Pareto front: {', '.join(names[:NAMED])}{more}."
-    if plane.possible:
-        text += f" {plane.possible:,} more may be on it, within the intervals."
-    if plane.knee is not None:
-        text += f" Knee: {plane.names[plane.knee]}."
+    of = f" of {every}" if len(titles) > 2 else ""
+    text += f" On the Pareto front{of}: {', '.join(names[:NAMED])}{more}."
+    if points.possible:
+        text += f" {points.possible:,} more may be on it, within the intervals."
+    if points.knee is not None:
+        text += f" Knee: {points.names[points.knee]}."
     return text
+
+
+def _in_a_sentence(title: str) -> str:
+    """A title within a sentence; abbreviations stay as they are."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def _usual(selection: Selection, measured: Sequence[Figure], count: int) -> tuple[Figure, ...]:
@@ -257,13 +267,12 @@ def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
     return Shown(readable(cell.value, figure.unit), interval, ratio)
 
 
-def _offers(table: Table, view: View) -> list[Offer]:
+def _offers(matched: Matched, view: View) -> list[Offer]:
     """Everything that was picked, each with the address and the number of results without it."""
     selection, address = view.selection, view.address
-    by_name = matching.masks(table, selection)
     found: list[Offer] = []
     for name, value in selection.pairs():
-        if name in ("sort", "x", "y", "scale", "group", "null_tests"):
+        if name in PLAIN:
             continue
         words = f"{TITLES.get(name, name)}: {value}"
         limit = next((limit for limit in selection.limits if limit.name == name), None)
@@ -272,7 +281,7 @@ def _offers(table: Table, view: View) -> list[Offer]:
             sign = "≤" if limit.bound == "lte" else "≥"
             told = times(limit.value) if limit.part == "ratio" else readable(limit.value, figure.unit)
             words = f"{figure.title} {sign}{THIN}{told}"
-        count = int(matching.every(by_name, table.count, without=name).sum())
+        count = int(matched.without(name).sum())
         found.append(Offer(words, str(address.without(name, None if limit else value)), count))
     return found
 

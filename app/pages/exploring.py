@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from app.charts.units import THIN, readable, scale, times
+from app.charts.units import THIN, digits, readable, scale, times
 from app.results.facets import Budget, Range
 from app.results.figures import BY_WORD, Figure, Part
-from app.results.selection import RATIO, Limit, Selection
-from app.study.budgets import loosened
+from app.results.selection import MULTIPLES, RATIO, Limit, Selection, amount
 
 FIRST = ("memory", "perplexity", "accuracy", "agreement", "energy")
 """Figures whose limits are asked for most, besides those of the axes: will it fit, and is it still good."""
@@ -58,10 +57,11 @@ class LimitRow(NamedTuple):
     says: str
     """What the limit does."""
     relaxed: str
-    """The value at which more results fit, in words; empty where there is none."""
+    """By how much it has to be relaxed for more options to fit, in words; empty where that brings nothing."""
     relax: str
-    """Address with that value."""
+    """Address with the relaxed limit."""
     gains: int
+    """Options that fit then."""
     is_first: bool
     """Whether it stands among the first, and not under "more"."""
 
@@ -96,11 +96,14 @@ def limit_rows(
 
 
 def entered(value: float, unit: str) -> str:
-    """A value as it stands in a field: a number and a unit that ``selection.amount`` reads back."""
+    """A value as it stands in a field: a short number and a unit, which ``selection.amount`` reads back as the very same."""
     chosen = scale(unit, value)
-    number = f"{value / chosen.divisor:.6g}"
-    word = chosen.unit.replace(THIN, "")
-    return f"{number} {word}" if word else number
+    steps = [(chosen.divisor, chosen.unit.replace(THIN, ""))]
+    if unit == "B":
+        # A round number of bytes is seldom round in GiB, but in GB.
+        steps += sorted(((size, word) for word, size in MULTIPLES["B"].items() if 1 < size <= abs(value)), reverse=True)
+    texts = (f"{value / size:.6g} {word}".strip() for size, word in steps)
+    return next((text for text in texts if amount(text, unit) == value), repr(value))
 
 
 def _name(one: Range, bound: str) -> str:
@@ -117,11 +120,10 @@ def _row(
     def told(value: float) -> str:
         return times(value) if is_ratio else readable(value, figure.unit)
 
-    relaxed = None
-    if budget is not None and budget.relaxed is not None:
-        # Round in the unit that is shown, so that what stands in the field lets the result in.
-        divisor = 1.0 if is_ratio else scale(figure.unit, budget.relaxed).divisor
-        relaxed = loosened(budget.relaxed / divisor, "lower" if bound == "lte" else "higher") * divisor
+    relaxed = budget.next_value if budget is not None else None
+    step = (
+        "" if relaxed is None or limit is None else _step(abs(relaxed - limit.value), "1" if is_ratio else figure.unit)
+    )
     of_axis = figure.word in (selection.x, selection.y) and one.part == selection.part(figure)
     return LimitRow(
         name=name,
@@ -131,10 +133,10 @@ def _row(
         low=one.low,
         high=one.high,
         value=limit.value if limit else None,
-        text="" if limit is None else f"{limit.value:.6g}" if is_ratio else entered(limit.value, figure.unit),
+        text="" if limit is None else entered(limit.value, "1" if is_ratio else figure.unit),
         ends=f"{told(one.low)} to {told(one.high)}",
         says=_says(budget) if budget else "",
-        relaxed=told(relaxed) if relaxed is not None else "",
+        relaxed=step,
         relax=str(address.changed(**{name: f"{relaxed:.9g}"})) if relaxed is not None else "",
         gains=budget.gains if budget else 0,
         is_first=limit is not None or of_axis or (one.part == "value" and figure.word in FIRST),
@@ -143,7 +145,9 @@ def _row(
 
 def _says(budget: Budget) -> str:
     """What a limit keeps out."""
-    if not budget.removes:
-        return "Removes nothing."
-    unknown = f", {budget.unknown:,} of them without this figure" if budget.unknown else ""
-    return f"Removes {budget.removes:,}{unknown}."
+    unmeasured = f", {budget.unmeasured:,} of them not measured" if budget.unmeasured else ""
+    return f"Removes {budget.removes:,} of {budget.options:,}{unmeasured}."
+
+
+def _step(by: float, unit: str) -> str:
+    return digits(by) if unit == "1" else readable(by, unit)

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from pydantic import JsonValue
 
 from app.charts.anatomy import TITLES
-from app.charts.chart import RAN, certainty, ended
+from app.charts.chart import certainty
 from app.charts.plane import Plane, Spot
 from app.charts.units import THIN, Scale, between, digits, readable, scale, times
 from app.study.comparison import Comparison, Quantity
+from app.study.outcomes import RAN, ended
 from app.study.pareto import Reading
 from app.study.verdicts import Ratio
 from workers.catalog.report import Ran
@@ -80,6 +81,11 @@ def point(values: Point) -> str:
 def interval(reading: Reading, unit: str) -> str:
     """A reading's interval in the unit its value is shown in."""
     return between(reading.low, reading.high, unit, reading.value)
+
+
+def middle_half(reading: Reading, unit: str) -> str:
+    """Between the quartiles of a reading's samples, in the unit its value is shown in; empty for what has no samples."""
+    return "" if reading.q1 is None or reading.q3 is None else between(reading.q1, reading.q3, unit, reading.value)
 
 
 def span(effect: Ratio) -> str:
@@ -193,6 +199,7 @@ FILTERS = {
     "ago": ago,
     "budget_unit": budget_unit,
     "between": interval,
+    "middle_half": middle_half,
     "certainty": certainty,
     "digits": digits,
     "duration": duration,

@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app.charts.chart import OUTCOMES
 from app.devices import hardware
 from app.devices.datasheets import datasheets
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.study.outcomes import OUTCOMES
 
 router = APIRouter()
 

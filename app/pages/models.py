@@ -3,12 +3,12 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app.charts.chart import OUTCOMES
 from app.knowledge import targets
 from app.pages.rendering import page
-from app.pages.session import Results
 from app.pages.techniques import columns
+from app.results.dependency import Results
 from app.results.figures import FIGURES
+from app.study.outcomes import OUTCOMES
 from workers.catalog.techniques import TECHNIQUES
 
 router = APIRouter()

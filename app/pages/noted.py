@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
+from app.door.security import Principal
 from app.team import notes, tags
 from app.team.notes import Kind, ShownNote
 from app.team.tags import ShownTag
@@ -19,10 +20,13 @@ class Noted(NamedTuple):
     longest: int
     """Bytes that a note may have."""
     longest_tag: int
+    reader: str
+    """Id of who reads, which keeps apart what several people began in one browser."""
+    may_write: bool
 
 
-def of(session: Session, kind: Kind, subject_id: str) -> Noted:
-    """What people wrote on a study or run.
+def of(session: Session, kind: Kind, subject_id: str, reader: Principal) -> Noted:
+    """What people wrote on a study or run, and what a reader may do about it.
 
     Raises:
         NotFound: there is no such study or run.
@@ -30,8 +34,10 @@ def of(session: Session, kind: Kind, subject_id: str) -> Noted:
     about = notes.subject(session, kind, subject_id)
     return Noted(
         about.address,
-        notes.on(session, about).items,
+        notes.on(session, about, reader).items,
         tags.on(session, about).items,
         notes.MAX_BYTES,
         tags.MAX_LENGTH,
+        reader.user_id,
+        reader.may_submit,
     )

@@ -1,7 +1,7 @@
 """Outcomes of runs in words, wherever a page names one without its run."""
 
-from app.charts.chart import OUTCOMES, RAN
 from app.pages.formatting import STATES
+from app.study.outcomes import OUTCOMES, RAN
 
 _WORDS: dict[str, str] = STATES | {str(word): said for words in (RAN, OUTCOMES) for word, said in words.items()}
 

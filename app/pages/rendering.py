@@ -59,6 +59,7 @@ def page(
             twin=twin,
             signed_in=signed_in,
             status=status,
+            demo=asked.app.state.demo if asked else None,
             # An address that signs in is a secret until it is used up, and stays off every page.
             address=str(asked.url) if asked and signed_in else "",
             commands=commands(str(asked.base_url), twin) if asked and twin else [],

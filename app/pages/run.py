@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from pydantic import JsonValue
 
 from app.charts import RUN_CHARTS
 from app.charts.chart import SYMBOLS
 from app.charts.drawing import draw_run
-from app.db import queries
+from app.db import queries, reported
 from app.db.events import TERMINAL
 from app.db.tables import KernelRow
 from app.pages import noted, reproduce
@@ -20,7 +20,7 @@ from app.pages.session import Reading
 from app.presentation import activity, shown_runs
 from app.study import sittings
 from app.study.comparison import ComparedRun, Comparison
-from app.study.sittings import Raw
+from app.study.samples import Samples
 from workers.catalog.environment import NO_ENERGY
 from workers.catalog.metrics import BY_NAME
 
@@ -31,7 +31,7 @@ SIBLINGS = 12
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse)
-def run(session: Reading, run_id: str) -> HTMLResponse:
+def run(request: Request, session: Reading, run_id: str) -> HTMLResponse:
     # First of all: what happens while the rest is read comes again as an event, and nothing is missed.
     last_event = queries.newest_event(session)
     found = queries.run(session, run_id)
@@ -64,7 +64,7 @@ def run(session: Reading, run_id: str) -> HTMLResponse:
         marks=tuple(SYMBOLS),
         memory_parts=sittings.PARTS,
         timed=[series for series in sitting.series if series.metric == sittings.HELD],
-        kernels=list(_kernels(queries.kernels(session, run_id))),
+        kernels=list(_kernels(reported.kernels(session, run_id))),
         artifacts=shown_runs.shown_artifacts(session, run_id),
         energy=_energy(environment),
         samples=list(_sampled(sitting.raw)),
@@ -73,7 +73,7 @@ def run(session: Reading, run_id: str) -> HTMLResponse:
         machine_state=found.notes.get("machine_state") if isinstance(found.notes, dict) else None,
         reproduce=reproduce.run(found.spec),
         log=queries.log_lines(run_id=run_id, session=session),
-        noted=noted.of(session, "runs", run_id),
+        noted=noted.of(session, "runs", run_id, request.state.principal),
     )
 
 
@@ -145,7 +145,7 @@ def _energy(environment: JsonValue) -> Energy | None:
     return Energy(method, "")
 
 
-def _sampled(raw: Iterable[Raw]) -> Iterable[Sampled]:
+def _sampled(raw: Iterable[Samples]) -> Iterable[Sampled]:
     for one in raw:
         unit = BY_NAME[one.metric].unit if one.metric in BY_NAME else "1"
         yield Sampled(

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from app.charts.chart import OUTCOMES
 from app.db import queries
 from app.db.run_lists import ENDED, Sort, Standing, Wanted
 from app.ordering.menu import DEVICES
@@ -13,6 +12,7 @@ from app.pages import formatting
 from app.pages.rendering import page
 from app.pages.session import Reading
 from app.presentation import activity
+from app.study.outcomes import OUTCOMES
 from workers.catalog.report import Outcome
 from workers.catalog.technique import DeviceKind
 

@@ -7,7 +7,6 @@ from fastapi import Depends, Request
 from sqlmodel import Session
 
 from app.db.session import Database
-from app.results.columns import Columns, Table
 
 
 def _reading(request: Request) -> Iterator[Session]:
@@ -16,14 +15,7 @@ def _reading(request: Request) -> Iterator[Session]:
         yield session
 
 
-def _results(request: Request, session: Annotated[Session, Depends(_reading)]) -> Table:
-    columns: Columns = request.app.state.columns
-    return columns.table(session)
-
-
 Reading = Annotated[Session, Depends(_reading)]
-Results = Annotated[Table, Depends(_results)]
-"""All results, with what has been written until now."""
 
 
 def is_signed_in(request: Request) -> bool:

@@ -111,7 +111,7 @@ def study(request: Request, session: Reading, study_id: str, asked: Annotated[As
         environments=_environments(session, runs, compared),
         reproduce=reproduce.study(found.spec, str(request.base_url)),
         log=queries.log_lines(session, study_id=study_id) if asked.tab == "log" else [],
-        noted=noted.of(session, "studies", study_id),
+        noted=noted.of(session, "studies", study_id, request.state.principal),
     )
 
 

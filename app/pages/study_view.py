@@ -7,13 +7,14 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from sqlmodel import Session
 
-from app.charts import CHARTS, limits
+from app.charts import CHARTS
 from app.charts.chart import Choice, NotSwept, StudyChart, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_stored
-from app.charts.limits import BadLimit
 from app.charts.still import Still, still
+from app.study import limits
 from app.study.budgets import Limit
 from app.study.comparison import Comparison, Quantity, Scale
+from app.study.limits import BadLimit
 
 Tab = Literal[
     "trade-off",

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from app.charts import technique_effects
-from app.charts.chart import OUTCOMES
 from app.knowledge import claims, evidence
 from app.knowledge.cases import RATIOS, Case
 from app.pages.rendering import page
-from app.pages.session import Results
+from app.results.dependency import Results
 from app.results.figures import BY_WORD, Figure
+from app.study.outcomes import OUTCOMES
 from workers.catalog.technique import Technique
 from workers.catalog.techniques import TECHNIQUES
 

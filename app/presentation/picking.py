@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlmodel import Session
 
-from app.charts.chart import ended
 from app.db import queries
 from app.db.tables import Run, Study
 from app.errors import Invalid
@@ -14,6 +13,7 @@ from app.study import comparison
 from app.study.compare import FEWEST, MOST, Belonging, LeftOut, SideBySide, has_figures, side_by_side
 from app.study.comparison import ComparedRun, Comparison
 from app.study.environments import Fields
+from app.study.outcomes import ended
 from workers.catalog.declared import Problem
 from workers.catalog.spec import Point
 
@@ -197,8 +197,7 @@ def _wrong_number(count: int, said: str, field: str = "runs") -> list[Problem]:
 def _refuse(problems: Iterable[Problem]) -> None:
     found = list(problems)
     if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise Invalid(f"{found[0].field} {found[0].message}{more}", problems=found)
+        raise Invalid.of(found)
 
 
 def _short(text: str) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel, JsonValue
 from sqlmodel import Session
 
-from app.db import packed, queries
+from app.db import packed, queries, reported
 from app.db.tables import Run
 from app.listing import moment, moment_if
-from app.study import comparison, verdicts
+from app.study import comparison, samples, verdicts
+from app.study.samples import Samples
 from workers.catalog.metrics import BY_NAME
 from workers.catalog.report import Bottleneck
 
@@ -28,6 +29,12 @@ class ShownMeasurement(BaseModel):
     unit: str
     n: int
     effective_n: float | None
+    """``n`` corrected for autocorrelation; null where samples do not come in time."""
+    q1: float | None
+    """Lower quartile of the samples; with ``q3`` their spread. Null for what has no samples of its own."""
+    q3: float | None
+    definition: int
+    """Version of the metric's definition that was followed."""
 
 
 class ShownEffect(BaseModel):
@@ -92,19 +99,6 @@ class ShownRun(BaseModel):
     """Load, clocks and the like when the sitting began and ended; what lasts is the environment."""
 
 
-class ShownSamples(BaseModel):
-    """Raw values of one metric from one process, in the order in which they were taken."""
-
-    metric: str
-    phase: str
-    arm: str
-    pair: int
-    warm_up: bool
-    contended: bool
-    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
-    values: list[float]
-
-
 class ShownTimeline(BaseModel):
     """One quantity over the time of one step or sitting."""
 
@@ -162,7 +156,7 @@ class RunDetail(ShownRun):
     tail: str | None
     log: list[str]
     history: list[ShownAttempt]
-    samples: list[ShownSamples]
+    samples: tuple[Samples, ...]
     timelines: list[ShownTimeline]
     kernels: list[ShownKernel]
     """Longest first; empty unless the study asked for a profile."""
@@ -191,32 +185,21 @@ def run_detail(session: Session, run_id: str) -> RunDetail:
             )
             for attempt, name in queries.attempts(session, run.id)
         ],
-        samples=samples(session, run.id),
+        samples=samples.of_run(session, run.id),
         timelines=[
             ShownTimeline(
                 **row.model_dump(include={"metric", "phase", "arm"}),
                 at_s=list(packed.moments(row)),
                 values=list(packed.values(row)),
             )
-            for row in queries.timelines(session, run.id)
+            for row in reported.timelines(session, run.id)
         ],
-        kernels=[ShownKernel.model_validate(row, from_attributes=True) for row in queries.kernels(session, run.id)],
+        kernels=[ShownKernel.model_validate(row, from_attributes=True) for row in reported.kernels(session, run.id)],
         artifacts=shown_artifacts(session, run.id),
     )
 
 
-def samples(session: Session, run_id: str) -> list[ShownSamples]:
-    """Every raw value of the report that counts."""
-    return [
-        ShownSamples(
-            **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
-            values=list(packed.values(row)),
-        )
-        for row in queries.samples(session, run_id)
-    ]
-
-
-def tabulated(rows: Sequence[ShownSamples]) -> str:
+def tabulated(rows: Sequence[Samples]) -> str:
     """Raw values as comma-separated text: one row for each, in base units, with where it comes from."""
     text = io.StringIO()
     table = csv.writer(text)
@@ -238,20 +221,20 @@ def shown_artifacts(session: Session, run_id: str) -> list[ShownArtifact]:
             size=row.size,
             url=f"/api/v1/runs/{run_id}/artifacts/{row.name}?arm={row.arm}",
         )
-        for row in queries.artifacts(session, run_id)
+        for row in reported.artifacts(session, run_id)
     ]
 
 
 def shown_runs(session: Session, runs: Sequence[Run]) -> list[ShownRun]:
     """Runs with the figures of the reports that count."""
     measured: dict[str, list[ShownMeasurement]] = defaultdict(list)
-    for row in queries.measurements(session, [run.id for run in runs]):
+    for row in reported.measurements(session, [run.id for run in runs]):
         measured[row.run_id].append(ShownMeasurement.model_validate(row, from_attributes=True))
     effects: dict[str, list[ShownEffect]] = defaultdict(list)
     for study_id in dict.fromkeys(run.study_id for run in runs):
         # All comparisons of the study, whichever runs are shown: the verdicts are corrected for them.
         siblings = queries.runs(session, study_id)
-        rows = queries.effects(session, [run.id for run in siblings])
+        rows = reported.effects(session, [run.id for run in siblings])
         together = verdicts.corrections(siblings, rows)
         for effect in rows:
             shown = verdicts.ratio(effect, together)

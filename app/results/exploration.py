@@ -1,29 +1,22 @@
-"""All results of the team at once: a part of the list in the order asked for, and the plane of two figures with its front."""
+"""All results of the team as a list: a part of it in the order asked for, or the whole of it."""
 
-import base64
-import binascii
 import bisect
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from pydantic import Field
 
-from app.errors import Invalid
+from app.db import cursor as cursors
 from app.frozen import Frozen
-from app.results import fronts
-from app.results.columns import Floats, Places, Table
-from app.results.facets import Budget, failing, failures, mixed, weighed
-from app.results.figures import FIGURES, Cell, unpacked
-from app.results.matching import column, every, having, masks, selected
-from app.results.selection import AXES, RATIO, Group, Selection
-from workers.catalog.declared import Problem
+from app.results.columns import Floats, Mask, Places, Table
+from app.results.figures import Cell, unpacked
+from app.results.matching import Matched, column
+from app.results.selection import Group, Selection
 
-MOST_POINTS = 5_000
-"""Of a chart; the front and what may be on it are always among them."""
-DIGITS = 4
-"""Significant digits of a number in a chart's columns: finer than a pixel."""
+PLACE = (cursors.a_text, cursors.a_key, cursors.a_number)
+"""Behind what a page goes on: group, what it is ordered by, number."""
+CHUNK = 500
+"""Rows that are made at a time of a list that is given as a whole."""
 
 
 class Explored(Frozen):
@@ -36,6 +29,8 @@ class Explored(Frozen):
     owner: str
     model: str
     workload: str
+    evaluation: str
+    """How quality was scored; empty where it was not."""
     device: str
     hardware: str
     environment: str
@@ -55,6 +50,22 @@ class Explored(Frozen):
     """By word, in base units."""
 
 
+NAMED = (
+    "owner",
+    "model",
+    "workload",
+    "evaluation",
+    "device",
+    "hardware",
+    "environment",
+    "family",
+    "effort",
+    "outcome",
+    "ran",
+)
+"""Columns of words that are shown as they are."""
+
+
 class Page(Frozen):
     """A part of the list of results."""
 
@@ -65,67 +76,41 @@ class Page(Frozen):
     """Of the groups that this part shows, how many results each has; empty without groups."""
 
 
-class Points(Frozen):
-    """The results that lie in the plane of two figures, a column each; numbers rounded to what can be seen."""
-
-    total: int
-    """How many lie there; of more than ``MOST_POINTS`` a part is given, with the whole front."""
-    selected: int
-    """How many results the filters leave, placed or not."""
-    failures: dict[str, int]
-    """How many ended without figures, by outcome; limits are not asked, because there is nothing to hold against them."""
-    runs: list[str]
-    names: list[str]
-    """Of the variants."""
-    families: list[str]
-    columns: dict[str, list[float | None]]
-    """By word, or word and ``_ratio``; those of the axes with ``.low``, ``.high`` and ``.pairs`` besides."""
-    standings: list[str]
-    """f front, p possibly on it, d dominated; empty where there is no front."""
-    possible: int
-    """How many may be on the front besides, within the intervals; all of them, given or not."""
-    front: list[int]
-    """Places of the front's points, from small x to large."""
-    knee: int | None
-    mixed: dict[str, int]
-    """What differs among the results although values as measured need it to be the same, and in how many values."""
-    budgets: tuple[Budget, ...]
-
-
-def page(table: Table, selection: Selection, *, cursor: str | None = None, limit: int = 50) -> Page:
+def page(matched: Matched, *, cursor: str | None = None, limit: int = 50) -> Page:
     """A part of the results in the order that was asked for; those without a value come last.
 
     Raises:
         Invalid: the cursor is not one that an earlier page of this order gave.
     """
-    places = np.flatnonzero(selected(table, selection))
-    total = len(places)
-    down = selection.sort.startswith("-")
-    keys = _keys(table, selection.sort.removeprefix("-"), places)
-    keys = np.where(np.isnan(keys), np.inf, -keys if down else keys)
-    numbers = table.numbers[places]
-    grouping = _Grouping(table, selection.group)
-    ranks = grouping.ranks[places]
-    sizes = np.bincount(ranks, minlength=len(grouping.words))
+    selection = matched.selection
+    listed = _Listed(matched)
+    total = len(listed.places)
+    sizes = np.bincount(listed.ranks, minlength=len(listed.groups))
     if cursor is not None:
-        group, after, number = _read_cursor(cursor, selection)
-        rank = grouping.rank(group)
-        later = (keys > after) | ((keys == after) & (numbers < number))
-        later = (ranks > rank) | ((ranks == rank) & later) if grouping.rank_is_shown(rank, group) else ranks >= rank
-        places, keys, numbers, ranks = places[later], keys[later], numbers[later], ranks[later]
-    order = _first(keys, numbers, limit + 1) if selection.group == "none" else np.lexsort((-numbers, keys, ranks))
+        group, key, number = cursors.read(cursor, _of(selection), PLACE)
+        listed.go_on(group, key, number)
+    order = listed.first(limit + 1)
     shown = order[:limit]
     following = None
     if len(order) > limit:
         last = shown[-1]
-        following = _cursor(selection, grouping.words[ranks[last]], float(keys[last]), int(numbers[last]))
-    groups = {grouping.words[rank]: int(sizes[rank]) for rank in dict.fromkeys(ranks[shown].tolist())}
+        place = (listed.groups[listed.ranks[last]], float(listed.keys[last]), int(listed.numbers[last]))
+        following = cursors.written(_of(selection), place)
+    groups = {listed.groups[rank]: int(sizes[rank]) for rank in dict.fromkeys(listed.ranks[shown].tolist())}
     return Page(
-        items=tuple(rows(table, places[shown])),
+        items=tuple(rows(matched.table, listed.places[shown])),
         next=following,
         total=total,
         groups=groups if selection.group != "none" else {},
     )
+
+
+def whole(matched: Matched) -> Iterator[Places]:
+    """All results in the order that was asked for, some at a time."""
+    listed = _Listed(matched)
+    places = listed.places[listed.order()]
+    for first in range(0, len(places), CHUNK):
+        yield places[first : first + CHUNK]
 
 
 def group_of(row: Explored, group: Group) -> str:
@@ -133,10 +118,10 @@ def group_of(row: Explored, group: Group) -> str:
     return {"none": "", "model": row.model, "technique": "+".join(row.techniques), "hardware": row.hardware}[group]
 
 
-def failed(table: Table, selection: Selection, limit: int) -> list[Explored]:
+def failed(matched: Matched, limit: int) -> list[Explored]:
     """The newest of the results that ended without figures."""
-    places = np.flatnonzero(failing(table, selection))
-    return rows(table, places[np.argsort(-table.numbers[places])][:limit])
+    places = np.flatnonzero(matched.failed)
+    return rows(matched.table, places[np.argsort(-matched.table.numbers[places])][:limit])
 
 
 def rows(table: Table, places: Places) -> list[Explored]:
@@ -144,83 +129,53 @@ def rows(table: Table, places: Places) -> list[Explored]:
     return [_row(table, place) for place in places.tolist()]
 
 
-def points(table: Table, selection: Selection, also: Sequence[str] = (), most: int | None = None) -> Points:
-    """The results in the plane of two figures, with the front and how the limits bear on them.
+class _Listed:
+    """The results that are listed, with what they are ordered by: group, key, and the newest first among equals."""
 
-    Args:
-        table: all rows.
-        selection: what a reader picked, axes and scale among it.
-        also: names of more columns, figures or their ratios.
-        most: how many points are given besides the front; None gives ``MOST_POINTS``.
-    """
-    by_name = masks(table, selection)
-    mask = every(by_name, table.count)
-    x, y = selection.figure("x"), selection.figure("y")
-    parts = {"x": selection.part(x), "y": selection.part(y)}
-    across = table.column(x.word, parts["x"])
-    up = table.column(y.word, parts["y"])
-    placed = np.flatnonzero(mask & ~np.isnan(across) & ~np.isnan(up))
-    differing = mixed(table, placed) if selection.scale == "measured" else {}
-    directed = x.better != "neither" and y.better != "neither"
-    standing = np.full(len(placed), "d")
-    line: Places = np.zeros(0, np.int64)
-    knee: int | None = None
-    if directed and not differing and len(placed):
-        costs, low, high = _costs(table, selection, placed)
-        honest = ~having(table, "ran", {"fell_back"})[placed]
-        possible = np.zeros(len(placed), np.bool_)
-        possible[honest] = ~fronts.surely_beaten(low[honest], high[honest])
-        standing[possible] = "p"
-        on_front = np.zeros(len(placed), np.bool_)
-        on_front[honest] = fronts.front(costs[honest])
-        standing[on_front] = "f"
-        line = np.flatnonzero(on_front)
-        line = line[np.lexsort((placed[line], costs[line, 1], costs[line, 0]))]
-        deepest = fronts.knee(costs[line, 0], costs[line, 1])
-        if x.better == "higher":
-            line = line[::-1]
-            deepest = None if deepest is None else len(line) - 1 - deepest
-        knee = None if deepest is None else int(line[deepest])
-    kept = _thinned(standing, table.numbers[placed], most or MOST_POINTS)
-    where = {int(place): index for index, place in enumerate(kept.tolist())}
-    given = placed[kept]
-    return Points(
-        total=len(placed),
-        selected=int(np.count_nonzero(mask)),
-        failures=failures(table, selection),
-        runs=[table.rows[place].run_id for place in given.tolist()],
-        names=[table.rows[place].variant for place in given.tolist()],
-        families=[table.word("family", place) for place in given.tolist()],
-        columns=_columns(table, selection, given, also),
-        standings=standing[kept].tolist() if directed and not differing else [],
-        possible=int(np.count_nonzero(standing == "p")),
-        front=[where[place] for place in line.tolist()],
-        knee=None if knee is None else where[knee],
-        mixed=differing,
-        budgets=weighed(table, selection, by_name),
-    )
+    def __init__(self, matched: Matched) -> None:
+        table, sort, group = matched.table, matched.selection.sort, matched.selection.group
+        self.places = np.flatnonzero(matched.rows)
+        self.numbers = table.numbers[self.places]
+        name = sort.removeprefix("-")
+        keys = (table.finished_at if name == "finished" else column(table, name))[self.places]
+        # What has no value comes last in both directions.
+        self.keys: Floats = np.where(np.isnan(keys), np.inf, -keys if sort.startswith("-") else keys)
+        self.groups: list[str] = [""]
+        self.ranks: Places = np.zeros(len(self.places), np.int64)
+        self._grouped = group != "none"
+        if self._grouped:
+            codes, words = table.words["techniques" if group == "technique" else group]
+            self.groups = sorted(words)
+            ranks = {word: rank for rank, word in enumerate(self.groups)}
+            self.ranks = np.asarray([ranks[word] for word in words], np.int64)[codes[self.places]]
 
+    def go_on(self, group: str, key: float, number: int) -> None:
+        """Keep only what comes behind a place."""
+        rank = bisect.bisect_left(self.groups, group)
+        if rank < len(self.groups) and self.groups[rank] == group:
+            behind: Mask = (self.keys > key) | ((self.keys == key) & (self.numbers < number))
+            later = (self.ranks > rank) | ((self.ranks == rank) & behind)
+        else:
+            later = self.ranks >= rank
+        self.places, self.numbers = self.places[later], self.numbers[later]
+        self.keys, self.ranks = self.keys[later], self.ranks[later]
 
-def _keys(table: Table, order: str, places: Places) -> Floats:
-    """What rows are ordered by, as numbers."""
-    if order == "finished":
-        return table.finished_at[places]
-    return column(table, order)[places]
+    def order(self) -> Places:
+        """How all of them follow one another."""
+        return np.lexsort((-self.numbers, self.keys, self.ranks))
 
-
-def _first(keys: Floats, numbers: Places, count: int) -> Places:
-    """Places of the first rows in order: by key, the newest first among equals."""
-    if len(keys) > 4 * count:
-        edge = np.partition(keys, count - 1)[count - 1]
-        near = np.flatnonzero(keys <= edge)
-        return near[np.lexsort((-numbers[near], keys[near]))][:count]
-    return np.lexsort((-numbers, keys))[:count]
+    def first(self, count: int) -> Places:
+        """How the first of them follow one another."""
+        if self._grouped or len(self.keys) <= 4 * count:
+            return self.order()[:count]
+        edge = np.partition(self.keys, count - 1)[count - 1]
+        near = np.flatnonzero(self.keys <= edge)
+        return near[np.lexsort((-self.numbers[near], self.keys[near]))][:count]
 
 
 def _row(table: Table, place: int) -> Explored:
     held = table.rows[place]
     techniques = table.word("techniques", place)
-    names = ("owner", "model", "workload", "device", "hardware", "environment", "family", "effort", "outcome", "ran")
     return Explored(
         run=held.run_id,
         url=f"/runs/{held.run_id}",
@@ -235,7 +190,7 @@ def _row(table: Table, place: int) -> Explored:
         length=_whole(table.length[place]),
         finished_at=float(table.finished_at[place]),
         figures=unpacked(table.figures[place].ravel().tolist(), held.verdicts),
-        **{name: table.word(name, place) for name in names},
+        **{name: table.word(name, place) for name in NAMED},
     )
 
 
@@ -243,99 +198,6 @@ def _whole(value: float) -> int | None:
     return None if np.isnan(value) else int(value)
 
 
-def _costs(table: Table, selection: Selection, placed: Places) -> tuple[Floats, Floats, Floats]:
-    """Values, and the better and worse ends of their intervals, turned so that less is better: ``[rows, 2]`` each."""
-    values, lows, highs = [], [], []
-    for axis in AXES:
-        figure = selection.figure(axis)
-        ratio = selection.part(figure) == "ratio"
-        own = table.column(figure.word, "ratio" if ratio else "value")[placed]
-        low = table.column(figure.word, "ratio_low" if ratio else "low")[placed]
-        high = table.column(figure.word, "ratio_high" if ratio else "high")[placed]
-        if figure.better == "higher":
-            own, low, high = -own, -high, -low
-        values.append(own)
-        lows.append(np.where(np.isnan(low), own, low))
-        highs.append(np.where(np.isnan(high), own, high))
-    return np.column_stack(values), np.column_stack(lows), np.column_stack(highs)
-
-
-def _thinned(standing: Any, numbers: Places, most: int) -> Places:
-    """Places of the points that are given: the front, then what may be on it, then a part of the rest that stays the same."""
-    if len(standing) <= most:
-        return np.arange(len(standing))
-    rank = np.select([standing == "f", standing == "p"], [0, 1], 2)
-    # A fixed scramble of the number, so that neither age nor a redraw decides which of the others are seen.
-    scramble = (numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-    room = max(most, int(np.count_nonzero(rank == 0)))
-    return np.sort(np.lexsort((scramble, rank))[:room])
-
-
-def _columns(table: Table, selection: Selection, given: Places, also: Sequence[str]) -> dict[str, list[float | None]]:
-    found: dict[str, list[float | None]] = {}
-    for axis in AXES:
-        figure = selection.figure(axis)
-        ratio = selection.part(figure) == "ratio"
-        name = figure.word + (RATIO if ratio else "")
-        found[name] = _rounded(table.column(figure.word, "ratio" if ratio else "value")[given])
-        found[f"{name}.low"] = _rounded(table.column(figure.word, "ratio_low" if ratio else "low")[given])
-        found[f"{name}.high"] = _rounded(table.column(figure.word, "ratio_high" if ratio else "high")[given])
-        found[f"{name}.pairs"] = _rounded(table.column(figure.word, "pairs")[given])
-    for name in also:
-        found.setdefault(name, _rounded(column(table, name)[given]))
-    return found
-
-
-def _rounded(values: Floats) -> list[float | None]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(values))))
-    rounded = np.where(np.isfinite(scale), np.round(values * scale) / scale, values)
-    return [None if np.isnan(value) else value for value in rounded.tolist()]
-
-
-class _Grouping:
-    """The groups of all rows, numbered in the order in which they are shown."""
-
-    def __init__(self, table: Table, group: Group) -> None:
-        if group == "none":
-            self.words, self.ranks = [""], np.zeros(table.count, np.int64)
-            return
-        codes, words = table.words["techniques" if group == "technique" else group]
-        self.words = sorted(words)
-        places = {word: place for place, word in enumerate(self.words)}
-        self.ranks = np.asarray([places[word] for word in words], np.int64)[codes]
-
-    def rank(self, word: str) -> int:
-        """Number of a group, or of the first one after it."""
-        return bisect.bisect_left(self.words, word)
-
-    def rank_is_shown(self, rank: int, word: str) -> bool:
-        """Whether a group's number is its own."""
-        return rank < len(self.words) and self.words[rank] == word
-
-
-def _cursor(selection: Selection, group: str, key: float, number: int) -> str:
-    held = json.dumps([selection.sort, selection.group, group, repr(key), number]).encode()
-    return base64.urlsafe_b64encode(held).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, selection: Selection) -> tuple[str, float, int]:
-    try:
-        held = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        order, kind, group, key, number = held
-        if (order, kind) == (selection.sort, selection.group) and isinstance(number, int):
-            return str(group), float(key), number
-    except (binascii.Error, ValueError, TypeError):
-        order = None
-    problem = Problem(
-        "cursor", "unknown_cursor", "is not a cursor of this list.", "Take `next` of a page in the same order."
-    )
-    raise Invalid("The cursor is not one of this list.", problems=[problem])
-
-
-FIGURE_NAMES: tuple[str, ...] = tuple(
-    name
-    for figure in FIGURES
-    for name in ((figure.word,) if figure.relative else (figure.word, f"{figure.word}{RATIO}"))
-)
-"""Names of all columns there are."""
+def _of(selection: Selection) -> str:
+    """What a cursor belongs to."""
+    return f"{selection.sort} by {selection.group}"

@@ -1,17 +1,17 @@
 """What is left to choose from among all results: counted values of filters, spans of figures, what limits cost, failures."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from app.frozen import Frozen
-from app.results.columns import Mask, Places, Table
+from app.results.columns import Floats, Places
 from app.results.figures import FIGURES, Part
-from app.results.matching import every, having, masks, selected
-from app.results.selection import AXES, FACETS, SIZES, Selection, parts
+from app.results.matching import Matched
+from app.results.selection import FACETS, SIZES, Selection, parts
+from app.study.budgets import loosened
 
 ALIKE = ("model", "workload", "hardware", "environment")
-"""What has to be the same for values as measured to stand in one picture, besides batch size and length."""
+"""What has to be the same for values as measured to stand in one picture, besides every size and switch of the workload; and
+for scores of quality how they were scored."""
 
 
 class Choice(Frozen):
@@ -31,21 +31,25 @@ class Facet(Frozen):
 
 
 class Budget(Frozen):
-    """What one limit does."""
+    """What one limit does, the others staying as they are; in the words of ``app/study/budgets.py``."""
 
     name: str
     figure: str
     part: str
     bound: str
     value: float
+    options: int
+    """Results that can be chosen: those that the filters leave, with figures, and that did not fall back."""
     removes: int
-    """Results that this limit alone keeps out."""
-    unknown: int
-    """Of these, results that did not measure the figure."""
-    relaxed: float | None
-    """The nearest value that would let more in; None when no value would."""
+    """Options over it, whether or not they are over other limits too."""
+    unmeasured: int
+    """How many of these did not measure the figure."""
+    alone: int
+    """Options that would fit but for it."""
+    next_value: float | None
+    """The least loosening at which more options fit; None where loosening it alone brings nothing."""
     gains: int
-    """How many it would let in."""
+    """How many more fit then."""
 
 
 class Range(Frozen):
@@ -59,39 +63,28 @@ class Range(Frozen):
     high: float
 
 
-def facets(table: Table, selection: Selection) -> tuple[Facet, ...]:
+def facets(matched: Matched) -> tuple[Facet, ...]:
     """Every filter's values with their counts."""
+    table, selection = matched.table, matched.selection
     found = []
-    by_name = masks(table, selection)
     for name, title in FACETS.items():
-        mask = every(by_name, table.count, without=name)
         codes, words = table.words["techniques" if name == "technique" else name]
-        tally = np.bincount(codes[mask], minlength=len(words))
+        tally = np.bincount(codes[matched.without(name)], minlength=len(words))
         counts: dict[str, int] = dict.fromkeys(selection.words.get(name, ()), 0)
         for word, count in zip(words, tally.tolist(), strict=False):
             for value in word.split("+") if name == "technique" else (word,):
                 if value and count:
                     counts[value] = counts.get(value, 0) + count
-        ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-        chosen = selection.words.get(name, ())
-        found.append(
-            Facet(
-                name=name,
-                title=title,
-                choices=tuple(Choice(value=value, count=count, chosen=value in chosen) for value, count in ordered),
-            )
-        )
-    found += [_sizes(table, selection, by_name, name, title) for name, title in SIZES.items()]
-    return tuple(found)
+        found.append(_facet(name, title, counts, selection))
+    return (*found, *(_sizes(matched, name, title) for name, title in SIZES.items()))
 
 
-def ranges(table: Table, selection: Selection) -> tuple[Range, ...]:
+def ranges(matched: Matched) -> tuple[Range, ...]:
     """What every figure and ratio spans, in the order of the figures; those that no result measured are left out."""
-    mask = selected(table, selection.model_copy(update={"limits": ()}))
     found = []
     for figure in FIGURES:
         for part in parts(figure):
-            values = table.column(figure.word, part)[mask]
+            values = matched.table.column(figure.word, part)[matched.unlimited]
             values = values[~np.isnan(values)]
             if len(values):
                 low, high = float(values.min()), float(values.max())
@@ -99,34 +92,29 @@ def ranges(table: Table, selection: Selection) -> tuple[Range, ...]:
     return tuple(found)
 
 
-def failures(table: Table, selection: Selection) -> dict[str, int]:
+def failures(matched: Matched) -> dict[str, int]:
     """How many of the results ended without figures, by outcome, whatever the limits; most frequent first."""
-    codes, words = table.words["outcome"]
-    tally = np.bincount(codes[failing(table, selection)], minlength=len(words)).tolist()
-    counts = {word: count for word, count in zip(words, tally, strict=False) if count}
-    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+    codes, words = matched.table.words["outcome"]
+    tally = np.bincount(codes[matched.failed], minlength=len(words)).tolist()
+    return _most_first({word: count for word, count in zip(words, tally, strict=False) if count})
 
 
-def apart(table: Table, selection: Selection) -> tuple[Facet, ...]:
-    """Of what has to be alike for values as measured to stand in one picture, what is not, with the values there are."""
-    across, up = (table.column(selection.figure(axis).word, "value") for axis in AXES)
-    placed = np.flatnonzero(selected(table, selection) & ~np.isnan(across) & ~np.isnan(up))
-    return tuple(_values(table, placed, name, selection) for name in mixed(table, placed))
-
-
-def budgets(table: Table, selection: Selection) -> tuple[Budget, ...]:
-    """What each limit keeps out, and what relaxing it to the nearest value would gain."""
-    return weighed(table, selection, masks(table, selection))
-
-
-def weighed(table: Table, selection: Selection, by_name: Mapping[str, Mask]) -> tuple[Budget, ...]:
-    """As ``budgets``, for whoever has the mask of each filter and limit already."""
+def budgets(matched: Matched) -> tuple[Budget, ...]:
+    """For each limit: how many options it removes, and what the least loosening of it alone would bring back."""
+    options = matched.options
+    over = {limit.name: options & ~matched.masks[limit.name] for limit in matched.selection.limits}
+    times_over = sum((each.astype(np.int16) for each in over.values()), np.zeros(matched.table.count, np.int16))
     found = []
-    for limit in selection.limits:
-        values = table.column(limit.figure, limit.part)
-        out = every(by_name, table.count, without=limit.name) & ~by_name[limit.name]
-        beyond = values[out & ~np.isnan(values)]
-        relaxed = (beyond.min() if limit.bound == "lte" else beyond.max()) if len(beyond) else None
+    for limit in matched.selection.limits:
+        values = matched.table.column(limit.figure, limit.part)
+        removed = over[limit.name]
+        alone = removed & (times_over == 1)
+        reach = values[alone & ~np.isnan(values)]
+        moved = None
+        if len(reach):
+            near = float(reach.min() if limit.bound == "lte" else reach.max())
+            moved = loosened(near, "lower" if limit.bound == "lte" else "higher")
+        fit = np.zeros(0) if moved is None else reach <= moved if limit.bound == "lte" else reach >= moved
         found.append(
             Budget(
                 name=limit.name,
@@ -134,55 +122,79 @@ def weighed(table: Table, selection: Selection, by_name: Mapping[str, Mask]) -> 
                 part=limit.part,
                 bound=limit.bound,
                 value=limit.value,
-                removes=int(np.count_nonzero(out)),
-                unknown=int(np.count_nonzero(out)) - len(beyond),
-                relaxed=None if relaxed is None else float(relaxed),
-                gains=0 if relaxed is None else int(np.count_nonzero(beyond == relaxed)),
+                options=int(np.count_nonzero(options)),
+                removes=int(np.count_nonzero(removed)),
+                unmeasured=int(np.count_nonzero(np.isnan(values[removed]))),
+                alone=int(np.count_nonzero(alone)),
+                next_value=moved,
+                gains=int(np.count_nonzero(fit)),
             )
         )
     return tuple(found)
 
 
-def failing(table: Table, selection: Selection) -> Mask:
-    """Results that ended without figures, whatever the limits: there is nothing to hold against those."""
-    mask = selected(table, selection.model_copy(update={"limits": ()}))
-    return mask & ~having(table, "outcome", {"ok"})
+def placed(matched: Matched) -> Places:
+    """The results that have every figure that the front is of, on the scale that was picked."""
+    mask = matched.rows
+    for figure in matched.selection.objectives:
+        mask = mask & ~np.isnan(matched.table.column(figure.word, matched.selection.part(figure)))
+    return np.flatnonzero(mask)
 
 
-def _sizes(table: Table, selection: Selection, by_name: Mapping[str, Mask], name: str, title: str) -> Facet:
+def mixed(matched: Matched, places: Places) -> dict[str, int]:
+    """Of what has to be alike among some rows, what is not, and in how many values; nothing on the scale of ratios."""
+    table, selection = matched.table, matched.selection
+    if selection.scale != "measured":
+        return {}
+    scored = any(figure.metrics[0].aspect == "quality" for figure in selection.objectives)
+    found = {}
+    for name in (*ALIKE, *(("evaluation",) if scored else ())):
+        codes, words = table.words[name]
+        found[name] = int(np.count_nonzero(np.bincount(codes[places], minlength=len(words))))
+    for name in SIZES:
+        sizes = table.size(name)[places]
+        found[name] = len(np.unique(sizes[~np.isnan(sizes)]))
+    return {name: count for name, count in found.items() if count > 1}
+
+
+def apart(matched: Matched) -> tuple[Facet, ...]:
+    """Of what has to be alike for values as measured to stand in one picture, what is not, with the values there are."""
+    places = placed(matched)
+    return tuple(_values(matched, places, name) for name in mixed(matched, places))
+
+
+def _sizes(matched: Matched, name: str, title: str) -> Facet:
     """A filter by a whole number, with its values from small to large."""
-    values = getattr(table, name)[every(by_name, table.count, without=name)]
-    found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-    chosen = selection.sizes.get(name, ())
-    tally = dict.fromkeys(chosen, 0) | {int(size): count for size, count in zip(found, counts.tolist(), strict=True)}
-    choices = (Choice(value=str(size), count=tally[size], chosen=size in chosen) for size in sorted(tally))
+    counts = dict.fromkeys(matched.selection.sizes.get(name, ()), 0)
+    counts |= _tally(matched.table.size(name)[matched.without(name)])
+    return _facet(name, title, {str(size): counts[size] for size in sorted(counts)}, matched.selection, ordered=True)
+
+
+def _values(matched: Matched, places: Places, name: str) -> Facet:
+    """What some rows have in one respect, most frequent first."""
+    table = matched.table
+    if name in SIZES:
+        tally = {str(size): count for size, count in _tally(table.size(name)[places]).items()}
+    else:
+        codes, words = table.words[name]
+        found, counts = np.unique(codes[places], return_counts=True)
+        tally = {words[code]: count for code, count in zip(found, counts.tolist(), strict=True)}
+    return _facet(name, {**FACETS, **SIZES, "environment": "Environment"}[name], tally, matched.selection)
+
+
+def _tally(sizes: Floats) -> dict[int, int]:
+    """How often each whole number is there; what is none is left out."""
+    found, counts = np.unique(sizes[~np.isnan(sizes)], return_counts=True)
+    return {int(size): count for size, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+def _facet(name: str, title: str, counts: dict[str, int], selection: Selection, *, ordered: bool = False) -> Facet:
+    """A filter's values, most frequent first unless they have an order of their own."""
+    chosen = {*selection.words.get(name, ()), *map(str, selection.sizes.get(name, ()))}
+    counts = counts if ordered else _most_first(counts)
+    choices = (Choice(value=value, count=count, chosen=value in chosen) for value, count in counts.items())
     return Facet(name=name, title=title, choices=tuple(choices))
 
 
-def _values(table: Table, placed: Places, name: str, selection: Selection) -> Facet:
-    """What some rows have in one respect, most frequent first."""
-    if name in SIZES:
-        sizes = getattr(table, name)[placed]
-        found, counts = np.unique(sizes[~np.isnan(sizes)], return_counts=True)
-        tally = {str(int(size)): count for size, count in zip(found, counts.tolist(), strict=True)}
-    else:
-        codes, words = table.words[name]
-        found, counts = np.unique(codes[placed], return_counts=True)
-        tally = {words[code]: count for code, count in zip(found, counts.tolist(), strict=True)}
-    ordered = sorted(tally.items(), key=lambda one: (-one[1], one[0]))
-    title = {**FACETS, **SIZES, "environment": "Environment"}[name]
-    chosen = {*selection.words.get(name, ()), *map(str, selection.sizes.get(name, ()))}
-    return Facet(
-        name=name,
-        title=title,
-        choices=tuple(Choice(value=value, count=count, chosen=value in chosen) for value, count in ordered),
-    )
-
-
-def mixed(table: Table, placed: Places) -> dict[str, int]:
-    """Of what has to be alike among some rows, what is not, and in how many values."""
-    found = {name: len(np.unique(table.words[name][0][placed])) for name in ALIKE}
-    for name in SIZES:
-        sizes = getattr(table, name)[placed]
-        found[name] = len(np.unique(sizes[~np.isnan(sizes)]))
-    return {name: count for name, count in found.items() if count > 1}
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))

@@ -115,11 +115,12 @@ def unpacked(numbers: Sequence[float], verdicts: str) -> dict[str, Cell]:
         verdicts: a letter for each figure.
     """
     found: dict[str, Cell] = {}
+    known = [None if math.isnan(number) else number for number in numbers]
     for place, figure in enumerate(FIGURES):
-        own = numbers[place * len(FIELDS) : (place + 1) * len(FIELDS)]
-        known = {field: float(number) for field, number in zip(FIELDS, own, strict=True) if not math.isnan(number)}
-        if known:
-            found[figure.word] = Cell.model_validate(known | {"verdict": verdict(verdicts[place])})
+        own = known[place * len(FIELDS) : (place + 1) * len(FIELDS)]
+        if own.count(None) < len(FIELDS):
+            fields = dict(zip(FIELDS, own, strict=True))
+            found[figure.word] = Cell.model_validate(fields | {"verdict": verdict(verdicts[place])})
     return found
 
 

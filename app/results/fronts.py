@@ -1,4 +1,4 @@
-"""Pareto fronts over many rows at once, with numpy; ``app/pareto.py`` says what a front is and does it for a few."""
+"""Pareto fronts over many rows at once, with numpy; ``app/study/pareto.py`` says what a front is and does it for a few."""
 
 import bisect
 
@@ -10,7 +10,13 @@ Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 ROUNDS = 16
-"""Rows by which the others are thinned out before they are gone through one by one."""
+"""Rivals by which rows are thinned out before the rest is looked at more closely."""
+SAMPLE = 1_024
+"""Rows among which such rivals are looked for."""
+WORTH = 32
+"""A rival that beats less than one row in this many is not worth another one of its kind."""
+GRID = 1_024
+"""Rivals that are held against all rows at once; the table for them has the square of this."""
 
 
 def front(costs: Floats) -> Mask:
@@ -19,17 +25,15 @@ def front(costs: Floats) -> Mask:
     Args:
         costs: ``[rows, 2 or 3]``, less is better, no gaps.
     """
+    sides = _sides(costs)
     found = np.zeros(len(costs), np.bool_)
-    if costs.shape[1] == 2:
-        costs = np.column_stack((costs, np.zeros(len(costs))))
-    kept = _thinned(costs)
-    order = kept[np.lexsort((costs[kept, 2], costs[kept, 1], costs[kept, 0]))]
+    kept = _thinned(sides, sides)
+    order = kept[np.lexsort(sides[::-1, kept])]
     # By rising first cost, what was seen is a staircase in the two others: second costs rise, third ones fall.
     seconds: list[float] = []
     thirds: list[float] = []
-    last: tuple[float, float, float] | None = None
-    for place in order.tolist():
-        spot: tuple[float, float, float] = tuple(costs[place].tolist())
+    last: list[float] | None = None
+    for place, spot in zip(order.tolist(), sides[:, order].T.tolist(), strict=True):
         if spot == last:
             found[place] = True
             continue
@@ -47,19 +51,19 @@ def front(costs: Floats) -> Mask:
 
 
 def surely_beaten(low: Floats, high: Floats) -> Mask:
-    """Which rows another row beats whose intervals lie wholly on the better side on both of two objectives.
+    """Which rows another row beats by its whole interval: its worse ends are as good as the row's better ends, and one is better.
 
     Args:
-        low: ``[rows, 2]``, the better ends of the intervals, less is better.
-        high: ``[rows, 2]``, the worse ends.
+        low: ``[rows, 2 or 3]``, the better ends of the intervals, less is better.
+        high: ``[rows, 2 or 3]``, the worse ends.
     """
-    order = np.argsort(high[:, 0], kind="stable")
-    ends = high[order, 0]
-    least = np.minimum.accumulate(high[order, 1]) if len(order) else np.zeros(0)
-    strictly = np.searchsorted(ends, low[:, 0], "left")
-    touching = np.searchsorted(ends, low[:, 0], "right")
-    padded = np.concatenate(([np.inf], least))
-    beaten: Mask = (padded[strictly] <= low[:, 1]) | (padded[touching] < low[:, 1])
+    kept = _thinned(_sides(low), _sides(high))
+    # What any rival beats so, one on the front of the worse ends beats too.
+    rivals = _sides(high[front(high)])
+    for first in range(0, rivals.shape[1], GRID):
+        kept = kept[~_beaten_by(_sides(low[kept]), rivals[:, first : first + GRID])]
+    beaten = np.ones(len(low), np.bool_)
+    beaten[kept] = False
     return beaten
 
 
@@ -77,16 +81,57 @@ def knee(x: Floats, y: Floats) -> int | None:
     return deepest if bulges[deepest] > 1e-9 else None
 
 
-def _thinned(costs: Floats) -> Places:
-    """Places of the rows that a few good rows do not beat: usually a small part, found with whole arrays."""
-    kept = np.arange(len(costs))
-    order = np.argsort(_ranks(costs).sum(axis=1), kind="stable")
-    for best in order[:ROUNDS].tolist():
-        left = costs[kept]
-        kept = kept[np.any(left < costs[best], axis=1) | np.all(left == costs[best], axis=1)]
+def _sides(costs: Floats) -> Floats:
+    """``[3, rows]``: each objective in one piece; a third one that is missing is the same for all."""
+    sides = np.zeros((3, len(costs)))
+    sides[: costs.shape[1]] = costs.T
+    return sides
+
+
+def _thinned(rows: Floats, rivals: Floats) -> Places:
+    """Places of the rows that a few good rivals do not beat: usually a small part, found with whole arrays."""
+    kept = np.arange(rows.shape[1])
+    # The best of a part are quickly found; what they leave has better ones of its own.
+    for _ in range(2):
+        sample = rivals[:, kept[:: 1 + len(kept) // SAMPLE]]
+        for best in np.argsort(_ranks(sample), kind="stable")[:ROUNDS].tolist():
+            before = len(kept)
+            kept = kept[~_beats(sample[:, best], rows[:, kept])]
+            if before - len(kept) < before // WORTH:
+                break
     return kept
 
 
-def _ranks(costs: Floats) -> Floats:
-    """Ranks of each objective, so that none outweighs the others by its unit."""
-    return np.argsort(np.argsort(costs, axis=0, kind="stable"), axis=0, kind="stable").astype(np.float64)
+def _beats(rival: Floats, rows: Floats) -> Mask:
+    """Which rows one rival beats."""
+    as_good = (rival[0] <= rows[0]) & (rival[1] <= rows[1]) & (rival[2] <= rows[2])
+    better = (rival[0] < rows[0]) | (rival[1] < rows[1]) | (rival[2] < rows[2])
+    beaten: Mask = as_good & better
+    return beaten
+
+
+def _beaten_by(rows: Floats, rivals: Floats) -> Mask:
+    """Which rows any of some rivals beats, by the least third cost of the rivals up to each first and second one."""
+    count = rivals.shape[1]
+    least = np.full((count + 1, count + 1), np.inf)
+    least[_order(rivals[0]) + 1, _order(rivals[1]) + 1] = rivals[2]
+    np.minimum.accumulate(least, axis=0, out=least)
+    np.minimum.accumulate(least, axis=1, out=least)
+    ends = (np.sort(rivals[0]), np.sort(rivals[1]))
+    below = [np.searchsorted(ends[side], rows[side], "left") for side in (0, 1)]
+    up_to = [np.searchsorted(ends[side], rows[side], "right") for side in (0, 1)]
+    beaten: Mask = least[up_to[0], up_to[1]] < rows[2]
+    beaten |= least[below[0], up_to[1]] <= rows[2]
+    beaten |= least[up_to[0], below[1]] <= rows[2]
+    return beaten
+
+
+def _ranks(sides: Floats) -> Places:
+    """The sum of each row's places in the objectives, so that none outweighs the others by its unit."""
+    ranks: Places = sum((_order(side) for side in sides if side.any()), np.zeros(sides.shape[1], np.int64))
+    return ranks
+
+
+def _order(values: Floats) -> Places:
+    """The place of each value when they are sorted; equal ones keep their order."""
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable")

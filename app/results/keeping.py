@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import delete, insert, select
 from sqlmodel import Session, col
 
-from app.db import queries
+from app.db import queries, reported
 from app.db.events import TERMINAL
 from app.db.tables import DeviceRow, EffectRow, MeasurementRow, Result, Run, Study, User
 from app.results.figures import FIGURES, LENGTHS, Cell, packed
@@ -45,6 +45,20 @@ def keep_all(session: Session, study: Study) -> None:
     """Write all results of a study that has ended, whose verdicts are corrected for all its comparisons now."""
     runs = queries.runs(session, study.id)
     _write(session, study, runs, runs)
+
+
+def withdraw(session: Session, run: Run) -> None:
+    """Take back the result of a run that failed and is measured again: until it has ended anew there is none.
+
+    The row stays under a new number, and says so: whoever reads results by their numbers learns of it like of any other change.
+    """
+    mine = col(Result.run_id) == run.id
+    row = session.execute(select(Result).where(mine)).scalar_one_or_none()
+    if row is None or row.withdrawn:
+        return
+    values = row.model_dump(exclude={"number"}) | {"withdrawn": True}
+    session.execute(delete(Result).where(mine))
+    session.execute(insert(Result), [values])
 
 
 def catch_up(session: Session, after: str) -> str | None:
@@ -87,13 +101,13 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
     spec = StudySpec.model_validate(study.spec)
     session.flush()
     ids = [run.id for run in runs]
-    effects = queries.effects(session, ids)
+    effects = reported.effects(session, ids)
     together = verdicts.corrections(runs, effects)
     ratios: dict[str, list[tuple[EffectRow, verdicts.Ratio]]] = {}
     for effect in effects:
         ratios.setdefault(effect.run_id, []).append((effect, verdicts.ratio(effect, together)))
     readings: dict[str, list[MeasurementRow]] = {}
-    for row in queries.measurements(session, [run.id for run in told]):
+    for row in reported.measurements(session, [run.id for run in told]):
         if row.arm == "variant":
             readings.setdefault(row.run_id, []).append(row)
     owner = session.execute(select(col(User.name)).where(col(User.id) == study.owner_id)).scalar_one()
@@ -127,6 +141,7 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
                 "point": {name: int(value) for name, value in sizes.items() if isinstance(value, int)},
                 "batch_size": sizes.get("batch_size"),
                 "length": next((sizes[name] for name in LENGTHS if name in sizes), None),
+                "evaluation": spec.evaluation.label() if spec.evaluation else None,
                 "finished_at": run.finished_at,
                 "figures": figures,
                 "verdicts": letters,

@@ -3,26 +3,30 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field
 
 from app.errors import Invalid
 from app.frozen import Frozen
-from app.results.figures import BY_WORD, FIGURES, Figure, Part
+from app.results.figures import BY_WORD, FIGURES, LENGTHS, Figure, Part
 from workers.catalog.declared import Problem
+from workers.catalog.workloads import WORKLOADS
 
 Scale = Literal["ratio", "measured"]
-Axis = Literal["x", "y"]
+Axis = Literal["x", "y", "z"]
 Group = Literal["none", "model", "technique", "hardware"]
 Bound = Literal["lte", "gte"]
 
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 AXES: tuple[Axis, Axis] = ("x", "y")
+"""Of the plane; the third objective has no place on it."""
 FACETS: dict[str, str] = {
     "technique": "Technique",
     "model": "Model",
     "workload": "Workload",
+    "evaluation": "Evaluation",
     "hardware": "Hardware",
     "device": "Device",
     "family": "Family",
@@ -34,8 +38,18 @@ FACETS: dict[str, str] = {
 """Names of filters with counted choices, and their titles, in the order of the page."""
 WORDS = (*FACETS, "study", "environment")
 """Names of filters by a word; several values mean any of them."""
-SIZES: dict[str, str] = {"batch_size": "Batch size", "length": "Length"}
-"""Names of filters by a whole number, and their titles."""
+SIZES: dict[str, str] = {
+    "batch_size": "Batch size",
+    "length": "Length",
+    **{
+        name: name.replace("_", " ").capitalize()
+        for workload in WORKLOADS
+        for name, field in workload.model_fields.items()
+        if field.annotation in (int, bool) and name not in LENGTHS
+    },
+}
+"""Names of filters by a whole number, and their titles: every size and switch of a workload; how long a sequence is has one
+name in all of them."""
 RATIO = "_ratio"
 ORDERS = (
     "finished",
@@ -85,15 +99,22 @@ class Selection(Frozen):
     sort: str = "-finished"
     x: str = "latency"
     y: str = "memory"
+    z: str = ""
+    """A third objective of the front; empty where there is none."""
     scale: Scale = "ratio"
     null_tests: bool = False
     """Whether baselines against themselves are among them."""
     group: Group = "none"
     """What comes before the order: results of one model, or of one set of techniques, or of one device together."""
 
+    @property
+    def objectives(self) -> tuple[Figure, ...]:
+        """The figures that the front is of: those of the axes, and the third one if there is one."""
+        return tuple(BY_WORD[word] for word in (self.x, self.y, self.z) if word)
+
     def figure(self, axis: Axis) -> Figure:
         """The figure on an axis."""
-        return BY_WORD[self.x if axis == "x" else self.y]
+        return BY_WORD[{"x": self.x, "y": self.y, "z": self.z}[axis]]
 
     def part(self, figure: Figure) -> Part:
         """What of a figure is shown on the chosen scale."""
@@ -106,7 +127,7 @@ class Selection(Frozen):
         found += [(name, str(value)) for name, values in self.sizes.items() for value in values]
         found += [(limit.name, f"{limit.value:.9g}") for limit in self.limits]
         found += [("q", self.text)] if self.text else []
-        for name in ("sort", "x", "y", "scale", "group"):
+        for name in ("sort", "x", "y", "z", "scale", "group"):
             if getattr(self, name) != getattr(plain, name):
                 found.append((name, getattr(self, name)))
         return found + ([("null_tests", "true")] if self.null_tests else [])
@@ -124,7 +145,9 @@ LIMITS: dict[str, tuple[str, Part, Bound]] = {
     for bound in BOUNDS
 }
 """Names of limits, and what each limits."""
-NAMES = (*WORDS, *SIZES, "q", "sort", "x", "y", "scale", "group", "null_tests", *LIMITS)
+PLAIN = ("sort", "x", "y", "z", "scale", "group", "null_tests")
+"""Names that filter nothing: what is shown of what is left, and how."""
+NAMES = (*WORDS, *SIZES, "q", *PLAIN, *LIMITS)
 
 
 def read(pairs: Iterable[tuple[str, str]], also: Sequence[str] = ()) -> Selection:
@@ -179,10 +202,15 @@ def read(pairs: Iterable[tuple[str, str]], also: Sequence[str] = ()) -> Selectio
                     f"At most {MOST_VALUES} of {MOST_TEXT} characters.",
                 )
             )
-    if plain.get("x", "latency") == plain.get("y", "memory"):
-        wrong.append(Problem("y", "same_axis", "is the same figure as x.", "Choose two different figures."))
+    taken = {str(plain.get("x", "latency")): "x"}
+    for name, usual in (("y", "memory"), ("z", "")):
+        word = str(plain.get(name, usual))
+        if word and word in taken:
+            hint = "Choose different figures for x, y and z."
+            wrong.append(Problem(name, "same_axis", f"is the same figure as {taken[word]}.", hint))
+        taken[word] = name
     if wrong:
-        raise Invalid(f"{wrong[0].field} {wrong[0].message}", problems=wrong)
+        raise Invalid.of(wrong)
     return Selection(words=words, sizes=sizes, limits=tuple(limits), **plain)
 
 
@@ -190,6 +218,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sort": ORDERS,
     "x": tuple(BY_WORD),
     "y": tuple(BY_WORD),
+    "z": tuple(BY_WORD),
     "scale": get_args(Scale),
     "group": GROUPS,
     "null_tests": ("true", "false"),
@@ -207,7 +236,8 @@ def amount(text: str, unit: str) -> float | None:
     factor = _factor(found[2], unit) if found else None
     if found is None or factor is None:
         return None
-    number = float(found[1].replace(",", "").replace("\u2212", "-")) * factor
+    # As decimals, so that 21.3 ms are 0.0213 s and not the nearest product of two rounded numbers.
+    number = float(Decimal(found[1].replace(",", "").replace("\u2212", "-")) * Decimal(repr(factor)))
     return number if math.isfinite(number) else None
 
 

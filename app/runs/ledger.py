@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from app.db import events, queries
+from app.db import events, queued
 from app.db.events import TERMINAL
 from app.db.session import clock, insert_once
 from app.db.tables import Attempt, DeviceRow, Run, Study, Worker, new_id
@@ -76,7 +76,7 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
     now = clock(session)
     if device.kind != run.device_kind or run.not_before > now or run.queue_until <= now:
         raise NotClaimable()
-    if run.state == "queued" and queries.is_outranked(session, run):
+    if run.state == "queued" and queued.is_outranked(session, run):
         raise NotClaimable("Runs of a higher priority come first.", hint="The next hint names one of them.")
     claimed = {
         "token": run.token + 1,

@@ -89,7 +89,8 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
         raise NotAllowed("The run was given up after lost workers; an administrator may run it again.")
     now = clock(session)
     # Figures of a run that went well stand until there are new ones; cancelling the retry then loses nothing.
-    values = {} if run.outcome == "ok" else dict.fromkeys(RESULT) | {"result_token": 0}
+    stands = run.outcome == "ok"
+    values = {} if stands else dict.fromkeys(RESULT) | {"result_token": 0}
     values |= {
         "progress": None,
         "workers_lost": 0,
@@ -101,6 +102,8 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
         "finished_at": None,
     }
     change(session, run, study, "queued", now, frm=TERMINAL, token=run.token, values=values)
+    if not stands:
+        keeping.withdraw(session, run)
     return run
 
 

@@ -1,13 +1,18 @@
 """The only place on the web side that speaks to the broker: it publishes the hint "run N may be claimed"."""
 
+from __future__ import annotations
+
 import shutil
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
-from celery import Celery
-from kombu.exceptions import OperationalError
 
 from workers.catalog import hint
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 log = structlog.get_logger()
 
@@ -28,16 +33,25 @@ class Queue:
     """Publishes hints. A hint that cannot be published is dropped: the reaper publishes it again."""
 
     def __init__(self, broker_url: str) -> None:
-        self._celery = Celery("tradespace", set_as_current=False)
-        settings = hint.celery_settings(broker_url)
-        if hint.folder(broker_url) is None:
+        self._broker_url = broker_url
+
+    @cached_property
+    def _celery(self) -> Celery:
+        # At the first hint: a server that has nothing to measure starts sooner without Celery, and needs less memory.
+        from celery import Celery
+
+        celery = Celery("tradespace", set_as_current=False)
+        settings = hint.celery_settings(self._broker_url)
+        if hint.folder(self._broker_url) is None:
             # The reaper does not wait for a broker that is away: the next round publishes the hint again.
             settings["broker_transport_options"] = settings.get("broker_transport_options", {}) | IMPATIENT
-        self._celery.conf.update(settings)
-        self._broker_url = broker_url
+        celery.conf.update(settings)
+        return celery
 
     def publish(self, run_id: str, device_kind: str) -> bool:
         """Tell the workers of a kind of device about a run. Whether the broker took it."""
+        from kombu.exceptions import OperationalError
+
         try:
             hint.prepare(self._broker_url)
             self._celery.send_task(hint.TASK, args=[run_id], queue=device_kind, ignore_result=True, retry=False)
@@ -54,6 +68,8 @@ class Queue:
 
     def answers(self) -> bool:
         """Whether the broker can be reached now."""
+        from kombu.exceptions import OperationalError
+
         try:
             with self._celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=1, timeout=3)
@@ -70,5 +86,6 @@ class Queue:
                     file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the connections to the broker."""
-        self._celery.close()
+        """Close the connections to the broker, if there are any."""
+        if "_celery" in self.__dict__:
+            self._celery.close()

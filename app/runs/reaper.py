@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from app.db import queries
+from app.db import queued
 from app.db.session import Database, clock
 from app.db.tables import Run
 from app.door.idempotency import forget_old
@@ -35,8 +35,8 @@ def reap(database: Database, queue: Queue) -> int:
         How many hints were published.
     """
     with database.reading() as session:
-        ended = queries.leases_ended(session, HELD)
-        waited = queries.queued_too_long(session)
+        ended = queued.leases_ended(session, HELD)
+        waited = queued.queued_too_long(session)
     for run_id in ended:
         with database.writing() as session:
             if lose(session, run_id):
@@ -50,7 +50,7 @@ def reap(database: Database, queue: Queue) -> int:
 def publish_hints(database: Database, queue: Queue) -> int:
     """Publish a hint for every idle worker that a queued run is waiting for. How many the broker took."""
     with database.reading() as session:
-        due = queries.hints_due(session)
+        due = queued.hints_due(session)
     published = 0
     for run_id, device_kind in due:
         # Written down first: a crash in between costs one wait, the other way round it would cost a flood of hints.

@@ -9,10 +9,10 @@ from typing import Literal, cast
 from pydantic import JsonValue
 from sqlmodel import Session
 
-from app.db import queries
+from app.db import queries, reported
 from app.db.tables import EffectRow, MeasurementRow, Run, Study
 from app.frozen import Frozen
-from app.study.environments import Elsewhere, Fields, elsewhere
+from app.study.environments import Elsewhere, Fields, elsewhere, machine
 from app.study.pareto import Candidate, Reading
 from app.study.stacks import family, label, parts
 from app.study.verdicts import Ratio, corrections, ratio
@@ -79,6 +79,8 @@ class ComparedRun(Frozen):
     """The worst of what its techniques ran; None while nothing was proven."""
     environment: str | None = None
     """Id of the environment it was measured in."""
+    measured_on: str | None = None
+    """Device and version of torch of that environment, in a few words; None where it does not say."""
     energy_method: str | None = None
     """How its energy was read, or why it could not be; None where its environment does not say."""
     proofs: tuple[Proof, ...] = ()
@@ -155,7 +157,7 @@ def of_study(session: Session, study: Study) -> Comparison:
     ids = [run.id for run in runs]
     found = {run.environment_id for run in runs if run.environment_id}
     fields = {name: _fields(queries.environment(session, name).fields) for name in found}
-    return compare(study, runs, queries.measurements(session, ids), queries.effects(session, ids), fields)
+    return compare(study, runs, reported.measurements(session, ids), reported.effects(session, ids), fields)
 
 
 def compare(
@@ -182,7 +184,13 @@ def compare(
     for row in measurements:
         seen.add((row.metric, row.phase))
         readings.setdefault((row.run_id, row.arm), {})[f"{row.metric}@{row.phase}"] = Reading(
-            value=row.value, low=row.low, high=row.high, n=row.n, effective_n=row.effective_n
+            value=row.value,
+            low=row.low,
+            high=row.high,
+            n=row.n,
+            effective_n=row.effective_n,
+            q1=row.q1,
+            q3=row.q3,
         )
     effects = list(effects)
     together = corrections(runs, effects)
@@ -241,7 +249,7 @@ def reading(run: ComparedRun, quantity: Quantity, scale: Scale) -> Reading | Non
     if scale == "measured":
         return run.readings.get(quantity.key)
     effect = run.effects.get(quantity.key)
-    return Reading(value=effect.ratio, low=effect.low, high=effect.high, n=effect.pairs) if effect else None
+    return effect.reading if effect else None
 
 
 def candidates(runs: Iterable[ComparedRun], x: Quantity, y: Quantity, scale: Scale) -> list[Candidate]:
@@ -338,6 +346,7 @@ def _compared(
         effects=effects,
         ran=cast("Ran | None", run.ran),
         environment=run.environment_id,
+        measured_on=machine(environment),
         energy_method=method if isinstance(method, str) else None,
         proofs=tuple(Proof.model_validate(proof) for proof in proofs),
         bottlenecks=tuple(bottlenecks(run)),

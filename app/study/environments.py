@@ -43,6 +43,12 @@ class Elsewhere(Frozen):
         return any(change.matters for change in self.changes)
 
 
+def machine(fields: Fields) -> str | None:
+    """The device of an environment and its version of torch, in a few words; None where it tells neither."""
+    device, torch = fields.get("gpu.name") or fields.get("cpu.model"), fields.get("torch.version")
+    return ", ".join([*([str(device)] if device else []), *([f"torch {torch}"] if torch else [])]) or None
+
+
 def changes(before: Fields, after: Fields) -> tuple[Change, ...]:
     """Every lasting field in which two environments differ, those that matter first."""
     return tuple(

@@ -19,6 +19,9 @@ class Reading(Frozen):
     high: float
     n: int
     effective_n: float | None = None
+    q1: float | None = None
+    """Lower quartile of the samples; None for what has no samples of its own."""
+    q3: float | None = None
 
 
 class Candidate(NamedTuple):

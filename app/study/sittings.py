@@ -4,10 +4,12 @@ from typing import cast
 
 from sqlmodel import Session
 
-from app.db import packed, queries
+from app.db import packed, queries, reported
 from app.frozen import Frozen
-from app.study import comparison
+from app.study import comparison, samples
 from app.study.comparison import ComparedRun, Comparison
+from app.study.pareto import Reading
+from app.study.samples import Samples
 from workers.catalog import metrics
 from workers.catalog.report import Arm
 
@@ -21,11 +23,17 @@ ARMS: tuple[Arm, ...] = ("baseline", "variant")
 
 
 class Stack(Frozen):
-    """The parts of one peak, in bytes."""
+    """The parts of one peak, all held at the same moment."""
 
     phase: str
     arm: Arm
-    parts: dict[str, float]
+    readings: dict[str, Reading]
+    """Of each part, in bytes."""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The value of each part."""
+        return {part: reading.value for part, reading in self.readings.items()}
 
     @property
     def total(self) -> float:
@@ -43,19 +51,6 @@ class Series(Frozen):
     values: tuple[float, ...]
 
 
-class Raw(Frozen):
-    """Raw values of one quantity from one process, in the order in which they were taken."""
-
-    metric: str
-    phase: str
-    arm: Arm
-    pair: int
-    warm_up: bool
-    contended: bool
-    """Whether others disturbed the pair, which was measured again; these values are in no summary."""
-    values: tuple[float, ...]
-
-
 class Sitting(Frozen):
     """One run, for its page and its charts."""
 
@@ -64,7 +59,7 @@ class Sitting(Frozen):
     stacks: tuple[Stack, ...]
     """Empty when no peak was taken apart."""
     series: tuple[Series, ...]
-    raw: tuple[Raw, ...]
+    raw: tuple[Samples, ...]
     """Every raw value, in the order in which the report brought them."""
     calls_to_break_even: float | None
     """Calls after which the variant's extra one-off cost has paid back; None where it does not, or was not told."""
@@ -93,21 +88,14 @@ def of_run(session: Session, run_id: str) -> tuple[Comparison, Sitting]:
             at_s=packed.moments(row),
             values=packed.values(row),
         )
-        for row in queries.timelines(session, run_id)
+        for row in reported.timelines(session, run_id)
     )
-    raw = tuple(
-        Raw(
-            **row.model_dump(include={"metric", "phase", "arm", "pair", "warm_up", "contended"}),
-            values=packed.values(row),
-        )
-        for row in queries.samples(session, run_id)
-        if row.count
-    )
+    raw = tuple(taken for taken in samples.of_run(session, run_id) if taken.values)
     return compared, sitting(compared, run, series, raw)
 
 
 def sitting(
-    compared: Comparison, run: ComparedRun, series: tuple[Series, ...] = (), raw: tuple[Raw, ...] = ()
+    compared: Comparison, run: ComparedRun, series: tuple[Series, ...] = (), raw: tuple[Samples, ...] = ()
 ) -> Sitting:
     """What a run of a comparison shows by itself."""
     return Sitting(
@@ -127,8 +115,8 @@ def stack_of(run: ComparedRun, arm: Arm, phase: str) -> Stack | None:
     """The parts of a phase's peak; None when it was not taken apart."""
     readings = run.beside if arm == "baseline" else run.readings
     found = {part: readings.get(f"{ANATOMY}{part}@{phase}") for part in PARTS}
-    parts = {part: reading.value for part, reading in found.items() if reading is not None}
-    return Stack(phase=phase, arm=arm, parts=parts) if parts else None
+    held = {part: reading for part, reading in found.items() if reading is not None}
+    return Stack(phase=phase, arm=arm, readings=held) if held else None
 
 
 def phases(run: ComparedRun) -> tuple[str, ...]:

@@ -5,11 +5,16 @@ from typing import Literal, cast
 
 from app.db.tables import EffectRow, Run
 from app.frozen import Frozen
+from app.study.pareto import Reading
 from workers.catalog import multiplicity
 from workers.catalog.multiplicity import Claim, Corrected
 from workers.catalog.report import IMPROVES, WORSENS, Verdict
 
 Tone = Literal["improves", "worsens", "same", "undecided"]
+SAME_MARGIN = 0.02
+"""How far from 1 an effect still counts as the same, as the measuring program's verdicts have it."""
+COUNTED_MARGIN = 0.005
+"""The same for quantities that are counted, whose interval is a point."""
 EffectKey = tuple[str, str, str]
 """Run, metric and phase."""
 
@@ -33,6 +38,11 @@ class Ratio(Frozen):
     """How many the study made of this quantity."""
     method: str | None = None
     """How the interval was found."""
+
+    @property
+    def reading(self) -> Reading:
+        """As a place on an axis of ratios; what it rests on is its pairs."""
+        return Reading(value=self.ratio, low=self.low, high=self.high, n=self.pairs)
 
     @property
     def corrected_away(self) -> bool:

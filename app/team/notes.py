@@ -1,6 +1,7 @@
 """Notes in Markdown on studies and runs: written, edited on the version that one has read, taken away, history kept.
 
-Two people who edit the same version do not overwrite one another: the second is refused and gets the newer text.
+A note is of who wrote it: they and administrators edit it and take it away; everybody else writes one of their own beside it.
+Two windows that edit the same version do not overwrite one another: the second is refused and gets the newer text.
 """
 
 import unicodedata
@@ -14,7 +15,8 @@ from sqlmodel import Session
 from app.db import noted, queries
 from app.db.session import clock, insert_once
 from app.db.tables import Note, Study, new_id
-from app.errors import Conflict, NoteChanged, NotFound
+from app.door.security import Principal
+from app.errors import Conflict, NotAllowed, NoteChanged, NotFound
 from app.listing import Listing, moment
 from app.team import markdown
 from workers.catalog.declared import Exact
@@ -70,7 +72,13 @@ class Written(Exact):
 class Rewritten(Written):
     """A note in other words."""
 
-    version: int | None = Field(None, ge=1, description="The version that was edited; or send it as If-Match.")
+    version: int = Field(ge=1, description="The version that was read before.")
+
+
+class Preview(BaseModel):
+    """A text as a note would show it."""
+
+    html: str
 
 
 class ShownNote(BaseModel):
@@ -82,7 +90,11 @@ class ShownNote(BaseModel):
     """Markdown; null where this version took the note away."""
     author: str
     """Who wrote this version."""
+    writer: str
+    """Who wrote the first one."""
     written_at: str
+    may_change: bool
+    """Whether the caller may edit it and take it away."""
 
     @property
     def html(self) -> Markup:
@@ -101,21 +113,21 @@ def subject(session: Session, kind: Kind, subject_id: str) -> Subject:
     return Subject(kind, subject_id, queries.run(session, subject_id).study_id)
 
 
-def on(session: Session, about: Subject) -> Listing[ShownNote]:
+def on(session: Session, about: Subject, reader: Principal) -> Listing[ShownNote]:
     """The notes of a study or run, first written first; there are at most a hundred, so always all of them."""
-    return Listing(items=_shown(session, list(noted.notes(session, about.id))), next=None)
+    return Listing(items=_shown(session, list(noted.notes(session, about.id)), reader), next=None)
 
 
-def one(session: Session, about: Subject, note_id: str) -> ShownNote:
+def one(session: Session, about: Subject, note_id: str, reader: Principal) -> ShownNote:
     """One note as it is now.
 
     Raises:
         NotFound: there is no such note, or it was taken away.
     """
-    return _shown(session, [_current(session, about, note_id)])[0]
+    return _shown(session, [_current(session, about, note_id)], reader)[0]
 
 
-def history(session: Session, about: Subject, note_id: str) -> Listing[ShownNote]:
+def history(session: Session, about: Subject, note_id: str, reader: Principal) -> Listing[ShownNote]:
     """Every version of a note, newest first, those that took it away included.
 
     Raises:
@@ -124,10 +136,10 @@ def history(session: Session, about: Subject, note_id: str) -> Listing[ShownNote
     found = list(noted.versions(session, about.id, note_id))
     if not found:
         raise NotFound("There is no such note here.")
-    return Listing(items=_shown(session, found), next=None)
+    return Listing(items=_shown(session, found, reader), next=None)
 
 
-def write(session: Session, about: Subject, text: str, author_id: str) -> ShownNote:
+def write(session: Session, about: Subject, text: str, author: Principal) -> ShownNote:
     """Add a note.
 
     Raises:
@@ -136,12 +148,12 @@ def write(session: Session, about: Subject, text: str, author_id: str) -> ShownN
     # One writer at a time for each study, so that the limit holds.
     session.get(Study, about.study_id, with_for_update=True)
     if len(noted.notes(session, about.id)) >= MAX_NOTES:
-        raise Conflict(f"There are {MAX_NOTES} notes here already; edit one of them, or take one away.")
-    return _append(session, about, new_id(), 1, text, author_id)
+        raise Conflict(f"There are {MAX_NOTES} notes here already; edit one of yours, or take one away.")
+    return _append(session, about, new_id(), 1, text, author)
 
 
 def rewrite(
-    session: Session, about: Subject, note_id: str, text: str | None, author_id: str, version: int | None
+    session: Session, about: Subject, note_id: str, text: str | None, author: Principal, version: int
 ) -> ShownNote:
     """Add a version to a note.
 
@@ -150,23 +162,35 @@ def rewrite(
         about: what the note is on.
         note_id: which.
         text: what it says now; None takes it away.
-        author_id: who says so.
-        version: the one that its author has read; None is whichever there is.
+        author: who says so.
+        version: the one that its author has read.
 
     Raises:
         NotFound: there is no such note, or it was taken away.
-        NoteChanged: there is a newer version; it comes with the refusal.
+        NotAllowed: it is somebody else's.
+        NoteChanged: there is another version; it comes with the refusal.
     """
     current = _current(session, about, note_id)
-    if version is not None and version != current.version:
-        raise _changed(session, current, version)
+    (shown,) = _shown(session, [current], author)
+    if not shown.may_change:
+        raise NotAllowed(
+            f"{shown.writer} wrote this note; only {shown.writer} or an administrator edits it or takes it away.",
+            hint="Write a note of your own beside it.",
+        )
+    if version != current.version:
+        raise _changed(session, current, version, author)
     if text == current.text:
-        return _shown(session, [current])[0]
-    return _append(session, about, note_id, current.version + 1, text, author_id)
+        return shown
+    return _append(session, about, note_id, current.version + 1, text, author)
+
+
+def preview(text: str) -> Preview:
+    """A text as a note would show it."""
+    return Preview(html=str(markdown.html(text)))
 
 
 def _append(
-    session: Session, about: Subject, note_id: str, version: int, text: str | None, author_id: str
+    session: Session, about: Subject, note_id: str, version: int, text: str | None, author: Principal
 ) -> ShownNote:
     row = Note(
         id=note_id,
@@ -174,13 +198,13 @@ def _append(
         subject_id=about.id,
         study_id=about.study_id,
         text=text,
-        author_id=author_id,
+        author_id=author.user_id,
         at=clock(session),
     )
     # Of two that write the same version at once, the database lets one in.
     if not insert_once(session, Note, row.model_dump()):
-        raise _changed(session, _current(session, about, note_id), version - 1)
-    return _shown(session, [row])[0]
+        raise _changed(session, _current(session, about, note_id), version - 1, author)
+    return _shown(session, [row], author)[0]
 
 
 def _current(session: Session, about: Subject, note_id: str) -> Note:
@@ -190,8 +214,8 @@ def _current(session: Session, about: Subject, note_id: str) -> Note:
     return found
 
 
-def _changed(session: Session, current: Note, version: int) -> NoteChanged:
-    now = _shown(session, [current])[0]
+def _changed(session: Session, current: Note, version: int, reader: Principal) -> NoteChanged:
+    now = _shown(session, [current], reader)[0]
     return NoteChanged(
         f"{now.author} has changed the note meanwhile: it is at version {now.version}, and yours was made on {version}.",
         field="version",
@@ -199,9 +223,18 @@ def _changed(session: Session, current: Note, version: int) -> NoteChanged:
     )
 
 
-def _shown(session: Session, rows: list[Note]) -> list[ShownNote]:
-    names = queries.user_names(session, [row.author_id for row in rows])
+def _shown(session: Session, rows: list[Note], reader: Principal) -> list[ShownNote]:
+    writers = noted.writers(session, [row.id for row in rows])
+    names = queries.user_names(session, [*writers.values(), *(row.author_id for row in rows)])
     return [
-        ShownNote(id=row.id, version=row.version, text=row.text, author=names[row.author_id], written_at=moment(row.at))
+        ShownNote(
+            id=row.id,
+            version=row.version,
+            text=row.text,
+            author=names[row.author_id],
+            writer=names[writers[row.id]],
+            written_at=moment(row.at),
+            may_change=reader.is_admin or (reader.user_id == writers[row.id] and reader.may_submit),
+        )
         for row in rows
     ]

@@ -1,6 +1,11 @@
-"""Tags on studies and runs: added, removed, renamed and removed everywhere; equal without regard to case."""
+"""Tags on studies and runs: added, removed, renamed and removed everywhere; equal without regard to case.
+
+Whoever may submit adds and removes them, study by study. What changes a tag for everybody is for its maker, who of those that
+use it did so first, and for administrators.
+"""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -12,7 +17,8 @@ from sqlmodel import Session, col
 from app.db import noted, queries
 from app.db.session import clock, insert_once
 from app.db.tables import Study, Tag
-from app.errors import Conflict, NotFound
+from app.door.security import Principal
+from app.errors import Conflict, NotAllowed, NotFound
 from app.listing import Listing, moment
 from app.team.notes import Subject
 from workers.catalog.declared import Exact
@@ -116,7 +122,7 @@ def remove(session: Session, about: Subject, name: str) -> bool:
     return bool(session.execute(gone).rowcount)  # type: ignore[attr-defined]
 
 
-def rename(session: Session, name: str, new: str) -> int:
+def rename(session: Session, name: str, new: str, caller: Principal) -> int:
     """Call a tag by another name wherever it is; where the new one is there already, the two become one.
 
     Returns:
@@ -124,8 +130,9 @@ def rename(session: Session, name: str, new: str) -> int:
 
     Raises:
         NotFound: nothing has this tag.
+        NotAllowed: it is somebody else's.
     """
-    rows = noted.tagged(session, key(name))
+    rows = _own(session, name, caller)
     if not rows:
         raise NotFound("Nothing has this tag.", hint="GET /api/v1/tags lists them.")
     if key(new) == key(name):
@@ -141,10 +148,33 @@ def rename(session: Session, name: str, new: str) -> int:
     return len(rows)
 
 
-def remove_everywhere(session: Session, name: str) -> int:
+def remove_everywhere(session: Session, name: str, caller: Principal) -> int:
     """Take a tag off everything.
 
     Returns:
         On how many studies and runs it was.
+
+    Raises:
+        NotAllowed: it is somebody else's.
     """
-    return int(session.execute(delete(Tag).where(col(Tag.key) == key(name))).rowcount)  # type: ignore[attr-defined]
+    rows = _own(session, name, caller)
+    session.execute(delete(Tag).where(col(Tag.key) == key(name)))
+    return len(rows)
+
+
+def _own(session: Session, name: str, caller: Principal) -> Sequence[Tag]:
+    """Every row of a tag that the caller may change for everybody.
+
+    Raises:
+        NotAllowed: the caller is neither its maker nor an administrator.
+    """
+    rows = noted.tagged(session, key(name))
+    maker = min(rows, key=lambda row: (row.at, row.subject_id)).author_id if rows else caller.user_id
+    if caller.user_id != maker and not caller.is_admin:
+        who = queries.user_names(session, [maker])[maker]
+        raise NotAllowed(
+            f"{who} was the first to use the tag; only {who} or an administrator renames or removes it everywhere.",
+            field="tag",
+            hint="You can take it off a study or run, and add another one there.",
+        )
+    return rows

@@ -1,1 +1,1 @@
-"""What the commands of the terminal do: keep the processes of one machine, measure without a server, talk to one."""
+"""What the commands of the terminal do: keep one machine's processes, load the demo, measure with no server, talk to one."""

@@ -202,7 +202,13 @@ def _serve(
     token, link = _credentials(settings, data, measuring=asked is not None)
     logs = data / "logs"
     logs.mkdir(exist_ok=True, mode=0o700)
-    own = {"TRADESPACE_DATA": str(data), "TRADESPACE_PORT": str(port)}
+    # As the settings say, not as the environment does: the demo has settings of its own.
+    own = {
+        "TRADESPACE_DATA": str(data),
+        "TRADESPACE_PORT": str(port),
+        "TRADESPACE_DATABASE_URL": settings.database_url,
+        "TRADESPACE_BROKER_URL": settings.broker_url,
+    }
     web = Child("web", [sys.executable, "-P", "-m", "app.main"], own, logs)
     workers: list[Child] = []
     try:

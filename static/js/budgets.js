@@ -1,22 +1,19 @@
 // The budgets beside the trade-off: sliders and numbers that agree, and what each one says it removes.
 import { chosen } from "./address.js";
+import { isLog, ruler } from "./ruler.js";
 
 const STEPS = 1000;
-const LOG_FROM = 16;
 const boxes = () => [...document.querySelectorAll("#budgets [data-budget]")];
 const short = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 
-// Where values lie on a slider: logarithmic where they span much; zero, which has no logarithm, lies at the left end.
-function ruler(box) {
-  const [least, most] = [Number(box.dataset.least), Number(box.dataset.most)];
-  const low = least > 0 ? least : Number(box.dataset.above);
-  const log = low > 0 && most / low >= LOG_FROM;
+// Where values lie on a slider; zero, which has no logarithm, lies at the left end.
+function steps({ dataset }) {
+  const [least, most, above] = [dataset.least, dataset.most, dataset.above].map(Number);
+  const low = least > 0 ? least : above;
+  const on = ruler(isLog(low, most) ? low : least, most);
   return {
-    value: (step) => (step === 0 ? least : log ? low * (most / low) ** (step / STEPS) : least + ((most - least) * step) / STEPS),
-    step: (value) => {
-      const share = log ? Math.log(Math.max(value, low) / low) / Math.log(most / low) : (value - least) / (most - least || 1);
-      return Math.round(STEPS * Math.min(1, Math.max(0, share)));
-    },
+    value: (step) => (step === 0 ? least : on.value(step / STEPS)),
+    step: (value) => Math.round(STEPS * on.share(value)),
   };
 }
 
@@ -30,7 +27,7 @@ function put(box, limit) {
   else box.dataset.limit = limit;
   const amount = limit === null ? "" : String(Number((limit / Number(box.dataset.per)).toPrecision(5)));
   if (document.activeElement !== number) number.value = amount;
-  if (document.activeElement !== slider) slider.value = limit === null ? open(box) : ruler(box).step(limit);
+  if (document.activeElement !== slider) slider.value = limit === null ? open(box) : steps(box).step(limit);
   slider.setAttribute("aria-valuetext", limit === null ? "any" : `${amount} ${box.dataset.unit}`.trim());
 }
 
@@ -82,7 +79,7 @@ export function listen(moved) {
     if (!box) return;
     if (target.type === "range") {
       const step = Number(target.value);
-      put(box, step === open(box) ? null : Number(ruler(box).value(step).toPrecision(4)));
+      put(box, step === open(box) ? null : Number(steps(box).value(step).toPrecision(4)));
     } else put(box, Number.isNaN(target.valueAsNumber) ? null : target.valueAsNumber * Number(box.dataset.per));
     moved();
   });

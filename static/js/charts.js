@@ -1,4 +1,7 @@
-// Draws a figure of the API with Plotly: one configuration for all charts, colours from the page's CSS variables.
+// Draws figures of the API with Plotly: one configuration for all charts, colours from the page's CSS variables.
+import { call } from "./api.js";
+import { key } from "./key.js";
+
 export const CONFIG = {
   displaylogo: false,
   showSendToCloud: false,
@@ -7,11 +10,11 @@ export const CONFIG = {
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   toImageButtonOptions: { format: "svg", filename: "tradespace" },
 };
-const NARROW = 520;
+export const NARROW = 520;
 const drawn = new Map();
 
 // "var(--name)" becomes the colour the page shows now.
-function resolver() {
+export function resolved(figure) {
   const probe = document.createElement("span");
   document.body.append(probe);
   const found = new Map();
@@ -29,7 +32,9 @@ function resolver() {
       return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner)]));
     return value;
   };
-  return [resolve, () => probe.remove()];
+  const plain = resolve(figure);
+  probe.remove();
+  return plain;
 }
 
 // On a narrow screen the labels of beaten points would cover each other; they stay in the table and under the finger.
@@ -44,25 +49,25 @@ function fitted(data, width) {
 
 export async function draw(place, figure, revision) {
   drawn.set(place, { figure, revision });
-  const [resolve, done] = resolver();
   const font = getComputedStyle(document.body).fontFamily;
   const narrow = place.clientWidth < NARROW;
-  const layout = resolve({
-    margin: narrow ? { l: 52, r: 12, t: 10, b: 56 } : { l: 64, r: 22, t: 14, b: 60 },
-    ...figure.layout,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: font, size: 13, color: "var(--ink-1)" },
-    hoverlabel: { bgcolor: "var(--surface)", bordercolor: "var(--rule-strong)", align: "left", font: { family: font, size: 13, color: "var(--ink-1)" } },
-    showlegend: false,
-    hovermode: "closest",
-    dragmode: narrow ? false : "zoom",
-    uirevision: revision,
+  const { data, layout } = resolved({
+    data: fitted(figure.data, place.clientWidth),
+    layout: {
+      margin: narrow ? { l: 52, r: 12, t: 10, b: 56 } : { l: 64, r: 22, t: 14, b: 60 },
+      ...figure.layout,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: font, size: 13, color: "var(--ink-1)" },
+      hoverlabel: { bgcolor: "var(--surface)", bordercolor: "var(--rule-strong)", align: "left", font: { family: font, size: 13, color: "var(--ink-1)" } },
+      showlegend: false,
+      hovermode: "closest",
+      dragmode: narrow ? false : "zoom",
+      uirevision: revision,
+    },
   });
-  done();
-  const [resolveData, doneData] = resolver();
-  const data = resolveData(fitted(figure.data, place.clientWidth));
-  doneData();
+  // What the server wrote, or what was said in place of a chart, goes.
+  if (!place._fullLayout) place.replaceChildren();
   await window.Plotly.react(place, data, layout, CONFIG);
 }
 
@@ -73,6 +78,20 @@ export function clear(place, words) {
   message.className = "chart-message";
   message.textContent = words;
   place.replaceChildren(message);
+}
+
+// Fetches what the API draws for a section and shows it there, with its caption and key. `fit` may suit it to its width.
+export async function show(section, address, fit = (figure) => figure) {
+  const place = section.querySelector(".plot");
+  try {
+    const drawing = await call(address);
+    section.querySelector(".chart-caption").textContent = drawing.caption;
+    key(section, drawing);
+    if (drawing.figure) await draw(place, fit(drawing.figure, place.clientWidth), address);
+    else clear(place, drawing.reason);
+  } catch (error) {
+    clear(place, error.message);
+  }
 }
 
 document.addEventListener("themechange", () => {

@@ -1,5 +1,6 @@
 // Compare: the picker keeps its choice in the address; the forest plot draws the quantity that is chosen there.
-import { call } from "./api.js";
+import "./frame.js";
+import { show } from "./charts.js";
 
 const form = document.getElementById("pick");
 const forest = document.getElementById("forest");
@@ -14,7 +15,7 @@ function picker() {
   const older = form.querySelector("[data-older]");
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
 
-  function show() {
+  function count() {
     const runs = chosen();
     const fits = runs.length >= fewest && runs.length <= most;
     compare.setAttribute("aria-disabled", String(!fits));
@@ -37,13 +38,13 @@ function picker() {
   }
   form.addEventListener("change", (event) => {
     if (event.target.name !== "runs") return;
-    show();
+    count();
     remember();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const searching = event.submitter?.name === "pick";
-    if (!searching && !show()) return form.querySelector("[data-count]").scrollIntoView({ block: "nearest" });
+    if (!searching && !count()) return form.querySelector("[data-count]").scrollIntoView({ block: "nearest" });
     const query = new URLSearchParams();
     if (chosen().length) query.set("runs", chosen().join(","));
     if (searching) {
@@ -53,34 +54,19 @@ function picker() {
     location.href = `/compare${written(query)}`;
   });
   document.addEventListener("tradespace:compare", () => form.requestSubmit(compare));
-  show();
+  count();
 }
 
-async function draws() {
-  const { clear, draw } = await import("./charts.js");
-  const { key } = await import("./key.js");
-  const place = forest.querySelector(".plot");
+function draws() {
   const select = forest.querySelector("select");
-  async function show() {
-    try {
-      const query = new URLSearchParams({ runs: forest.dataset.runs, x: select.value });
-      const drawing = await call(`/api/v1/compare/charts/forest${written(query)}`);
-      forest.querySelector(".chart-caption").textContent = drawing.caption;
-      key(forest, drawing);
-      if (drawing.figure) await draw(place, drawing.figure, select.value);
-      else clear(place, drawing.reason);
-    } catch (error) {
-      clear(place, error.message);
-    }
-  }
+  const shown = () => show(forest, `/api/v1/compare/charts/forest${written(new URLSearchParams({ runs: forest.dataset.runs, x: select.value }))}`);
   select.addEventListener("change", () => {
     const query = new URLSearchParams(location.search);
     query.set("x", select.value);
     history.replaceState(null, "", written(query));
-    show();
+    shown();
   });
-  if (window.Plotly) await show();
-  else addEventListener("DOMContentLoaded", show);
+  shown();
 }
 
 if (form) picker();

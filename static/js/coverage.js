@@ -1,4 +1,5 @@
 // The coverage map: the study of a cell is kept as a draft, and the order form opens with it.
+import "./frame.js";
 import { call } from "./api.js";
 
 document.getElementById("cell")?.focus();

@@ -1,8 +1,6 @@
-// Charts whose address the page names: each is fetched and drawn, with its caption and key.
-import { call } from "./api.js";
-import { clear, draw } from "./charts.js";
-
-const NARROW = 520;
+// The page of a technique: its chart, drawn from the address that the page names.
+import "./frame.js";
+import { NARROW, show } from "./charts.js";
 
 // On a narrow screen rows have their short names.
 function fitted(figure, width) {
@@ -11,21 +9,6 @@ function fitted(figure, width) {
   return { ...figure, layout: { ...figure.layout, annotations } };
 }
 
-async function show(section) {
-  const place = section.querySelector(".plot");
-  try {
-    const drawing = await call(section.dataset.drawing);
-    section.querySelector(".chart-caption").textContent = drawing.caption;
-    if (!place._fullLayout) place.replaceChildren();
-    if (drawing.figure) await draw(place, fitted(drawing.figure, place.clientWidth), section.dataset.drawing);
-    else clear(place, drawing.reason);
-  } catch (error) {
-    clear(place, error.message);
-  }
-}
-
-const showAll = () => document.querySelectorAll("[data-drawing]").forEach(show);
-window.Plotly ? showAll() : addEventListener("DOMContentLoaded", showAll);
-
+for (const section of document.querySelectorAll("[data-drawing]")) show(section, section.dataset.drawing, fitted);
 for (const select of document.querySelectorAll("[data-submits]"))
   select.addEventListener("change", () => select.form.requestSubmit());

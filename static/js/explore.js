@@ -1,10 +1,12 @@
 // The Explore page while it is open. What a reader picks is one form; it is written into the address, the chart asks for
 // points, and the parts that the server writes are asked for again. Until the answer is there, what was shown stays.
+import "./frame.js";
 import { Refused, call } from "./api.js";
 import { key } from "./key.js";
 import * as limits from "./explore_limits.js";
 import * as parts from "./explore_parts.js";
 import * as picked from "./explore_picked.js";
+import { fetched } from "./parts.js";
 import { parallel } from "./parallel.js";
 import { scatter } from "./scatter.js";
 import "./views.js";
@@ -117,11 +119,12 @@ async function drawn(signal) {
   };
 }
 
-async function page(place, signal) {
-  const answer = await fetch(place, { signal, credentials: "same-origin", headers: { Accept: "text/html" } });
-  if (!answer.ok) return null;
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
-}
+// Null when the server refuses to write it.
+const page = (place, signal) =>
+  fetched(place, signal).catch((error) => {
+    if (error instanceof Refused) return null;
+    throw error;
+  });
 
 // The field that is wrong says so; anything else stands above the results.
 function refused(error) {
@@ -247,7 +250,6 @@ if (form) {
   });
   picked.listen((chosen) => chart?.mark(chosen));
   limits.place();
-  const first = () => drawn().then((draw) => draw()).catch(refused);
-  window.Plotly ? first() : addEventListener("DOMContentLoaded", first);
+  drawn().then((draw) => draw()).catch(refused);
   setInterval(look, NEWS_MS);
 }

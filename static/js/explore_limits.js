@@ -1,23 +1,11 @@
 // The limits of the Explore page: a slider and a field for each, which agree; and what is set, in base units.
+import { ruler } from "./ruler.js";
 import { entered, told } from "./units.js";
 
 const STEPS = 200;
-const LOG_FROM = 16;
 const boxes = () => [...document.querySelectorAll("#limits [data-limit]")];
 
-// Where values lie on a slider: logarithmic where they span much.
-function ruler({ dataset }) {
-  const [low, high] = [Number(dataset.low), Number(dataset.high)];
-  const log = low > 0 && high / low >= LOG_FROM;
-  const span = high - low || 1;
-  return {
-    value: (step) => (log ? low * (high / low) ** (step / STEPS) : low + (span * step) / STEPS),
-    step: (value) => {
-      const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / span;
-      return Math.round(STEPS * Math.min(1, Math.max(0, share)));
-    },
-  };
-}
+const on = ({ dataset }) => ruler(Number(dataset.low), Number(dataset.high));
 
 // The end of a slider that lets everything through.
 const open = (box) => (box.dataset.bound === "gte" ? 0 : STEPS);
@@ -25,7 +13,7 @@ const open = (box) => (box.dataset.bound === "gte" ? 0 : STEPS);
 function put(box) {
   const slider = box.querySelector('[type="range"]');
   const { value, unit } = box.dataset;
-  if (document.activeElement !== slider) slider.value = value === undefined ? open(box) : ruler(box).step(Number(value));
+  if (document.activeElement !== slider) slider.value = value === undefined ? open(box) : Math.round(STEPS * on(box).share(Number(value)));
   slider.setAttribute("aria-valuetext", value === undefined ? "any" : told(Number(value), unit));
   slider.disabled = box.dataset.low === box.dataset.high && value === undefined;
 }
@@ -42,7 +30,7 @@ export function slid(slider) {
     delete box.dataset.value;
     field.value = "";
   } else {
-    const value = ruler(box).value(step);
+    const value = on(box).value(step / STEPS);
     box.dataset.value = value;
     field.value = entered(value, box.dataset.unit);
   }

@@ -1,32 +1,6 @@
-// Parts of the Explore page that the server writes are put in place without a reload; what the reader opened stays open,
-// and the keyboard stays where it was.
+// The Explore page written anew: its parts, the fields outside of them, and more rows below those that are there.
 import { adopt as adoptLimits, place } from "./explore_limits.js";
-
-const kept = (part) => new Map([...part.querySelectorAll("details[data-keep]")].map((fold) => [fold.dataset.keep, fold.open]));
-
-// A selector that finds the same thing in a part that was written anew.
-function mark(element, part) {
-  if (!part.contains(element) || element === part) return null;
-  if (element.name) return `[name="${CSS.escape(element.name)}"]${element.type === "checkbox" ? `[value="${CSS.escape(element.value)}"]` : ""}`;
-  const fold = element.matches("summary") ? element.parentElement.dataset.keep : null;
-  if (fold) return `details[data-keep="${CSS.escape(fold)}"] > summary`;
-  if (element.matches("a[href]")) return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
-  return element.matches(".table-box") ? ".table-box" : null;
-}
-
-function swap(part, next) {
-  if (next.innerHTML === part.innerHTML) return;
-  const folds = kept(part);
-  const focused = mark(document.activeElement, part);
-  const lost = part.contains(document.activeElement);
-  const [left, top] = [part.querySelector(".table-box")?.scrollLeft ?? 0, part.querySelector(".table-box")?.scrollTop ?? 0];
-  if (part.id === "limits") adoptLimits(part, next);
-  else part.replaceChildren(...next.childNodes);
-  for (const fold of part.querySelectorAll("details[data-keep]")) if (folds.has(fold.dataset.keep)) fold.open = folds.get(fold.dataset.keep);
-  part.querySelector(".table-box")?.scrollTo(left, top);
-  if (focused) part.querySelector(focused)?.focus({ preventScroll: true });
-  else if (lost && !part.contains(document.activeElement)) part.querySelector("a, button, input")?.focus({ preventScroll: true });
-}
+import { fetched, swap } from "./parts.js";
 
 // Fields outside of the parts, as the address has them; one that is being typed into stays.
 function fields(form, fresh) {
@@ -57,7 +31,7 @@ export function adopt(fresh) {
   fields(form, fresh);
   for (const part of document.querySelectorAll("[data-part]")) {
     const next = fresh.getElementById(part.id);
-    if (next) swap(part, next);
+    if (next) swap(part, next, part.id === "limits" ? adoptLimits : undefined);
   }
   place();
   return true;
@@ -65,9 +39,7 @@ export function adopt(fresh) {
 
 // More rows below those that are there.
 export async function more(link) {
-  const answer = await fetch(link.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = await fetched(link.href);
   const rows = [...fresh.querySelectorAll("#results tbody tr")];
   const body = document.querySelector("#results tbody");
   // A group that goes on needs no second heading.
@@ -75,7 +47,7 @@ export async function more(link) {
   if (rows[0]?.classList.contains("point-row") && rows[0].textContent === last) rows.shift();
   body.append(...rows);
   const next = fresh.querySelector("#results [data-more]");
-  const [, first] = [link.remove(), rows.find((row) => row.dataset.run)];
+  link.remove();
   if (next) document.querySelector("#results .more").prepend(next);
-  first?.querySelector("a")?.focus({ preventScroll: true });
+  rows.find((row) => row.dataset.run)?.querySelector("a")?.focus({ preventScroll: true });
 }

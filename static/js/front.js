@@ -1,5 +1,5 @@
-// The Pareto front of two quantities and what budgets do to it: pure functions, as app/pareto.py and app/study/budgets.py have
-// them. A place is {key, x: [value, low, high], y: [value, low, high]}; an option is {key, values: {quantity: value}};
+// The Pareto front of two quantities and what budgets do to it: pure functions, as app/study/pareto.py and app/study/budgets.py
+// have them. A place is {key, x: [value, low, high], y: [value, low, high]}; an option is {key, values: {quantity: value}};
 // a limit is {quantity, better, value}. Nothing here knows of the page.
 const DIGITS = 5;
 const TINY = 1e-300;
@@ -62,14 +62,17 @@ export function pareto(places, betterX, betterY) {
   return { standings, line: members.map(({ place }) => place.key), knee: knee(members.map(({ spot }) => spot)) };
 }
 
-// The front as a staircase of [x, y]: between two of its points nothing better has been measured.
-export function corners(front, places, betterX) {
-  const at = new Map(places.map(({ key, x, y }) => [key, [x[0], y[0]]]));
-  const points = front.line.map((key) => at.get(key));
+// A front as a staircase of [x, y]: between two of its points nothing better has been measured.
+export function staircase(points, betterX) {
   return points.slice(1).flatMap((right, i) => {
     const left = points[i];
     return [left, betterX === "lower" ? [right[0], left[1]] : [left[0], right[1]], right];
   });
+}
+
+export function corners(front, places, betterX) {
+  const at = new Map(places.map(({ key, x, y }) => [key, [x[0], y[0]]]));
+  return staircase(front.line.map((key) => at.get(key)), betterX);
 }
 
 function breaks(option, { quantity, better, value }) {

@@ -1,4 +1,5 @@
 // "Measure again" on the pages of devices: asks a worker for new ceilings.
+import "./frame.js";
 import { call } from "./api.js";
 
 document.addEventListener("click", async (event) => {

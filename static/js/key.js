@@ -1,6 +1,8 @@
-// The key below a chart: marks of the technique families and of the parts of memory that it shows.
+// The key below a chart that has a place for one: marks of the technique families and of the parts of memory that it shows.
 export function key(section, drawing) {
-  const shown = document.querySelector("#marks").content;
+  const place = section.querySelector("[data-key]");
+  if (!place) return;
+  const shown = document.getElementById("marks").content;
   const list = document.createElement("ul");
   list.className = "chart-key";
   const wanted = [...drawing.families.map((family) => `[data-family="${family}"]`), ...drawing.parts.map((part) => `[data-part="${part}"]`)];
@@ -8,5 +10,5 @@ export function key(section, drawing) {
     const mark = shown.querySelector(selector);
     if (mark) list.append(mark.cloneNode(true));
   }
-  section.querySelector("[data-key]").replaceChildren(list);
+  place.replaceChildren(list);
 }

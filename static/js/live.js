@@ -1,4 +1,4 @@
-// Following the server's events on an open page, and putting what the server wrote anew in place without a reload.
+// Following the server's events on an open page.
 const LOST_MS = 1_500;
 const AGAIN_MS = [500, 3_000];
 const POLL_MS = 5_000;
@@ -99,45 +99,7 @@ export function saying(place) {
   };
 }
 
-// What the server wrote into each part, as it wrote it: scripts may have drawn into a part since.
-const written = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.id, part.innerHTML]));
-
-// Fetches the page again and puts the parts that the server writes differently now in place. What the reader opened stays
-// open, and the keyboard stays where it was. Returns the ids of the parts that changed.
-export async function refresh() {
-  const answer = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const changed = [];
-  for (const part of document.querySelectorAll("[data-live]")) {
-    const next = fresh.getElementById(part.id);
-    if (!next || next.innerHTML === written.get(part.id)) continue;
-    written.set(part.id, next.innerHTML);
-    const open = new Set([...part.querySelectorAll("details[open] h2[id]")].map((head) => head.id));
-    const scrolled = [...part.querySelectorAll("[aria-label].table-box")].map((box) => [box.getAttribute("aria-label"), box.scrollLeft, box.scrollTop]);
-    const focused = mark(document.activeElement, part);
-    part.replaceChildren(...next.childNodes);
-    for (const details of part.querySelectorAll("details")) if (open.has(details.querySelector("h2[id]")?.id)) details.open = true;
-    for (const [label, left, top] of scrolled) part.querySelector(`.table-box[aria-label="${CSS.escape(label)}"]`)?.scrollTo(left, top);
-    if (focused) (part.querySelector(focused) ?? part.querySelector("a, button"))?.focus();
-    changed.push(part.id);
-  }
-  return changed;
-}
-
-// A selector that finds the same thing in a part that was written anew.
-function mark(element, part) {
-  if (!part.contains(element) || element === part) return null;
-  const { act, run } = element.dataset;
-  if (act) {
-    const same = `[data-act="${act}"][data-run="${run}"]`;
-    return act === "priority" ? `${same}:nth-of-type(${[...element.parentElement.children].indexOf(element) + 1})` : same;
-  }
-  if (element.matches("a[href]")) return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
-  return element.matches(".table-box") ? `.table-box[aria-label="${CSS.escape(element.getAttribute("aria-label"))}"]` : null;
-}
-
-// Refreshes soon, once for whatever happens until then.
+// Acts soon, once for whatever happens until then.
 export function soon(act, wait = 400) {
   let timer = null;
   let running = false;

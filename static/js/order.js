@@ -1,4 +1,5 @@
 // The page New study: opens a study in the form, has the server check it while it is filled in, and submits it.
+import "./frame.js";
 import { call } from "./api.js";
 import { el } from "./fields.js";
 import * as drafts from "./order_drafts.js";

@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { el } from "./fields.js";
 import { said } from "./order_problems.js";
+import { fetched, swap } from "./parts.js";
 
 const SURE_MS = 4000;
 const list = document.getElementById("drafts");
@@ -10,8 +11,7 @@ export const address = (id) => `/api/v1/drafts/${encodeURIComponent(id)}`;
 
 // The list as the server writes it; it stays open or closed.
 async function refresh() {
-  const fresh = new DOMParser().parseFromString(await (await fetch("/studies/new", { credentials: "same-origin" })).text(), "text/html").getElementById("drafts");
-  if (fresh) list.replaceChildren(...fresh.childNodes);
+  swap(list, (await fetched("/studies/new")).getElementById("drafts"));
 }
 
 async function changed(id, study) {

@@ -1,15 +1,7 @@
 // What was typed and not yet submitted, kept for this tab: a reload or a lost sign-in takes nothing away.
-const PREFIX = "unsaved study ";
+import { quietly } from "./storage.js";
 
-// Storage may be switched off or full; the form works without.
-function quietly(act) {
-  try {
-    return act();
-  } catch (error) {
-    console.debug(error);
-    return null;
-  }
-}
+const PREFIX = "unsaved study ";
 
 export const keep = (state) => quietly(() => sessionStorage.setItem(PREFIX + location.search, JSON.stringify(state)));
 export const kept = () => quietly(() => JSON.parse(sessionStorage.getItem(PREFIX + location.search)));

@@ -2,9 +2,9 @@
 // lines pale in the back, drawn once; those within every limit in front, drawn while a brush moves.
 import { ticks } from "./axes.js";
 import { palette } from "./palette.js";
+import { ruler } from "./ruler.js";
 import { digits, scale } from "./units.js";
 
-const LOG_FROM = 16;
 const TOP = 54;
 const FOOT = 30;
 const SIDE = 58;
@@ -14,18 +14,14 @@ const SMALLEST_PX = 4;
 const DRAGGED_MOST = 1500;
 const BUNDLE = 20;
 
-function ruler({ low, high, unit }, height) {
-  const log = low > 0 && high / low >= LOG_FROM;
-  const [a, b] = log ? [Math.log(low), Math.log(high)] : [low, high];
-  const span = b - a || 1;
-  const [top, length] = [TOP, height - TOP - FOOT];
-  const to = (value) => top + length * (1 - ((log ? Math.log(value) : value) - a) / span);
-  const from = (y) => {
-    const place = a + span * (1 - (y - top) / length);
-    return log ? Math.exp(place) : place;
-  };
+// An axis from top to foot: pixels of a value and back, and where its marks are.
+function upright({ low, high, unit }, height) {
+  const on = ruler(low, high);
+  const length = height - TOP - FOOT;
+  const to = (value) => TOP + length * (1 - on.share(value));
+  const from = (y) => on.value(1 - (y - TOP) / length);
   const [per] = unit === "×" ? [1] : scale(unit, Math.max(Math.abs(low), Math.abs(high)));
-  const marks = log ? ticks(low / per, high / per).map((mark) => mark * per) : [0, 0.25, 0.5, 0.75, 1].map((share) => low + (high - low) * share);
+  const marks = on.log ? ticks(low / per, high / per).map((mark) => mark * per) : [0, 0.25, 0.5, 0.75, 1].map((share) => low + (high - low) * share);
   return { to, from, per, marks };
 }
 
@@ -56,7 +52,7 @@ export function parallel(section, { brushed }) {
   // Where each line crosses each axis, in pixels; not a number where it was not measured.
   function crossings() {
     for (const figure of figures) {
-      figure.ruler = ruler(figure, size.height);
+      figure.ruler = upright(figure, size.height);
       const values = data.columns[figure.column];
       figure.at = Float32Array.from(values, (value) => (value === null ? NaN : figure.ruler.to(value)));
     }

@@ -1,35 +1,24 @@
 // The page of one run: its charts, and while it has not ended its progress, state and log as they come.
-import { call } from "./api.js";
-import { clear, draw } from "./charts.js";
-import { key } from "./key.js";
-import { follow, further, refresh, saying, soon } from "./live.js";
+import "./frame.js";
+import { show } from "./charts.js";
+import { follow, further, saying, soon } from "./live.js";
+import "./notes.js";
 import { obey } from "./orders.js";
+import { renew } from "./parts.js";
 
 const head = document.querySelector("[data-watched]");
 const run = head.dataset.watched;
 const said = document.querySelector("[data-live-state]");
 
-async function show(section) {
-  const place = section.querySelector(".plot");
-  try {
-    const drawing = await call(`/api/v1/runs/${run}/charts/${section.dataset.chart}`);
-    section.querySelector(".chart-caption").textContent = drawing.caption;
-    key(section, drawing);
-    if (drawing.figure) await draw(place, drawing.figure, section.dataset.chart);
-    else clear(place, drawing.reason);
-  } catch (error) {
-    clear(place, error.message);
-  }
+function showAll() {
+  for (const section of document.querySelectorAll("#charts [data-chart]")) show(section, `/api/v1/runs/${run}/charts/${section.dataset.chart}`);
 }
+showAll();
 
-const showAll = () => document.querySelectorAll("#charts [data-chart]").forEach(show);
-if (window.Plotly || document.readyState === "complete") showAll();
-else addEventListener("DOMContentLoaded", showAll);
-
-async function renew() {
-  if ((await refresh()).includes("drawn")) showAll();
+async function refresh() {
+  if ((await renew()).includes("drawn")) showAll();
 }
-const renewSoon = soon(renew);
+const refreshSoon = soon(refresh);
 
 const log = document.getElementById("log");
 function write({ lines }) {
@@ -47,9 +36,9 @@ function listen() {
     on: {
       progress: further,
       log: write,
-      priority: renewSoon,
+      priority: refreshSoon,
       state: (data) => {
-        renewSoon();
+        refreshSoon();
         if (["done", "cancelled", "quarantined", "expired"].includes(data.state)) {
           following = false;
           stop();
@@ -57,13 +46,13 @@ function listen() {
         }
       },
     },
-    poll: renew,
+    poll: refresh,
     say: saying(said),
   });
 }
 if (following) listen();
 obey(async () => {
-  await renew();
+  await refresh();
   // Queued again: from now on there is something to follow.
   if (!following && document.querySelector('#run-state [data-act="cancel"]')) location.reload();
 });

@@ -1,8 +1,11 @@
 // The Runs page while it is open: rows follow what happens, filters act at once, buttons cancel and reorder.
-import { follow, further, refresh, saying, soon } from "./live.js";
+import "./frame.js";
+import { follow, further, saying, soon } from "./live.js";
 import { obey } from "./orders.js";
+import { renew } from "./parts.js";
 
 const LOOK_MS = 20_000;
+const refresh = () => renew();
 const refreshSoon = soon(refresh);
 
 follow("/api/v1/events?kind=state&kind=study&kind=progress&kind=priority", {

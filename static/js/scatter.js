@@ -1,9 +1,12 @@
 // The plane of two figures on the Explore page: points by technique family, the front as a staircase, what may be on it
 // ringed, the knee named. Few points are Plotly's; of many, those that matter are, and the rest lies on a canvas behind.
 import { axis, layout } from "./axes.js";
-import { clear, draw } from "./charts.js";
+import { clear, draw, resolved } from "./charts.js";
 import { cloud } from "./cloud.js";
+import { staircase } from "./front.js";
 import { palette } from "./palette.js";
+import { OPACITY, at as placed, knee, range, walk, watch } from "./plane.js";
+import { picture } from "./take.js";
 import { told } from "./units.js";
 
 const SVG_MOST = 400;
@@ -11,7 +14,7 @@ const BARS_MOST = 40;
 const NAMES_MOST = 10;
 const SYMBOLS = { baseline: "circle", precision: "square", quantization: "diamond", attention: "triangle-up", compile: "triangle-down", cache: "pentagon", training: "hexagon", stack: "star" };
 const STANDINGS = { f: "on the Pareto front", p: "possibly on the front, within the intervals", d: "not on the front" };
-const OPACITY = { f: 1, p: 0.85, d: 0.5 };
+const WORDS = { f: "front", p: "possible", d: "dominated" };
 
 // Plotly reads a little HTML in texts; names are shown as they were typed.
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -28,7 +31,6 @@ export function scatter(section, { zoomed, asked }) {
   let ticked = new Set();
   let zoom = { xr: asked("xr"), yr: asked("yr") };
   let epoch = 0;
-  let step = -1;
 
   const value = (name, at) => shown.columns[name][at];
   const name = (figure) => figure.column;
@@ -42,7 +44,7 @@ export function scatter(section, { zoomed, asked }) {
       return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}${pairs === null ? "" : `, n ${pairs} ${pairs === 1 ? "pair" : "pairs"}`}`;
     });
     const standing = shown.standings[at];
-    return [shown.names[at], ...both, ...(standing ? [STANDINGS[standing] + (shown.knee === at ? ", the knee" : "")] : [])];
+    return [shown.names[at], ...both, ...(standing ? [STANDINGS[standing]] : [])];
   }
 
   function spread(side, indexes, colour) {
@@ -55,8 +57,9 @@ export function scatter(section, { zoomed, asked }) {
     };
   }
 
-  const across = (at) => value(name(axes.x.figure), at) / axes.x.on.per;
-  const up = (at) => value(name(axes.y.figure), at) / axes.y.on.per;
+  const reading = (side, at) => value(name(axes[side].figure), at);
+  const across = (at) => reading("x", at) / axes.x.on.per;
+  const up = (at) => reading("y", at) / axes.y.on.per;
 
   function trace(family, indexes, { bars, names }) {
     const colour = `var(--family-${family})`;
@@ -64,12 +67,12 @@ export function scatter(section, { zoomed, asked }) {
     const found = {
       type: "scatter", mode: names ? "markers+text" : "markers", name: family, cliponaxis: false,
       x: indexes.map(across), y: indexes.map(up),
-      customdata: indexes.map((at) => ({ at, minor: standing(at) === "d" })),
+      customdata: indexes.map((at) => ({ run: shown.runs[at], minor: standing(at) === "d" })),
       hoverinfo: "text", hovertext: indexes.map((at) => lines(at).map(plain).join("<br>")),
       marker: {
         symbol: SYMBOLS[family] ?? "circle", color: colour,
         size: indexes.map((at) => (ticked.has(shown.runs[at]) ? 15 : standing(at) === "d" ? 8 : 11)),
-        opacity: indexes.map((at) => OPACITY[standing(at)]),
+        opacity: indexes.map((at) => OPACITY[WORDS[standing(at)]]),
         line: {
           width: indexes.map((at) => (ticked.has(shown.runs[at]) ? 3 : standing(at) === "p" ? 2 : 1)),
           color: indexes.map((at) => (ticked.has(shown.runs[at]) ? "var(--focus)" : standing(at) === "p" ? "var(--front)" : "var(--surface)")),
@@ -86,13 +89,10 @@ export function scatter(section, { zoomed, asked }) {
     return found;
   }
 
-  // Between two of its points nothing better was measured: first along, then up or down.
-  function staircase() {
-    const corners = shown.front.map((at) => [across(at), up(at)]);
-    const steps = corners.slice(1).flatMap((right, i) => {
-      const left = corners[i];
-      return [left, axes.x.figure.better === "lower" ? [right[0], left[1]] : [left[0], right[1]], right];
-    });
+  function front() {
+    // Of three objectives the front is no line in the plane.
+    const line = shown.objectives.length > 2 ? [] : shown.front;
+    const steps = staircase(line.map((at) => [across(at), up(at)]), axes.x.figure.better);
     return { type: "scatter", mode: "lines", name: "front", hoverinfo: "skip", x: steps.map(([x]) => x), y: steps.map(([, y]) => y), line: { width: 2, dash: "dot", color: "var(--front)" } };
   }
 
@@ -119,23 +119,18 @@ export function scatter(section, { zoomed, asked }) {
 
   function annotations() {
     if (shown.knee === null) return [];
-    const logged = (on, number) => (on.log ? Math.log10(number) : number);
-    return [{ text: "knee", x: logged(axes.x.on, across(shown.knee)), y: logged(axes.y.on, up(shown.knee)), ax: 34, ay: 30, arrowhead: 0, arrowwidth: 1, arrowcolor: "var(--front)", standoff: 8, font: { size: 12, color: "var(--front)" } }];
+    const [x, y] = ["x", "y"].map((side) => placed(reading(side, shown.knee), axes[side].on));
+    return [knee(x, y, axes.x.on.whole)];
   }
-
-  const range = (text, on) => {
-    const ends = text?.split(",").map(Number);
-    return ends?.length === 2 && ends[0] < ends[1] && (!on.log || ends[0] > 0) ? ends : null;
-  };
 
   function figure(indexes) {
     const few = indexes.length <= BARS_MOST;
-    const front = new Set(shown.front);
+    const ahead = new Set(shown.front);
     const names = shown.front.length <= NAMES_MOST;
-    const barred = few ? indexes : indexes.filter((at) => front.has(at));
-    const bare = few ? [] : indexes.filter((at) => !front.has(at));
+    const barred = few ? indexes : indexes.filter((at) => ahead.has(at));
+    const bare = few ? [] : indexes.filter((at) => !ahead.has(at));
     return {
-      data: [...byFamily(bare, {}), ...byFamily(barred, { bars: barred.length <= 4 * BARS_MOST, names }), staircase()],
+      data: [...byFamily(bare, {}), ...byFamily(barred, { bars: barred.length <= 4 * BARS_MOST, names }), front()],
       layout: {
         height: stack.clientHeight, annotations: annotations(),
         xaxis: layout(axes.x.on, range(zoom.xr, axes.x.on)), yaxis: layout(axes.y.on, range(zoom.yr, axes.y.on)),
@@ -154,28 +149,19 @@ export function scatter(section, { zoomed, asked }) {
     }));
     await draw(place, figure(ahead), [axes.x.figure.column, axes.y.figure.column, epoch].join(" "));
     behind.show(points);
-    place.removeAllListeners("plotly_relayout");
-    place.on("plotly_relayout", relaid);
-    place.removeAllListeners("plotly_relayouting");
-    place.on("plotly_relayouting", behind.draw);
-    place.removeAllListeners("plotly_afterplot");
-    place.on("plotly_afterplot", behind.draw);
-    place.removeAllListeners("plotly_click");
-    place.on("plotly_click", ({ points: [point] }) => point.customdata && open(point.customdata.at));
+    watch(place, { x: axes.x.on, y: axes.y.on }, moved, reset);
+    for (const [event, act] of [["plotly_relayouting", behind.draw], ["plotly_afterplot", behind.draw], ["plotly_click", clicked]]) {
+      place.removeAllListeners(event);
+      place.on(event, act);
+    }
   }
 
-  const ends = (side) => {
-    const { on } = axes[side];
-    return place._fullLayout[`${side}axis`].range.map((end) => Number(((on.log ? 10 ** end : end) * on.per).toPrecision(4))).join(",");
-  };
+  const open = (run) => location.assign(`/runs/${run}`);
+  const clicked = ({ points: [point] }) => point.customdata && open(point.customdata.run);
 
-  function relaid(what) {
-    const names = Object.keys(what);
-    if (names.some((key) => key.endsWith("axis.autorange"))) return reset();
-    if (names.some((key) => key.startsWith("xaxis.range"))) zoom.xr = ends("x");
-    if (names.some((key) => key.startsWith("yaxis.range"))) zoom.yr = ends("y");
+  function moved(changes) {
+    Object.assign(zoom, changes);
     unzoom.hidden = !zoom.xr && !zoom.yr;
-    behind.draw();
     zoomed(zoom);
   }
 
@@ -187,24 +173,8 @@ export function scatter(section, { zoomed, asked }) {
     if (shown) paint();
   }
 
-  const open = (at) => location.assign(`/runs/${shown.runs[at]}`);
+  const again = walk(section, { line: () => shown?.front.map((at) => shown.runs[at]) ?? [], knee: () => shown.runs[shown.knee] });
 
-  function walk(event) {
-    if (!shown?.front.length || event.ctrlKey || event.metaKey || event.altKey) return;
-    const last = shown.front.length - 1;
-    const moves = { ArrowRight: Math.min(step + 1, last), ArrowDown: Math.min(step + 1, last), ArrowLeft: Math.max(step - 1, 0), ArrowUp: Math.max(step - 1, 0), Home: 0, End: last };
-    if (event.key === "Enter" && step >= 0) open(shown.front[step]);
-    else if (event.key in moves) {
-      step = moves[event.key];
-      const at = shown.front[step];
-      const curve = place.data.findIndex((one) => one.customdata?.some((held) => held.at === at));
-      if (curve >= 0) window.Plotly.Fx.hover(place, [{ curveNumber: curve, pointNumber: place.data[curve].customdata.findIndex((held) => held.at === at) }]);
-      section.querySelector("[data-walk]").textContent = `${step + 1} of ${last + 1} on the front: ${lines(at).join(". ")}`;
-    } else return;
-    event.preventDefault();
-  }
-
-  place.addEventListener("keydown", walk);
   place.addEventListener("mousemove", (event) => {
     const spot = shown && !place.querySelector(".hovertext") ? behind.under(event) : null;
     tip.hidden = !spot;
@@ -216,7 +186,7 @@ export function scatter(section, { zoomed, asked }) {
   place.addEventListener("mouseleave", () => (tip.hidden = true));
   place.addEventListener("click", (event) => {
     const spot = shown && !place.querySelector(".hovertext") ? behind.under(event) : null;
-    if (spot) open(spot.at);
+    if (spot) open(shown.runs[spot.at]);
   });
   unzoom.addEventListener("click", reset);
   document.addEventListener("themechange", () => shown && setTimeout(paint));
@@ -224,13 +194,14 @@ export function scatter(section, { zoomed, asked }) {
   return {
     // Draws what the server answered; `figures` says what the axes are, `chosen` which runs are ticked in the table.
     async show(points, figures, chosen) {
-      const moved = shown && (figures.x.column !== axes.x.figure.column || figures.y.column !== axes.y.figure.column);
-      if (moved) {
+      const turned = shown && (figures.x.column !== axes.x.figure.column || figures.y.column !== axes.y.figure.column);
+      if (turned) {
         zoom = { xr: null, yr: null };
         zoomed(zoom);
       }
-      axes = { x: { figure: figures.x, on: axis(figures.x) }, y: { figure: figures.y, on: axis(figures.y) } };
-      [shown, ticked, step] = [points, chosen, -1];
+      axes = Object.fromEntries(Object.entries(figures).map(([side, figure]) => [side, { figure, on: axis(figure) }]));
+      [shown, ticked] = [points, chosen];
+      again();
       if (points.runs.length) return paint();
       behind.show([]);
       clear(place, "No result of these has both figures. Take a filter away, or choose other axes.");
@@ -251,13 +222,8 @@ export function scatter(section, { zoomed, asked }) {
     // As a picture every point is Plotly's, so that none is missing from it.
     take(format) {
       if (!shown) return null;
-      const every = shown.runs.map((_, at) => at);
-      const { data } = figure(every);
-      const tone = tones();
-    const solid = JSON.parse(JSON.stringify(data), (key, held) => (typeof held === "string" && held.startsWith("var(--") ? tone(held.slice(4, -1)) : held));
-      const { clientWidth: width, clientHeight: height } = place;
-      const paper = getComputedStyle(document.body).backgroundColor;
-      return window.Plotly.downloadImage({ data: solid, layout: { ...place.layout, paper_bgcolor: paper } }, { format, filename: "tradespace-explore", width, height, scale: format === "png" ? 2 : 1 });
+      const { data } = figure(shown.runs.map((_, at) => at));
+      return picture(format, place, "tradespace-explore", resolved(data));
     },
   };
 }

@@ -1,17 +1,22 @@
 // The study page while it is open: charts drawn in full, pickers kept in the address, live progress, cancel and run again.
+import "./frame.js";
 import { all, change, chosen, settle, written } from "./address.js";
-import { call } from "./api.js";
+import { Refused, call } from "./api.js";
 import { clear, draw } from "./charts.js";
 import { key } from "./key.js";
+import "./notes.js";
+import { renew } from "./parts.js";
 import { say } from "./say.js";
 import { take } from "./take.js";
-import * as tradeOff from "./trade_off.js";
+import { tradeOff } from "./trade_off.js";
 
 const head = document.querySelector("[data-study]");
 const study = head.dataset.study;
 const api = `/api/v1/studies/${study}`;
 const sections = [...document.querySelectorAll("[data-chart]")];
 const drawings = new Map();
+const traded = sections.find((section) => section.dataset.chart === "trade_off");
+const trade = traded && tradeOff(traded, () => refresh().catch(refreshSoon));
 
 // What a chart reads of the address; what the page calls the quantity is the chart's x.
 function query(section) {
@@ -30,7 +35,7 @@ function openRun(event) {
 
 async function put(section, drawing, revision) {
   const place = section.querySelector(".plot");
-  const trade = section.dataset.chart === "trade_off";
+  const plane = section === traded ? trade : null;
   drawings.set(section, drawing);
   section.querySelector(".chart-caption").textContent = drawing.caption;
   section.querySelector(".chart-take").hidden = !drawing.figure;
@@ -39,13 +44,12 @@ async function put(section, drawing, revision) {
   const scale = section.querySelector('select[name="scale"]');
   if (scale && drawing.scale) scale.value = drawing.scale;
   if (!drawing.figure) {
-    if (trade) tradeOff.gone();
+    plane?.gone();
     return clear(place, drawing.reason);
   }
-  // The room is kept while the first drawing takes the place of what the server wrote, so that nothing below jumps.
+  // Room for the drawing that takes the place of what the server wrote, so that nothing below jumps.
   place.style.minHeight = `${drawing.figure.layout.height ?? 400}px`;
-  if (!place._fullLayout) place.replaceChildren();
-  if (trade) await tradeOff.show(drawing);
+  if (plane) await plane.show(drawing);
   else await draw(place, drawing.figure, revision);
   place.removeAllListeners("plotly_click");
   place.on("plotly_click", openRun);
@@ -64,28 +68,16 @@ async function show(section, signal) {
   section.classList.remove("loading");
 }
 
-// The parts of the page that the server wrote are fetched again and put in place; what the reader opened stays open, and
-// a form that the reader is in stays as it is.
-async function rewrite(signal) {
-  const text = await (await fetch(written(), { credentials: "same-origin", signal })).text();
-  const fresh = new DOMParser().parseFromString(text, "text/html");
-  for (const part of document.querySelectorAll("[data-live]")) {
-    const next = fresh.getElementById(part.id);
-    if (!next || next.innerHTML === part.innerHTML) continue;
-    if (part.dataset.live === "idle" && part.contains(document.activeElement)) continue;
-    const open = [...part.querySelectorAll("details")].map((details) => details.open);
-    part.replaceChildren(...next.childNodes);
-    part.querySelectorAll("details").forEach((details, i) => (details.open = open[i] ?? details.open));
-  }
-}
-
 let newest = null;
 async function refresh() {
   newest?.abort();
   newest = new AbortController();
   const { signal } = newest;
   try {
-    await rewrite(signal);
+    // Why the server refuses, the charts say.
+    await renew(written(), signal).catch((error) => {
+      if (!(error instanceof Refused)) throw error;
+    });
     await Promise.all(sections.map((section) => show(section, signal)));
   } catch (error) {
     if (error.name !== "AbortError") throw error;
@@ -167,12 +159,7 @@ function listen() {
   });
 }
 
-function begin() {
-  if (document.querySelector('[data-chart="trade_off"]')) tradeOff.attach(() => refresh().catch(refreshSoon));
-  for (const section of sections) show(section);
-}
-// Plotly is a script of its own, which may arrive after this one.
-window.Plotly || !sections.length ? begin() : addEventListener("DOMContentLoaded", begin);
+for (const section of sections) show(section);
 // On a narrow screen the tabs scroll: the one that is open is in sight.
 const open = document.querySelector(".tabs [aria-current]");
 open.parentElement.scrollLeft += open.getBoundingClientRect().left - open.parentElement.getBoundingClientRect().left - 24;

@@ -40,10 +40,10 @@ function rows(drawing) {
   return drawing.table ? [drawing.table.columns, ...drawing.table.rows] : written(drawing.name);
 }
 
-function picture(format, place, filename) {
+// What a place shows, or other data on its axes, as a file.
+export function picture(format, place, filename, data = place.data) {
   const surface = getComputedStyle(document.body).backgroundColor;
-  const { data, layout } = place;
-  const { clientWidth: width, clientHeight: height } = place;
+  const { layout, clientWidth: width, clientHeight: height } = place;
   return window.Plotly.downloadImage({ data, layout: { ...layout, paper_bgcolor: surface } }, { format, filename, width, height, scale: format === "png" ? SCALE : 1 });
 }
 

@@ -1,4 +1,5 @@
 // Saved views: keeps the page's address under a name, shortens a long one to be passed on, and changes those of the list.
+import "./frame.js";
 import { call } from "./api.js";
 import { say } from "./say.js";
 

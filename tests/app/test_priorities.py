@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.db import queries, run_lists
+from app.db import queries, queued, run_lists
 from app.db.run_lists import Wanted
 from app.db.session import Database
 from app.db.tables import Event, Run
 from app.errors import AlreadyFinished, NotClaimable, NotFound
 from app.runs import orders
-from tests.app.test_ledger import lose, the_run, the_study
+from tests.app.runs.test_ledger import lose, the_run, the_study
 from tests.doubles import WorkerDouble
 from tests.services import BOTH_DATABASES
 from tests.submitting import submitted
@@ -35,7 +35,7 @@ def queue(database: Database) -> list[str]:
 
 def hinted(database: Database) -> list[str]:
     with database.reading() as session:
-        return [hint.run_id for hint in queries.hints_due(session)]
+        return [hint.run_id for hint in queued.hints_due(session)]
 
 
 def test_the_highest_priority_comes_first_then_the_oldest_study(database: Database) -> None:

@@ -45,7 +45,7 @@ def test_every_page_is_served_with_torch_uninstalled(tmp_path: Path) -> None:
         "from app.settings import Settings\n"
         "from app.db.migrate import migrate\n"
         "from app.db.session import Database\n"
-        "from app.security import create_token\n"
+        "from app.door.security import create_token\n"
         "settings = Settings()\n"
         "migrate(settings)\n"
         "application = create_app(settings)\n"

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 
 from app import main
-from app.db import queries
+from app.db import queued
 from app.runs import ledger, reaper
 from app.settings import read_settings
 from workers.catalog.lease import Granted, Limits, Pulse
@@ -24,7 +24,7 @@ def quicken(lease_s: float) -> None:
         (ledger, "Granted", partial(Granted, lease_s=lease_s, limits=LIMITS)),
         (ledger, "Pulse", partial(Pulse, lease_s=lease_s)),
         (reaper, "EVERY_S", 0.5),
-        (queries, "HINT_AGAIN_S", 1.0),
+        (queued, "HINT_AGAIN_S", 1.0),
     ):
         assert hasattr(module, name), f"{module.__name__}.{name} is gone"
         setattr(module, name, value)

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import select
+from sqlmodel import col
 
 from app.db import queries
+from app.db.tables import User
+from app.door import security
+from app.team import notes
 from tests import demo
 from tests.journeys.test_browser import NARROW, RULES, WIDE, Site, open_page, serving
 
@@ -89,20 +94,105 @@ def test_two_people_edit_one_note(site: tuple[Site, list[str]], page: Page, brow
         window.get_by_role("button", name="Edit").click()
         window.get_by_label("Your text").fill(text)
     theirs.get_by_role("button", name="Save").click()
-    expect(theirs.locator(".note-text")).to_have_text("theirs")
+    expect(theirs.locator(".note-text:visible")).to_have_text("theirs")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".note-newer .notice")).to_contain_text("operator has changed the note meanwhile")
     expect(page.get_by_label("Their text")).to_have_value("theirs")
     expect(page.get_by_label("Your text")).to_have_value("mine")
     page.get_by_label("Your text").fill("mine and theirs")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".note-text")).to_have_text("mine and theirs")
+    expect(page.locator(".note-text:visible")).to_have_text("mine and theirs")
     page.get_by_role("link", name="version 3, earlier ones").click()
     expect(page.locator(".note-versions pre")).to_have_text(["theirs", "first *words*"])
     page.get_by_role("button", name="Take away").click()
     page.get_by_role("button", name="Really take away?").click()
     expect(page.get_by_text("No notes yet.")).to_be_visible()
     other.close()
+
+
+def test_a_note_is_previewed_and_what_was_begun_is_offered_back(site: tuple[Site, list[str]], page: Page) -> None:
+    here, runs = site
+    address = f"{here.url}/runs/{runs[5]}"
+    text, offered = page.get_by_label("Your text"), page.get_by_role("list", name="Begun and not saved")
+    page.goto(address)
+    expect(offered).to_be_hidden()
+    page.get_by_role("button", name="Write a note").press("Enter")
+    page.keyboard.type("**begun**")
+    for key in ("Tab", "Tab", "Enter"):
+        page.keyboard.press(key)
+    preview = page.get_by_role("region", name="Preview")
+    expect(preview).to_be_focused()
+    expect(preview.locator("strong")).to_have_text("begun")
+    expect(text).to_be_hidden()
+    page.get_by_role("button", name="Preview").press("Enter")
+    expect(text).to_be_focused()
+    page.goto(f"{here.url}/runs")
+    page.goto(address)
+    expect(offered).to_contain_text("“**begun**”")
+    offered.get_by_role("button", name="Continue").press("Enter")
+    expect(text).to_have_value("**begun**")
+    expect(page.get_by_text("What you began before is back.")).to_be_visible()
+    expect(offered).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".note strong")).to_have_text("begun")
+    page.reload()
+    expect(offered).to_be_hidden()
+
+
+def test_an_edit_that_was_begun_is_of_the_version_that_was_read(site: tuple[Site, list[str]], page: Page) -> None:
+    here, runs = site
+    bob = somebody(here, "bob")
+    with here.database.writing() as session:
+        about = notes.subject(session, "runs", runs[6])
+        note = notes.write(session, about, "first", bob)
+    text, offered = page.get_by_label("Your text"), page.get_by_role("list", name="Begun and not saved")
+    page.goto(f"{here.url}/runs/{runs[6]}")
+    page.get_by_role("button", name="Edit").click()
+    text.fill("mine")
+    with here.database.writing() as session:
+        notes.rewrite(session, about, note.id, "by bob", bob, 1)
+    page.reload()
+    offered.get_by_role("button", name="Continue").click()
+    expect(text).to_have_value("mine")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".note-newer .notice")).to_contain_text("bob has changed the note meanwhile")
+    expect(page.get_by_label("Their text")).to_have_value("by bob")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".note-text:visible", has_text="by bob")).to_be_visible()
+    page.get_by_role("button", name="Edit").click()
+    expect(text).to_have_value("by bob")
+    text.fill("thrown away")
+    page.reload()
+    offered.get_by_role("button", name="Throw away").click()
+    page.reload()
+    expect(offered).to_be_hidden()
+
+
+def test_somebody_elses_note_is_read_and_answered_beside(site: tuple[Site, list[str]], browser: Browser) -> None:
+    here, runs = site
+    with here.database.writing() as session:
+        operator = security.Principal(demo.owner(here.database), "operator", "admin", by_cookie=True)
+        notes.write(session, notes.subject(session, "runs", runs[7]), "the operator's", operator)
+        token = security.create_token(session, "bob", "submit")
+    context = browser.new_context(viewport=NARROW, extra_http_headers={"Authorization": f"Bearer {token}"})  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{here.url}/runs/{runs[7]}")
+    expect(page.locator(".note-text")).to_have_text("the operator's")
+    expect(page.get_by_role("button", name="Edit")).to_have_count(0)
+    page.get_by_role("button", name="Write a note").click()
+    page.keyboard.type("and bob's")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".note-text:visible")).to_have_text(["the operator's", "and bob's"])
+    expect(page.get_by_role("button", name="Edit")).to_have_count(1)
+    context.close()
+
+
+def somebody(site: Site, name: str) -> security.Principal:
+    """A member of the team."""
+    with site.database.writing() as session:
+        security.create_token(session, name, "submit")
+        user = session.execute(select(User).where(col(User.name) == name)).scalar_one()
+        return security.Principal(user.id, name, "submit", by_cookie=False)
 
 
 def test_tags_are_added_followed_and_removed(site: tuple[Site, list[str]], page: Page) -> None:

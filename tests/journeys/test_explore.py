@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.charts.units import readable
-from app.pages.exploring import entered
+from app.results.selection import amount
 from tests import demo
 from tests.journeys.test_browser import NARROW, RULES, WIDE, Site, open_page, serving
 
@@ -76,7 +76,7 @@ def test_a_slider_moves_front_and_table_and_stands_in_the_address(page: Page, br
     expect(rows(again)).to_have_count(kept)
     assert again.locator("#plane-caption").inner_text() == page.locator("#plane-caption").inner_text()
     other.close()
-    page.get_by_role("link", name=re.compile("^Relax to")).first.click()
+    page.get_by_role("link", name=re.compile("^Relax by")).first.click()
     expect(rows(page)).not_to_have_count(kept)
     page.go_back()
     expect(rows(page)).to_have_count(kept)
@@ -198,13 +198,13 @@ def test_new_results_are_announced_and_nothing_moves(page: Page, site: Site) -> 
 def test_many_points_lie_on_the_canvas_and_can_be_reached(page: Page, site: Site) -> None:
     page.evaluate(
         """async () => {
-          const { scatter } = await import(document.querySelector('script[src*="explore.js"]').src.replace(/explore\\.js.*/, 'scatter.js'));
+          const { scatter } = await import("/static/js/scatter.js");
           const n = 3000;
           const column = (seed) => Array.from({ length: n }, (_, i) => 0.5 + ((i * seed) % n) / n);
           const x = column(7), y = column(11);
           const points = { runs: x.map((_, i) => String(i)), names: x.map((_, i) => `v${i}`), families: x.map(() => 'cache'),
             columns: { a: x, b: y, 'a.low': x, 'a.high': x, 'b.low': y, 'b.high': y, 'a.pairs': x.map(() => 3), 'b.pairs': y.map(() => 3) },
-            standings: x.map((_, i) => (i === 0 ? 'f' : 'd')), front: [0], knee: null };
+            standings: x.map((_, i) => (i === 0 ? 'f' : 'd')), front: [0], knee: null, objectives: ['a', 'b'] };
           const figure = (column) => ({ column, title: column, unit: '×', better: 'lower', low: 0.5, high: 1.5 });
           window.drawnMany = scatter(document.getElementById('plane'), { zoomed() {}, asked: () => null });
           await window.drawnMany.show(points, { x: figure('a'), y: figure('b') }, new Set());
@@ -226,13 +226,14 @@ def test_units_in_the_browser_are_those_of_the_server(page: Page) -> None:
     ]
     said = page.evaluate(
         """async (cases) => {
-          const { entered, readable } = await import(document.querySelector('script[src*="explore.js"]').src.replace(/explore\\.js.*/, 'units.js'));
+          const { entered, readable } = await import("/static/js/units.js");
           return cases.map(([value, unit]) => [readable(value, unit), entered(value, unit)]);
         }""",
         cases,
     )
     assert [one for one, _ in said] == [readable(value, unit) for value, unit in cases]
-    assert [one.split(" ")[1:] for _, one in said] == [entered(value, unit).split(" ")[1:] for value, unit in cases]
+    for (value, unit), (_, text) in zip(cases, said, strict=True):
+        assert amount(text, unit) == pytest.approx(value, rel=5e-3), "the server reads back what a slider writes"
 
 
 def test_a_cell_of_the_map_opens_the_form_with_its_study(page: Page, site: Site) -> None:

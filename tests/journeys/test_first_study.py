@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.journeys.keys import Keys
 
 pytestmark = pytest.mark.long
 
@@ -67,29 +69,33 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.mark.browser
 @pytest.mark.timeout(900)
-def test_a_study_from_the_browser(served: Served, browser: Browser) -> None:
+def test_submit_watch_decide_by_keyboard_alone(served: Served, browser: Browser) -> None:
     page = browser.new_page()
+    keys = Keys(page)
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: None if request.url.startswith(served.url) else refused.append(request.url))
     page.goto(served.link)
-    page.goto(f"{served.url}/studies/new")
+    keys.press("n")
     names = page.locator('[data-slot="variants"] .variant-head input')
     expect(names).to_have_count(4)
     assert [name.input_value() for name in names.all()] == ["bf16", "flash attention", "compile", "int8"]
     expect(page.locator('[data-slot="runs"]')).to_have_text("5 runs")
-    page.get_by_role("button", name="Measure").click()
+    keys.write(page.locator('[data-slot="name"] input'), "by keyboard")
+    keys.to(page.get_by_role("button", name="Measure"))
+    keys.press("Enter")
     page.wait_for_url(re.compile(r"/studies/[0-9A-Z]{26}$"))
+    expect(page.locator("h1")).to_contain_text("by keyboard")
     page.evaluate("window.sameDocument = true")
     expect(page.locator("#study-state")).to_contain_text("running", timeout=PATIENCE_MS, ignore_case=True)
     expect(page.locator("#study-state")).to_contain_text("done", timeout=3 * PATIENCE_MS, ignore_case=True)
     assert page.evaluate("window.sameDocument"), "the page was loaded again while it was watched"
-    expect(
-        page.locator('[data-chart="trade_off"] .js-plotly-plot, [data-chart="trade_off"] .plot.js-plotly-plot')
-    ).to_be_visible()
-    page.get_by_role("navigation", name="Views of this study").get_by_role("link", name="Effects").click()
-    _check_table(page)
     study = page.url.rsplit("/", 1)[1].partition("?")[0]
+    plot = page.locator('[data-chart="trade_off"] .plot.js-plotly-plot')
+    expect(plot).to_be_visible()
+    _decide(page, keys, plot)
+    assert keys.pointed() is None
+    _check_table(page)
     token = _token(served, "read")
     answer = httpx.get(f"{served.url}/api/v1/studies/{study}", headers={"Authorization": f"Bearer {token}"}).json()
     assert {run["outcome"] for run in answer["runs"]} == {"ok"}
@@ -152,6 +158,31 @@ def test_a_study_in_the_terminal_with_no_server(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "bf16" in done.stdout
     assert re.search(r"faster|slower|same|undecided", done.stdout)
+
+
+def _decide(page: Page, keys: Keys, plot: Locator) -> None:
+    """A budget that nothing keeps, the smallest relaxation, the run behind a point of the front, then all effects."""
+    fitting = page.locator("[data-fitting]")
+    expect(fitting).to_have_text(re.compile(r"^(\d+) of \1 options$"))
+    whole = fitting.inner_text()
+    budget = page.locator("[data-budget]").first
+    keys.to(budget.get_by_role("slider"))
+    keys.press("Home")
+    expect(fitting).not_to_have_text(whole)
+    tight = fitting.inner_text()
+    keys.to(budget.locator("[data-says] a"))
+    keys.press("Enter")
+    expect(fitting).not_to_have_text(tight)
+    keys.to(plot)
+    keys.press("ArrowRight")
+    expect(page.locator("[data-walk]")).to_contain_text("on the front")
+    keys.press("Enter")
+    page.wait_for_url(re.compile(r"/runs/\w+$"))
+    keys.to(page.locator('main a[href^="/studies/"]').first)
+    keys.press("Enter")
+    page.wait_for_url(re.compile(r"/studies/\w+"))
+    keys.to(page.get_by_role("navigation", name="Views of this study").get_by_role("link", name="Effects"))
+    keys.press("Enter")
 
 
 def _check_table(page: Page) -> None:

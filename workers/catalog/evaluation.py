@@ -79,6 +79,13 @@ class Evaluation(Declared):
         super().__pydantic_init_subclass__(**kwargs)
         cls.metrics = tuple(scoring.metric for scoring in getattr(cls, "scorings", ()))
 
+    def label(self) -> str:
+        """A few words for a table cell, for example "divergence, items 256"; scores of one label are of the same items."""
+        given = (
+            f"{name.replace('_', ' ')} {value}" for name, value in self.parameters.items() if value not in ("", None)
+        )
+        return ", ".join((self.word, *given))
+
     def misfit(self, model: Model, workload: Workload) -> str | None:
         """Why this model or workload cannot be evaluated so, beyond its kind; None when it can."""
         return None

@@ -15,10 +15,21 @@ class Metric(NamedTuple):
     better: Better
     aspect: Aspect
     definition: str
+    version: int = 1
+    """Of the definition. It rises when the same work would give another number; every stored figure names the version it followed."""
 
 
 LATENCY = Metric(
     "latency", "Latency", "s", "lower", "speed", "Time of one step of the workload, median over the steps."
+)
+LATENCY_DEVICE = Metric(
+    "latency.device",
+    "Latency on the device",
+    "s",
+    "lower",
+    "speed",
+    "Time of one step between two events on the GPU's own clock: without what the host does before the first kernel "
+    "begins and after the last has ended.",
 )
 LATENCY_TTFT = Metric(
     "latency.ttft", "Time to first token", "s", "lower", "speed", "From the call of generate to the first new token."
@@ -378,6 +389,7 @@ QUALITY_TASK = Metric(
 
 METRICS: tuple[Metric, ...] = (
     LATENCY,
+    LATENCY_DEVICE,
     LATENCY_TTFT,
     LATENCY_TPOT,
     THROUGHPUT_TOKENS,

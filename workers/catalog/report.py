@@ -48,6 +48,11 @@ class Measurement(Paper):
     """Samples behind the value (processes times steps, or items)."""
     effective_n: float | None = None
     """``n`` corrected for autocorrelation, where samples come in time."""
+    q1: float | None = None
+    """Lower quartile of the samples of all processes; with ``q3`` their spread. None for what has no samples of its own."""
+    q3: float | None = None
+    definition: int = Field(1, ge=1)
+    """Version of the metric's definition that was followed."""
 
 
 class Effect(Paper):

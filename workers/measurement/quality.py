@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.catalog import student
 from workers.catalog.evaluation import Scale, Scores, Scoring
 from workers.catalog.report import Verdict
-from workers.measurement import statistics, student
+from workers.measurement import statistics
 from workers.measurement.statistics import Array, Estimate
 
 RESAMPLES = 4_000

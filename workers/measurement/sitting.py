@@ -15,7 +15,7 @@ from workers.catalog.environment import NO_ENERGY
 from workers.catalog.lease import Progress
 from workers.catalog.report import Arm, Report
 from workers.catalog.spec import RunSpec
-from workers.measurement import environment, metering, nvml, protocol, summary
+from workers.measurement import environment, metering, nvml, protocol, summary, typical
 from workers.measurement.arms import ArmFailed, ArmProcess
 from workers.measurement.contention import Seen, Watch
 from workers.measurement.messages import Answer, Order
@@ -94,7 +94,7 @@ class _Sitting:
         try:
             while True:
                 self._pair()
-                ending = protocol.enough(summary.latency_ratio(record), self._paired_s(), self.plan)
+                ending = protocol.enough(typical.latency_ratio(record), self._paired_s(), self.plan)
                 if ending:
                     record.unmet += [ending.unmet] if ending.unmet else []
                     break

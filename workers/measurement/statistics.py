@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.catalog import student
 from workers.catalog.metrics import Metric
 from workers.catalog.report import Verdict
-from workers.measurement import student
 
 Array = NDArray[np.float64]
 

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlmodel import Session, col
 
 from app.api import streams
+from app.db import queries
 from app.db.session import Database
+from app.db.tables import Event
 from app.errors import NotSignedIn
 from tests.app.api.test_studies import read_events
 from tests.doubles import WorkerDouble
@@ -49,6 +53,53 @@ def test_events_of_all_studies_are_replayed_in_order(client: TestClient, databas
     assert {one["event"] for one in follow(client, "?after=0&kind=state&kind=progress")} == {"state", "progress"}
     assert {one["event"] for one in follow(client, f"?after=0&run={first}")} == {"state", "progress", "log"}
     assert all(first in one["data"] for one in follow(client, f"?after=0&run={first}"))
+
+
+def test_what_nobody_asked_for_is_looked_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "LOOKED_AT", 3)
+    _, run, other = submitted(database)
+    worker = WorkerDouble(database)
+    granted = worker.claim(run)
+    worker.start(granted)
+    for _ in range(5):
+        worker.beat(granted, 0.5, log=("a line",))
+    worker.finish(granted)
+    worker.claim(other)
+    seen, parts = 0, list[Event]()
+    with database.reading() as session:
+        newest = queries.newest_event(session)
+        for _ in range(newest):
+            found = queries.events_after(session, seen, kinds=("state",))
+            assert found.seen <= seen + 3
+            seen = found.seen
+            parts += found.events
+            if not found.more:
+                break
+        whole = queries.events_after(session, 0, kinds=("state",), limit=1)
+        every = session.execute(select(Event).where(col(Event.kind) == "state").order_by(col(Event.id))).scalars().all()
+    assert seen == newest
+    assert [one.id for one in parts] == [one.id for one in every]
+    assert (len(whole.events), whole.seen, whole.more) == (1, every[0].id, True), "a full part goes on behind its last"
+
+
+def test_a_stream_passes_over_what_nobody_asked_for(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run, _ = submitted(database)
+    WorkerDouble(database).claim(run)
+    asked: list[int] = []
+    plain = queries.events_after
+
+    def watched(session: Session, after: int, **more: Any) -> Any:
+        asked.append(after)
+        return plain(session, after, **more)
+
+    monkeypatch.setattr(queries, "events_after", watched)
+    assert follow(client, "?after=0&kind=log") == []
+    with database.reading() as session:
+        newest = queries.newest_event(session)
+    assert asked[0] == 0
+    assert set(asked[1:]) == {newest}
 
 
 def test_without_a_number_it_begins_now(

@@ -1,4 +1,4 @@
-"""Notes and tags over REST: nobody overwrites what they have not read, limits hold, history and audit are kept."""
+"""Notes and tags over REST: nobody overwrites what they have not read or is not theirs, limits hold, history and audit are kept."""
 
 import threading
 from typing import Any
@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from app.db.session import Database
 from app.db.tables import Audit
+from app.team import markdown
 from app.team.notes import MAX_BYTES, MAX_NOTES
 from app.team.tags import MAX_TAGS
 from tests.conftest import signed_in
@@ -39,9 +40,9 @@ def test_a_note_is_written_edited_and_taken_away(client: TestClient, database: D
     note = made.json()
     assert (made.status_code, note["version"], note["author"], note["text"]) == (201, 1, "ada", "first\nline")
     place = made.headers["location"]
-    assert client.get(place).headers["etag"] == '"1"'
+    assert client.get(place).headers["etag"].startswith('W/"'), "of the body, like every other answer's"
     assert client.put(place, json={"text": "second", "version": 1}).json()["version"] == 2
-    assert client.put(place, json={"text": "third"}, headers={"If-Match": '"2"'}).json()["version"] == 3
+    assert client.put(place, json={"text": "third", "version": 2}).json()["version"] == 3
     assert client.put(place, json={"text": "third", "version": 3}).json()["version"] == 3, "nothing was said anew"
     assert [one["text"] for one in client.get(notes).json()["items"]] == ["third"]
     assert client.delete(f"{place}?version=3").json()["text"] is None
@@ -60,18 +61,56 @@ def test_a_note_is_written_edited_and_taken_away(client: TestClient, database: D
 def test_an_edit_of_an_older_version_gets_the_newer_text(app: FastAPI, client: TestClient, database: Database) -> None:
     made = client.post(f"{on(database)}/notes", json={"text": "first"})
     place = made.headers["location"]
-    bob = signed_in(app, database, "bob", "submit")
+    bob = signed_in(app, database, "bob", "admin")
     assert bob.put(place, json={"text": "by bob", "version": 1}).status_code == 200
     for refused in (
         client.put(place, json={"text": "mine", "version": 1}),
-        client.delete(place, headers={"If-Match": '"1"'}),
+        client.delete(f"{place}?version=1"),
     ):
         problem = refused.json()
         assert (refused.status_code, problem["code"], problem["field"]) == (409, "note_changed", "version")
         assert (problem["current"]["version"], problem["current"]["text"]) == (2, "by bob")
         assert "bob has changed the note" in problem["detail"]
     assert client.get(place).json()["text"] == "by bob"
-    assert client.put(place, json={"text": "mine"}, headers={"If-Match": "*"}).json()["version"] == 3
+    assert client.put(place, json={"text": "mine", "version": 2}).json()["version"] == 3
+
+
+@both
+def test_a_note_is_changed_by_who_wrote_it_and_by_administrators(
+    app: FastAPI, client: TestClient, database: Database
+) -> None:
+    notes = f"{on(database)}/notes"
+    bob, eve = signed_in(app, database, "bob", "submit"), signed_in(app, database, "eve", "submit")
+    place = bob.post(notes, json={"text": "by bob"}).headers["location"]
+    for refused in (eve.put(place, json={"text": "by eve", "version": 1}), eve.delete(f"{place}?version=1")):
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (403, "not_allowed")
+        assert problem["detail"].startswith("bob wrote this note; only bob or an administrator edits it")
+        assert "your own" in problem["hint"]
+    assert [one["text"] for one in client.get(f"{place}/history").json()["items"]] == ["by bob"]
+    assert eve.post(notes, json={"text": "by eve"}).status_code == 201
+    edited = client.put(place, json={"text": "by ada", "version": 1}).json()
+    assert (edited["author"], edited["writer"], edited["version"]) == ("ada", "bob", 2)
+    # It stays its writer's, whoever has edited it.
+    assert bob.put(place, json={"text": "by bob again", "version": 2}).json()["version"] == 3
+    weak = signed_in(app, database, "bob", "read")
+    may = {
+        name: [one["may_change"] for one in reader.get(notes).json()["items"]]
+        for name, reader in (("ada", client), ("bob", bob), ("eve", eve), ("bob, reading", weak))
+    }
+    assert may == {"ada": [True, True], "bob": [True, False], "eve": [False, True], "bob, reading": [False, False]}
+    assert weak.put(place, json={"text": "x", "version": 3}).status_code == 403
+    assert client.delete(f"{place}?version=3").json()["text"] is None
+
+
+def test_a_preview_is_what_the_note_will_show(client: TestClient, app: FastAPI, database: Database) -> None:
+    text = "**swapped**, see <b>log</b> ![x](http://elsewhere/x.png) [y](javascript:alert(1))"
+    shown = client.post("/api/v1/notes/preview", json={"text": text}).json()["html"]
+    assert shown == str(markdown.html(text))
+    assert "<strong>swapped</strong>" in shown
+    assert not any(wrong in shown for wrong in ("<b>", "<img", 'href="javascript'))
+    assert client.post("/api/v1/notes/preview", json={"text": " "}).json()["field"] == "text"
+    assert signed_in(app, database, "eve", "read").post("/api/v1/notes/preview", json={"text": "x"}).status_code == 403
 
 
 @both
@@ -114,14 +153,15 @@ def test_a_bad_note_is_named(client: TestClient, database: Database, body: Any, 
 
 def test_an_edit_says_which_version_it_read(client: TestClient, database: Database) -> None:
     place = client.post(f"{on(database)}/notes", json={"text": "é" * (MAX_BYTES // 2)}).headers["location"]
-    assert client.put(place, json={"text": "x"}).json()["field"] == "version"
-    for match, body in (
-        ("three", {"text": "x"}),
-        ('"2"', {"text": "x", "version": 1}),
-        ("*", {"text": "x", "version": 1}),
+    for refused in (
+        client.put(place, json={"text": "x"}),
+        client.put(place, json={"text": "x", "version": "1"}),
+        client.put(place, json={"text": "x", "version": 0}),
+        client.delete(place),
+        client.delete(f"{place}?version=first"),
     ):
-        refused = client.put(place, json=body, headers={"If-Match": match})
-        assert (refused.status_code, refused.json()["field"]) == (422, "If-Match")
+        assert (refused.status_code, refused.json()["field"]) == (422, "version")
+    assert client.get(place).json()["version"] == 1
 
 
 def test_the_same_key_writes_one_note(client: TestClient, database: Database) -> None:
@@ -180,6 +220,29 @@ def test_a_tag_is_renamed_and_removed_everywhere(client: TestClient, database: D
     assert tags(client.delete("/api/v1/tags?tag=b")) == []
 
 
+@both
+def test_a_tag_is_changed_for_everybody_by_its_maker_and_by_administrators(
+    app: FastAPI, client: TestClient, database: Database
+) -> None:
+    here, run = on(database), on(database, "runs")
+    bob, eve = signed_in(app, database, "bob", "submit"), signed_in(app, database, "eve", "submit")
+    assert tags(bob.post(f"{here}/tags", json={"tag": "H100"})) == ["H100"]
+    assert tags(eve.post(f"{run}/tags", json={"tag": "h100"})) == ["H100"]
+    for refused in (eve.put("/api/v1/tags?tag=h100", json={"tag": "mine"}), eve.delete("/api/v1/tags?tag=H100")):
+        problem = refused.json()
+        assert (refused.status_code, problem["code"], problem["field"]) == (403, "not_allowed", "tag")
+        assert problem["detail"].startswith("bob was the first to use the tag; only bob or an administrator")
+    assert tags(client.get("/api/v1/tags")) == ["H100"]
+    # Study by study, whoever may submit does as they like.
+    assert tags(eve.delete(f"{here}/tags?tag=H100")) == []
+    assert tags(eve.put("/api/v1/tags?tag=H100", json={"tag": "H200"})) == ["H200"], "hers is the oldest left"
+    assert tags(bob.post(f"{here}/tags", json={"tag": "h200"})) == ["H200"]
+    assert bob.delete("/api/v1/tags?tag=h200").status_code == 403
+    assert tags(client.put("/api/v1/tags?tag=h200", json={"tag": "B200"})) == ["B200"]
+    assert tags(eve.delete("/api/v1/tags?tag=b200")) == []
+    assert tags(eve.delete("/api/v1/tags?tag=b200")) == [], "there is none, so it is nobody's"
+
+
 @pytest.mark.parametrize("name", ["", " ", "x" * 41, "a\nb", "a\u200bb", "a\u202eb", "\u2800\u0000", "a\tb", 7])
 def test_a_bad_tag_is_named(client: TestClient, database: Database, name: Any) -> None:
     refused = client.post(f"{on(database)}/tags", json={"tag": name})
@@ -204,6 +267,7 @@ def test_who_may_only_read_writes_nothing(app: FastAPI, client: TestClient, data
         ("POST", f"{here}/notes", {"text": "y"}),
         ("PUT", place, {"text": "y", "version": 1}),
         ("DELETE", f"{place}?version=1", None),
+        ("POST", "/api/v1/notes/preview", {"text": "y"}),
         ("POST", f"{here}/tags", {"tag": "y"}),
         ("DELETE", f"{here}/tags?tag=y", None),
         ("PUT", "/api/v1/tags?tag=y", {"tag": "z"}),

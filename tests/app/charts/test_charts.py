@@ -22,10 +22,11 @@ from app.charts import (
     trade_off,
     waterfall,
 )
-from app.charts.chart import OUTCOMES, SYMBOLS, Chart, Choice, RunChart, UnknownQuantity
+from app.charts.chart import SYMBOLS, Chart, Choice, RunChart, UnknownQuantity
 from app.charts.drawing import draw, draw_run
 from app.charts.strip import ROWS
 from app.study.comparison import Comparison, compare
+from app.study.outcomes import OUTCOMES
 from app.study.sittings import PARTS, Series, sitting
 from tests import demo
 from workers.catalog.report import Outcome

@@ -8,7 +8,7 @@ import pytest
 from app.charts.chart import Choice, NotDrawn
 from app.charts.distribution import CHART, MOST, figure, percentile
 from app.study.comparison import Comparison, compare
-from app.study.samples import RunSamples
+from app.study.samples import Samples
 from tests import demo
 from tests.app.charts.handmade import over, read, run, study
 
@@ -20,18 +20,21 @@ FOUND = study(
 BF16 = FOUND.runs[1].run
 
 
-def samples(n: int = 1_000, pairs: int = 2) -> list[RunSamples]:
+def samples(n: int = 1_000, pairs: int = 2) -> dict[str, list[Samples]]:
     """Of bf16: a slow warm-up, then steps of about 10 ms against 20 ms; in the second pair the machine is twice as slow."""
     dice = random.Random(7)
     found = []
     for pair in range(pairs):
         for arm, seconds in (("baseline", 0.02), ("variant", 0.01)):
             slow = seconds * (1 + pair)
-            found.append(RunSamples(BF16, arm, pair, True, False, (slow * 50, slow * 2)))  # type: ignore[arg-type]
             steady = tuple(slow * dice.uniform(0.9, 1.1) for _ in range(n // pairs))
-            found.append(RunSamples(BF16, arm, pair, False, False, steady))  # type: ignore[arg-type]
-    found.append(RunSamples(BF16, "variant", 1, False, True, (9.0, 9.0, 9.0)))
-    return found
+            found += [taken((slow * 50, slow * 2), arm, pair, warm_up=True), taken(steady, arm, pair)]
+    return {BF16: [*found, taken((9.0, 9.0, 9.0), "variant", 1, contended=True)]}
+
+
+def taken(values: tuple[float, ...], arm: str, pair: int, **more: bool) -> Samples:
+    told = {"metric": "latency", "phase": "prefill", "arm": arm, "pair": pair, "warm_up": False, "contended": False}
+    return Samples.model_validate(told | {"values": values} | more)
 
 
 def test_a_percentile_needs_ten_samples_beyond_it() -> None:
@@ -89,7 +92,7 @@ def test_over_time_the_warm_up_is_hollow_and_pairs_follow_each_other() -> None:
 
 def test_without_samples_or_figures_it_says_so() -> None:
     with pytest.raises(NotDrawn, match="brought raw samples"):
-        figure(FOUND, Choice(), [])
+        figure(FOUND, Choice(), {})
     with pytest.raises(NotDrawn, match="Nothing has been measured yet"):
         CHART.wanted(compare(*demo.rows(demo.order(), measured=False)), Choice())
 

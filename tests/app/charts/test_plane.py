@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.charts import limits, trade_off
+from app.charts import trade_off
 from app.charts.chart import Choice, NotDrawn, UnknownQuantity
 from app.charts.drawing import Drawing, draw
 from app.charts.plane import plane
 from app.charts.still import still
-from app.study.budgets import Limit
+from app.study import limits
 from app.study.comparison import compare
 from tests import demo
 
@@ -95,22 +95,6 @@ def test_a_budget_for_what_was_not_measured_or_the_wrong_way_round_is_refused() 
     assert unknown.value.field == "max.energy.step"
     with pytest.raises(NotDrawn, match=r"written min\.quality\.top1_agreement@quality"):
         plane(FULL, asked({"max.quality.top1_agreement": "0.9"}))
-
-
-def test_budgets_of_an_address() -> None:
-    read = limits.read({"max.a": "49.5", "per.a": "1024", "min.b": "0.7", "max.c": "", "x": "7"}.items())
-    assert read == (
-        Limit(quantity="a", better="lower", value=50688.0),
-        Limit(quantity="b", better="higher", value=0.7),
-    )
-    assert [limits.written(limit) for limit in read] == [("max.a", "50688"), ("min.b", "0.7")]
-
-
-@pytest.mark.parametrize("text", ["much", "nan", "inf", "1,5", "12 MiB"])
-def test_a_budget_that_is_no_number_is_refused_by_its_name(text: str) -> None:
-    with pytest.raises(limits.BadLimit) as refused:
-        limits.read([("max.latency", text)])
-    assert refused.value.field == "max.latency"
 
 
 def test_colour_and_size_show_two_more_quantities() -> None:

@@ -5,18 +5,19 @@ import pytest
 from app.charts import samples
 from app.charts.drawing import draw_run
 from app.study.comparison import compare
-from app.study.sittings import Raw, Sitting, sitting
+from app.study.samples import Samples
+from app.study.sittings import Sitting, sitting
 from tests import demo
 
 FULL = compare(*demo.rows(demo.order()))
 
 
-def raw(values: tuple[float, ...], **changes: object) -> Raw:
+def raw(values: tuple[float, ...], **changes: object) -> Samples:
     taken = {"metric": "latency", "phase": "prefill", "arm": "variant", "pair": 0, "warm_up": False, "contended": False}
-    return Raw.model_validate(taken | {"values": values} | changes)
+    return Samples.model_validate(taken | {"values": values} | changes)
 
 
-def sat(*rows: Raw) -> Sitting:
+def sat(*rows: Samples) -> Sitting:
     return sitting(FULL, FULL.runs[1], raw=rows)
 
 

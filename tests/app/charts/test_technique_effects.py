@@ -26,6 +26,7 @@ def case(label: str, effect: Effect | None, **changes: object) -> Case:
         "length": 128,
         "point": {},
         "family": "precision",
+        "evaluation": None,
         "ran": "as_asked",
         "runs": 3,
         "environments": 2,
@@ -92,3 +93,9 @@ def test_hostile_names_are_taken_literally() -> None:
 def test_nothing_measured_is_said() -> None:
     drawn = drawing([case("one", None)], BY_WORD["latency"], [], "precision")
     assert (drawn.figure, "latency" in str(drawn.reason)) == (None, True)
+
+
+def test_runs_intervals_and_environments_are_told() -> None:
+    cases = [case("one", effect(0.5)), case("two", effect(1.4, "slower"), environments=5, hardware="another")]
+    caption = drawing(cases, BY_WORD["latency"], [], "precision").caption
+    assert caption.endswith("n\u202f=\u202f3 runs; 95 % intervals; 2–5 environments a case, on a processor; another.")

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from app.db import queries
 from app.db.migrate import configuration, migrate
 from app.db.session import Database
+from app.results import keeping
 from app.settings import CannotStart, Settings
 from tests import demo
 from tests.services import BOTH_DATABASES
@@ -93,3 +94,20 @@ def test_runs_of_the_first_version_keep_what_they_ran(settings: Settings, databa
     with database.reading() as session:
         ran = {run.variant: run.ran for run in queries.runs(session, study)}
     assert (ran["fp32"], ran["int8 weights"], ran["nf4"]) == ("as_asked", "emulated", None)
+
+
+def test_results_of_before_are_written_anew_with_how_quality_was_scored(settings: Settings, database: Database) -> None:
+    demo.present(database)
+    with database.writing() as session:
+        session.execute(text("INSERT INTO users (id, name, role, created_at) VALUES ('1', 'ada', 'admin', 0)"))
+    for evaluation in ({"name": "divergence", "items": 64}, None):
+        one = demo.order(evaluation=evaluation, variants=demo.order()["variants"][:1])
+        demo.measure(database, demo.submit(database, one, "1"))
+    with database.writing() as session:
+        command.downgrade(configuration(session.connection()), "0008")
+    migrate(settings)
+    with database.writing() as session:
+        assert session.execute(text("SELECT count(*) FROM results")).scalar_one() == 0
+        keeping.catch_up(session, "")
+        rows = session.execute(text("SELECT evaluation FROM results ORDER BY study_id, number")).scalars().all()
+    assert rows == ["divergence, items 64"] * 2 + [None] * 2

@@ -1,14 +1,18 @@
 """Static files: hashed addresses through and through, small on the way, and nothing outside the folder."""
 
 import hashlib
+import json
 import re
+import shutil
 import zlib
+from pathlib import Path
 
 import brotli
 import pytest
 from fastapi.testclient import TestClient
 
-from app.door.assets import MEDIA, STATIC, TWIN, address, asset
+from app.door import assets
+from app.door.assets import BUNDLES, LOOK_EVERY_S, MANIFEST, MEDIA, STATIC, TWIN, address, asset, sources
 
 CHART_BYTES = 420_000
 """The goal for the chart library on its way to a browser that takes brotli."""
@@ -30,20 +34,68 @@ def test_an_address_carries_the_hash_of_what_it_gives() -> None:
     assert address("css/page.css") == f"/static/css/page.css?v={digest[:12]}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.startswith("js/")])
-def test_modules_import_each_other_by_hashed_addresses(path: str) -> None:
+@pytest.mark.parametrize("path", [path for path in FILES if path.startswith(("js/", "css/"))])
+def test_sources_import_each_other_by_hashed_addresses(path: str) -> None:
     delivered = asset(path).content.decode()
     assert not IMPORTED.search(delivered)
     for name in IMPORTED.findall((STATIC / path).read_text()):
-        assert f'"{address(f"js/{name[2:]}")}"' in delivered
+        imported = f"{Path(path).parent}/{name[2:]}"
+        assert f'"/static/{imported}?v={asset(imported).version}"' in delivered
+
+
+def test_bundles_are_of_the_sources_as_they_are() -> None:
+    made = json.loads((STATIC / MANIFEST).read_text())
+    assert made["sources"] == sources(), "static/js or static/css has changed since: make bundle"
+    files = {path for path in FILES if path.startswith(f"{BUNDLES}/")}
+    assert made["bundles"] == {path: hashlib.sha256((STATIC / path).read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.startswith(f"{BUNDLES}/")])
+def test_a_bundle_needs_no_other_file(path: str) -> None:
+    assert address(path.removeprefix(f"{BUNDLES}/")) == f"/static/{path}?v={asset(path).version}"
+    assert not IMPORTED.search((STATIC / path).read_text())
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The static files in a folder of their own (``assets.STATIC``), and the clock by which they are looked at."""
+    shutil.copytree(STATIC, tmp_path / "static", ignore=shutil.ignore_patterns("vendor"))
+    clock = [0.0]
+    monkeypatch.setattr(assets, "STATIC", tmp_path / "static")
+    monkeypatch.setattr(assets, "monotonic", lambda: clock[0])
+    return clock
+
+
+@pytest.mark.parametrize("source", ["js/say.js", "css/tokens.css"])
+def test_who_changes_a_source_sees_it_without_a_bundle(copied: list[float], source: str) -> None:
+    assert address("js/explore.js").startswith("/static/bundles/js/explore.js?")
+    with (assets.STATIC / source).open("a") as file:
+        file.write("\n/* another */\n")
+    assert address("js/explore.js").startswith("/static/bundles/js/explore.js?"), "looked at a moment ago"
+    copied[0] += LOOK_EVERY_S
+    module = address("js/explore.js").removeprefix("/static/js/explore.js?v=")
+    assert module == asset("js/explore.js").version
+    assert b"another" in asset(source).content
+
+
+def test_a_change_reaches_the_address_of_what_imports_it(copied: list[float]) -> None:
+    (assets.STATIC / MANIFEST).unlink()
+    before = address("js/explore.js"), address("js/runs.js")
+    with (assets.STATIC / "js/cloud.js").open("a") as file:
+        file.write("\n// another\n")
+    copied[0] += LOOK_EVERY_S
+    after = address("js/explore.js"), address("js/runs.js")
+    assert after[0] != before[0], "explore.js imports scatter.js, which imports cloud.js"
+    assert after[1] == before[1]
 
 
 def test_every_encoding_gives_the_same_file(anonymous: TestClient) -> None:
     for path in FILES:
-        content = asset(path).content
-        brotlied = raw(anonymous, address(path), **{"Accept-Encoding": "br"})
-        gzipped = raw(anonymous, address(path), **{"Accept-Encoding": "gzip"})
-        assert raw(anonymous, address(path), **{"Accept-Encoding": "identity"})[1] == content
+        content, _, version = asset(path)
+        kept = f"/static/{path}?v={version}"
+        brotlied = raw(anonymous, kept, **{"Accept-Encoding": "br"})
+        gzipped = raw(anonymous, kept, **{"Accept-Encoding": "gzip"})
+        assert raw(anonymous, kept, **{"Accept-Encoding": "identity"})[1] == content
         for headers, body in (brotlied, gzipped):
             assert headers["content-length"] == str(len(body))
             assert headers["cache-control"] == "public, max-age=31536000, immutable"

@@ -143,6 +143,17 @@ def test_runs_of_one_case_are_pooled_and_cases_kept_apart(measure: Measure) -> N
     assert found.hurts == ()
 
 
+def test_quality_that_was_scored_otherwise_is_another_case(measure: Measure) -> None:
+    bf16: dict[str, Any] = {"variants": [named("bf16", BF16)]}
+    fewer = {"name": "divergence", "items": 64}
+    table = measure(bf16, bf16, bf16 | {"evaluation": fewer}, bf16 | {"evaluation": None})
+    found = [(case.evaluation, case.runs) for case in known(table, "precision").cases]
+    assert found == [(None, 1), ("divergence, items 256", 2), ("divergence, items 64", 1)]
+    (target,) = targets.targets(table)
+    on_target = targets.on_target(table, target.model, target.hardware)
+    assert [(case.evaluation, case.runs) for case in on_target.cases] == found
+
+
 def test_failures_are_counted(measure: Measure) -> None:
     summary = evidence.overview(measure({}))["llm_int8"]
     assert (summary.runs, summary.failed) == (0, {"oom_host": 1})
@@ -161,6 +172,44 @@ def test_a_stack_against_its_parts(measure: Measure) -> None:
     assert latency.says == "cancels"
     assert latency.low < latency.ratio < latency.high
     assert memory.ratio == pytest.approx(0.9 / 0.81)
+
+
+def emulating(*names: str) -> Callable[[PlannedRun], Report]:
+    """Reports of a machine on which these variants are emulated."""
+
+    def brings(planned: PlannedRun) -> Report:
+        found = demo.report(planned)
+        ran = "emulated" if planned.variant.name in names else "as_asked"
+        return found.model_copy(update={"proofs": tuple(one.model_copy(update={"ran": ran}) for one in found.proofs)})
+
+    return brings
+
+
+STACKED = {"variants": [named("one", BF16), named("two", FP32, COMPILE), named("three", BF16, COMPILE)]}
+
+
+@pytest.mark.parametrize(
+    ("emulated", "ran"),
+    [
+        ((), ["as_asked"] * 2),
+        (("three",), []),
+        (("one",), []),
+        (("one", "three"), ["emulated"] * 2),
+        (("one", "two", "three"), ["emulated"] * 2),
+    ],
+    ids=["none", "the stack alone", "a part alone", "a part in the stack", "all"],
+)
+def test_what_ran_emulated_is_not_held_against_what_did_not(
+    measure: Measure, emulated: tuple[str, ...], ran: list[str]
+) -> None:
+    table = measure(STACKED, brings=emulating(*emulated))
+    assert [one.ran for one in known(table, "torch_compile").interactions] == ran
+
+
+def test_parts_that_ran_either_way_say_nothing_of_an_emulated_stack(measure: Measure) -> None:
+    measure(STACKED, brings=emulating("one", "two", "three"))
+    table = measure(STACKED, brings=emulating())
+    assert [one.ran for one in known(table, "torch_compile").interactions] == ["as_asked"] * 2
 
 
 def test_stacks_are_told_apart_by_their_labels() -> None:

@@ -8,6 +8,7 @@ import pytest
 from app.db import queries
 from tests import demo
 from tests.app.pages.conftest import House
+from tests.conftest import signed_in
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -154,3 +155,25 @@ def test_notes_and_tags_are_read_without_scripts(house: House) -> None:
     assert '<a class="tag" href="/studies?tag=R%20%26%20D"' in page
     assert "<bdi>R &amp; D</bdi>" in read(house, "/studies?tag=r+%26+d&state=queued")
     assert "No study is like that" in read(house, "/studies?tag=other")
+
+
+def test_a_note_is_offered_for_editing_to_its_writer_and_to_administrators(house: House) -> None:
+    study = demo.submit(house.database, demo.order(), house.owner_id)
+    notes, page = f"/api/v1/studies/{study}/notes", f"/studies/{study}"
+    house.browser.post(notes, json={"text": "by the operator"}, headers={"Origin": "http://127.0.0.1:8000"})
+    app: Any = house.browser.app
+    bob, eve = signed_in(app, house.database, "bob", "submit"), signed_in(app, house.database, "eve", "read")
+    bob.post(notes, json={"text": "by bob"})
+    shown = {
+        name: one.get(page, headers={"Accept": "text/html"}).text
+        for name, one in (("operator", house.browser), ("bob", bob), ("eve", eve))
+    }
+    assert {name: text.count("data-edit>") for name, text in shown.items()} == {"operator": 2, "bob": 1, "eve": 0}
+    assert {name: text.count("data-remove") for name, text in shown.items()} == {"operator": 2, "bob": 1, "eve": 0}
+    assert {name: "data-write" in text for name, text in shown.items()} == {"operator": True, "bob": True, "eve": False}
+    assert "writing takes the scope submit" in shown["eve"]
+    assert all("others write one of their own beside it" in text for text in shown.values())
+    (_, his) = house.browser.get(notes).json()["items"]
+    edited = {"text": "by bob, and more", "version": 1}
+    house.browser.put(f"{notes}/{his['id']}", json=edited, headers={"Origin": "http://127.0.0.1:8000"})
+    assert "<bdi>bob</bdi>, edited by <bdi>operator</bdi>" in read(house, page)

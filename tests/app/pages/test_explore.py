@@ -1,15 +1,17 @@
 """Explore and coverage without scripts: everything picked stands in the address, and the page says what it does."""
 
+import csv
+import io
 import re
 from html import unescape
 
 import pytest
 
-from app.charts.units import scale
 from app.ordering.menu import DEVICES
 from app.pages import explore
 from app.pages.exploring import entered
-from app.results.figures import FIGURES
+from app.results import exploration
+from app.results.figures import FIGURES, Figure
 from app.results.selection import amount
 from tests.app.pages.conftest import HOSTILE, House
 from workers.catalog.workloads import WORKLOADS
@@ -66,15 +68,53 @@ def test_filters_are_the_address_and_the_address_is_the_twin(full: House) -> Non
     ]
 
 
+SAYS = r"Removes (\d+) of (\d+)(?:, (\d+) of them not measured)?\.\s*<a [^>]*href=\"([^\"]+)\">Relax by ([^<]+)</a> and (\d+) more options? fits?\."
+
+
 def test_a_limit_says_what_it_removes_and_relaxing_it_lets_more_in(full: House) -> None:
-    page = read(full, "/explore?latency_ratio__lte=0.6")
-    said = re.search(
-        r'Removes (\d+).*?<a data-partial href="([^"]+)">Relax to ×[\d.]+</a> and (\d+) more', page, re.DOTALL
-    )
+    page = read(full, "/explore?latency_ratio__lte=0.6&outcome=ok")
+    said = re.search(SAYS, page, re.DOTALL)
     assert said is not None
-    wider = read(full, said[2])
-    assert total(wider) == total(page) + int(said[3])
-    assert total(page) + int(said[1]) == total(read(full, "/explore"))
+    wider = read(full, said[4])
+    assert total(wider) == total(page) + int(said[6])
+    fell_back = total(read(full, "/explore?outcome=ok&ran=fell_back"))
+    assert int(said[2]) == total(read(full, "/explore?outcome=ok")) - fell_back
+    assert int(said[2]) - int(said[1]) == total(page) - total(
+        read(full, "/explore?latency_ratio__lte=0.6&ran=fell_back")
+    )
+
+
+def test_a_limit_says_the_same_here_and_on_the_page_of_a_study(full: House) -> None:
+    study = full.studies["done"]
+    here = read(full, f"/explore?study={study}&null_tests=true&memory__lte=27000000")
+    there = read(full, f"/studies/{study}?max.memory.peak_allocated=27000000")
+    said = [re.search(SAYS, page, re.DOTALL) for page in (here, there)]
+    words = [found and (found[1], found[2], found[3], found[5].replace("\u202f", " "), found[6]) for found in said]
+    assert words[0] is not None
+    assert words[0] == words[1]
+
+
+def test_the_table_to_take_away_holds_every_result_in_order(full: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exploration, "CHUNK", 4)
+    query = "sort=latency_ratio&null_tests=true"
+    lines = list(csv.DictReader(io.StringIO(full.browser.get(f"/api/v1/explore/table?{query}").text)))
+    items = full.browser.get(f"/api/v1/explore?{query}&limit=500").json()["items"]
+    assert [line["run"] for line in lines] == [item["run"] for item in items]
+    for line, item in zip(lines, items, strict=True):
+        latency = item["figures"].get("latency", {})
+        assert [line[f"latency.{field}"] for field in ("value", "ratio", "verdict")] == [
+            "" if latency.get(field) is None else str(latency[field]) for field in ("value", "ratio", "verdict")
+        ]
+        assert line["techniques"] == "+".join(item["techniques"])
+        assert line["study"].lstrip("'") == item["study"]
+        assert not line["study"].startswith(("=", "+", "-", "@"))
+
+
+def test_three_objectives_stand_in_the_address(full: House) -> None:
+    page = read(full, "/explore?z=kl")
+    assert "On the Pareto front of latency, peak allocated and KL divergence: " in page
+    assert re.search(r'<option value="kl" selected>', page)
+    assert "Choose different figures" in read(full, "/explore?z=memory", 422)
 
 
 def test_limits_are_written_in_units(full: House) -> None:
@@ -88,11 +128,14 @@ def test_limits_are_written_in_units(full: House) -> None:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.word)
-@pytest.mark.parametrize("value", [1.0, 0.00021, 0.0213, 950.0, 123_456.0, 5.2e7, 3.3e12])
-def test_what_stands_in_a_field_is_read_back(figure: object, value: float) -> None:
-    unit = figure.unit  # type: ignore[attr-defined]
-    assert amount(entered(value, unit), unit) == pytest.approx(value, rel=1e-5)
-    assert scale(unit, value).unit.replace("\u202f", "") in entered(value, unit)
+@pytest.mark.parametrize("value", [1.0, 0.00021, 0.0213, 950.0, 123_456.0, 5.2e7, 3.3e12, 2.8601e7, 0.1 + 0.2, 1e-12])
+def test_what_stands_in_a_field_is_read_back(figure: Figure, value: float) -> None:
+    assert amount(entered(value, figure.unit), figure.unit) == value
+
+
+def test_what_stands_in_a_field_is_short() -> None:
+    told = [(8 * 2.0**30, "B"), (2.8601e7, "B"), (0.0213, "s"), (0.8, "1"), (0.1 + 0.2, "1")]
+    assert [entered(*one) for one in told] == ["8 GiB", "28.601 MB", "21.3 ms", "0.8", "0.30000000000000004"]
 
 
 def test_more_results_follow_and_groups_go_on(full: House, monkeypatch: pytest.MonkeyPatch) -> None:

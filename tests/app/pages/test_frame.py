@@ -11,10 +11,12 @@ from app import cli, pages
 from app.pages.commands import commands
 from app.pages.navigation import PLACES, present
 from tests.app.pages.conftest import House
-from tests.app.pages.test_pages import LISTS, read
+from tests.app.pages.test_pages import LISTS, read, runs_of
 
 STUDY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ORIGIN = "http://127.0.0.1:8000"
+PAGES = (*LISTS, "/runs", "/explore", "/compare", "/coverage", "/views", "/techniques", "/techniques/int8_weight_only")
+PAGES += ("/models", "/hardware", "/docs", "/nowhere")
 
 
 def test_the_navigation_leads_to_every_page_that_is_there(house: House) -> None:
@@ -79,6 +81,19 @@ def test_nothing_of_an_address_is_acted_on_by_a_shell(hostile: str) -> None:
         words = shlex.split(command.text)
         assert words[-2:] == ["--server", ORIGIN] or words[-1].startswith(f"{ORIGIN}/api/v1/compare?runs=")
         assert len(words) <= 6
+
+
+@pytest.mark.parametrize("path", [*PAGES, "study", "run"])
+def test_a_page_loads_one_module_and_one_style_sheet(full: House, path: str) -> None:
+    study = full.studies["done"]
+    address = {"study": f"/studies/{study}", "run": f"/runs/{runs_of(full, study)[0]}"}.get(path, path)
+    page = read(full, address, 404 if path == "/nowhere" else 200)
+    for kind, tag in (("js", '<script type="module" src="'), ("css", '<link rel="stylesheet" href="')):
+        (named,) = re.findall(rf"{re.escape(tag)}([^?\"]+)\?v=", page)
+        assert named.startswith(f"/static/bundles/{kind}/"), (
+            "every page's module and style sheet has a bundle: make bundle"
+        )
+    assert page.count("/static/") <= 6
 
 
 @pytest.mark.parametrize("path", ["/", "/studies", "/workers"])

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import Session
 
-from app.db import queries, run_lists
+from app.db import queued, run_lists
 from app.db.events import TERMINAL
 from app.db.run_lists import Earlier, Sort, Wanted
 from app.db.session import Database
@@ -82,7 +82,7 @@ QUESTIONS: dict[str, tuple[Callable[[Session], Any], str]] = {
     ),
     "queue": (lambda s: run_lists.listed(s, Wanted(device="cpu"), sort="queue"), "ix_runs_queue"),
     "queued": (run_lists.queued, "ix_runs_queue"),
-    "hints": (queries.hints_due, "ix_runs_queue"),
+    "hints": (queued.hints_due, "ix_runs_queue"),
 }
 
 

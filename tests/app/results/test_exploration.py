@@ -1,21 +1,27 @@
 """All results at once: what is written when runs end, what filters leave, in which order, and the front among them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlmodel import Session, col
 
+from app.charts.chart import Choice
+from app.charts.plane import plane as on_study
+from app.db import queries
 from app.db.session import Database
 from app.db.tables import Result, Run, Study
 from app.door.security import create_token
 from app.errors import Invalid
 from app.presentation import shown_studies
-from app.results import exploration, facets, keeping
+from app.results import exploration, facets, keeping, plane
 from app.results.columns import Columns, Table
 from app.results.figures import FIGURES, Cell, packed, unpacked
-from app.results.selection import Selection, read
+from app.results.matching import Matched
+from app.results.selection import read
 from app.runs import orders
+from app.study import comparison
+from app.study.limits import read as read_limits
 from app.study.pareto import Candidate, Reading, pareto
 from tests import demo
 from tests.services import BOTH_DATABASES
@@ -46,12 +52,12 @@ def table(filled: Session) -> Table:
     return Columns().table(filled)
 
 
-def chosen(table: Table, query: str) -> Selection:
-    return read([tuple(pair.split("=", 1)) for pair in query.split("&") if pair])  # type: ignore[misc]
+def chosen(table: Table, query: str = "") -> Matched:
+    return Matched(table, read([tuple(pair.split("=", 1)) for pair in query.split("&") if pair]))  # type: ignore[misc]
 
 
 def names(table: Table, query: str) -> list[str]:
-    return [row.variant for row in exploration.page(table, chosen(table, query), limit=200).items]
+    return [row.variant for row in exploration.page(chosen(table, query), limit=200).items]
 
 
 def test_figures_come_back_as_they_were() -> None:
@@ -66,7 +72,7 @@ def test_figures_come_back_as_they_were() -> None:
 @pytest.mark.parametrize("database_kind", BOTH_DATABASES)
 def test_every_ended_run_is_there_with_its_figures(table: Table) -> None:
     rows = {
-        (row.study, row.variant, row.length): row for row in exploration.page(table, Selection(null_tests=True)).items
+        (row.study, row.variant, row.length): row for row in exploration.page(chosen(table, "null_tests=true")).items
     }
     assert len(rows) == 8 + 6
     bf16 = rows["tiny llama, what pays on this CPU", "bf16", 512]
@@ -147,7 +153,7 @@ def test_a_cancelled_study_corrects_what_it_has(database: Database, owner: str) 
     with database.writing() as session:
         orders.cancel_study(session, study)
     with database.reading() as session:
-        found = {row.variant: row for row in exploration.page(Columns().table(session), Selection()).items}
+        found = {row.variant: row for row in exploration.page(chosen(Columns().table(session))).items}
         (shown,) = (run for run in shown_studies.study_detail(session, study).runs if run.variant == "bf16")
     assert set(found) == {"bf16", "flash attention"}
     (latency,) = (effect for effect in shown.effects if effect.metric == "latency")
@@ -186,7 +192,7 @@ def test_filters_leave_what_they_say(table: Table) -> None:
 def test_counts_of_a_filter_are_of_all_the_others(table: Table) -> None:
     found = {
         facet.name: {c.value: c.count for c in facet.choices}
-        for facet in facets.facets(table, chosen(table, "effort=quick&technique=attention"))
+        for facet in facets.facets(chosen(table, "effort=quick&technique=attention"))
     }
     assert found["effort"] == {"standard": 2, "quick": 2}
     assert found["technique"] == {"attention": 2, "precision": 2}
@@ -194,18 +200,20 @@ def test_counts_of_a_filter_are_of_all_the_others(table: Table) -> None:
 
 @pytest.mark.parametrize("sort", ["latency", "-latency", "memory_ratio", "-finished"])
 def test_pages_hold_every_result_once_and_in_order(table: Table, sort: str) -> None:
-    selection = Selection(sort=sort, null_tests=True)
-    whole = exploration.page(table, selection, limit=100)
+    matched = chosen(table, f"sort={sort}&null_tests=true")
+    whole = exploration.page(matched, limit=100)
     seen: list[str] = []
     cursor: str | None = None
     while True:
-        part = exploration.page(table, selection, cursor=cursor, limit=3)
+        part = exploration.page(matched, cursor=cursor, limit=3)
         seen += [row.run for row in part.items]
         cursor = part.next
         if cursor is None:
             break
     assert seen == [row.run for row in whole.items]
     assert len(set(seen)) == whole.total == 14
+    at_once = [row.run for places in exploration.whole(matched) for row in exploration.rows(table, places)]
+    assert at_once == seen
     if sort == "latency":
         values = [row.figures["latency"].value for row in whole.items if "latency" in row.figures]
         assert values == sorted(v for v in values if v is not None)
@@ -213,10 +221,10 @@ def test_pages_hold_every_result_once_and_in_order(table: Table, sort: str) -> N
 
 
 def test_the_front_is_that_of_all_placed_results(table: Table) -> None:
-    selection = chosen(table, "length=512&scale=measured&x=latency&y=memory")
-    found = exploration.points(table, selection)
+    matched = chosen(table, "length=512&scale=measured&x=latency&y=memory")
+    found = plane.points(matched)
     assert found.mixed == {}
-    rows = [row for row in exploration.page(table, selection, limit=100).items if "memory" in row.figures]
+    rows = [row for row in exploration.page(matched, limit=100).items if "memory" in row.figures]
     wanted = pareto(
         [Candidate(row.run, _reading(row.figures["latency"]), _reading(row.figures["memory"])) for row in rows],
         "lower",
@@ -228,26 +236,136 @@ def test_the_front_is_that_of_all_placed_results(table: Table) -> None:
     assert {run: letters[s] for run, s in zip(found.runs, found.standings, strict=True)} == wanted.standings
 
 
+def test_the_front_of_three_objectives_is_what_nothing_beats(table: Table) -> None:
+    found = plane.points(chosen(table, "x=latency&y=memory&z=kl&null_tests=true"))
+    assert found.objectives == ["latency_ratio", "memory_ratio", "kl"]
+    costs = list(zip(*(found.columns[name] for name in found.objectives), strict=True))
+    front = {place for place, own in enumerate(costs) if not any(_beats(other, own) for other in costs)}
+    assert set(found.front) == front
+    assert len(front) > len(plane.points(chosen(table, "null_tests=true")).front)
+    assert [found.columns["latency_ratio"][place] for place in found.front] == sorted(
+        costs[place][0] for place in front
+    )
+    assert found.knee is None
+
+
+def test_what_did_not_measure_the_third_objective_is_not_placed(table: Table) -> None:
+    assert plane.points(chosen(table, "z=energy")).total == 0
+    assert plane.points(chosen(table)).total > 0
+
+
 def test_values_as_measured_of_unlike_runs_have_no_front(table: Table) -> None:
-    found = exploration.points(table, chosen(table, "scale=measured"))
+    found = plane.points(chosen(table, "scale=measured"))
     assert found.mixed == {"length": 2}
     assert found.front == []
-    assert exploration.points(table, Selection()).front
+    assert plane.points(chosen(table)).front
 
 
-def test_a_budget_says_what_it_costs(table: Table) -> None:
-    (budget,) = exploration.points(table, chosen(table, "effort=standard&latency_ratio__lte=0.6")).budgets
-    assert (budget.removes, budget.unknown, budget.gains) == (5, 2, 1)
-    assert budget.relaxed == pytest.approx(0.71, rel=0.05)
+GENERATED = {"name": "generate", "batch_size": 1, "prompt_length": 32, "new_tokens": 16}
+
+
+def test_another_number_of_new_tokens_is_another_workload(database: Database, owner: str) -> None:
+    for tokens in (16, 64):
+        asked = demo.order(workload=GENERATED | {"new_tokens": tokens}, variants=VARIANTS[:2], name=f"{tokens} tokens")
+        demo.measure(database, demo.submit(database, asked, owner))
+    with database.reading() as session:
+        table = Columns().table(session)
+    assert plane.points(chosen(table, "scale=measured")).mixed == {"new_tokens": 2}
+    (facet,) = facets.apart(chosen(table, "scale=measured"))
+    assert {choice.value: choice.count for choice in facet.choices} == {"16": 2, "64": 2}
+    narrowed = plane.points(chosen(table, "scale=measured&new_tokens=64"))
+    assert (narrowed.mixed, narrowed.total) == ({}, 2)
+    assert narrowed.front
+
+
+def test_scores_of_another_evaluation_are_not_held_against_each_other(database: Database, owner: str) -> None:
+    for items in (256, 512):
+        asked = demo.order(
+            evaluation={"name": "divergence", "items": items}, variants=VARIANTS[:2], name=f"{items} items"
+        )
+        demo.measure(database, demo.submit(database, asked, owner))
+    with database.reading() as session:
+        table = Columns().table(session)
+    assert plane.points(chosen(table, "scale=measured&y=kl")).mixed == {"evaluation": 2}
+    assert plane.points(chosen(table, "scale=measured&z=kl")).mixed == {"evaluation": 2}
+    assert plane.points(chosen(table, "scale=measured")).mixed == {}, "how fast it is does not hang on how it is scored"
+    (facet,) = facets.apart(chosen(table, "scale=measured&y=kl"))
+    assert plane.points(chosen(table, f"scale=measured&y=kl&evaluation={facet.choices[0].value}")).front
+
+
+LIMITS = ["memory__lte=27000000", "latency__lte=0.012&memory__lte=27000000", "kl__lte=0.0003&latency__lte=0.015"]
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+def test_limits_say_the_same_of_all_results_and_of_a_study(database: Database, owner: str, limits: str) -> None:
+    study = demo.submit(database, demo.order(), owner)
+    demo.measure(database, study)
+    quantities = {figure.word: figure.metrics[0].name for figure in FIGURES}
+    asked = [pair.split("__lte=") for pair in limits.split("&")]
+    with database.reading() as session:
+        table = Columns().table(session)
+        compared = comparison.of_study(session, queries.study(session, study))
+    choice = Choice(limits=read_limits([(f"max.{quantities[word]}", value) for word, value in asked]))
+    told = {one.quantity.metric: one.weighed for one in on_study(compared, choice).budgets if one.weighed}
+    assert len(told) == len(asked)
+    for budget in facets.budgets(chosen(table, f"study={study}&null_tests=true&{limits}")):
+        weighed = told[quantities[budget.figure]]
+        assert weighed is not None
+        for name in ("removes", "unmeasured", "alone", "next_value", "gains"):
+            assert getattr(budget, name) == getattr(weighed, name), (budget.name, name)
+        assert budget.options == on_study(compared, choice).options
 
 
 def test_many_points_keep_the_whole_front(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = exploration.points(table, Selection())
-    monkeypatch.setattr(exploration, "MOST_POINTS", len(whole.front) + 1)
-    part = exploration.points(table, Selection())
+    whole = plane.points(chosen(table))
+    monkeypatch.setattr(plane, "MOST_POINTS", len(whole.front) + 1)
+    part = plane.points(chosen(table))
     assert len(part.runs) == len(whole.front) + 1
     assert part.total == whole.total
     assert [part.runs[place] for place in part.front] == [whole.runs[place] for place in whole.front]
+
+
+def test_a_failed_run_that_is_measured_again_is_out_until_it_has_ended(database: Database, owner: str) -> None:
+    study = demo.submit(database, demo.order(), owner)
+    demo.measure(database, study)
+    servers = [(Database(database.url), Columns()) for _ in range(2)]
+
+    def seen() -> dict[str, str]:
+        found = []
+        for server, columns in servers:
+            with server.reading() as session:
+                table = columns.table(session)
+            found.append(
+                {row.variant: table.word("outcome", place) for place, row in enumerate(table.rows[: table.count])}
+            )
+            assert exploration.page(chosen(table, "null_tests=true")).total == table.count
+        assert found[0] == found[1]
+        return found[0]
+
+    before = seen()
+    assert (before["nf4"], before["llm.int8"]) == ("unsupported", "oom_host")
+    with database.reading() as session:
+        ids = {run.variant: run.id for run in queries.runs(session, study)}
+        early = servers[0][1].table(session)
+    for variant in ("nf4", "bf16"):
+        with database.writing() as session:
+            orders.retry(session, ids[variant], as_admin=True)
+    assert seen() == {variant: outcome for variant, outcome in before.items() if variant != "nf4"}
+    assert [row.variant for row in early.rows[: early.count]] == list(before), (
+        "who was given them before still has them"
+    )
+    fresh = Columns()
+    with database.reading() as session:
+        assert fresh.table(session).count == len(before) - 1
+    with database.writing() as session:
+        orders.cancel_run(session, ids["nf4"])
+    assert "nf4" not in seen(), "it never ended anew"
+    with database.writing() as session:
+        orders.retry(session, ids["nf4"], as_admin=True)
+    demo.measure(database, study)
+    assert seen() == before
+    for server, _ in servers:
+        server.close()
 
 
 @pytest.mark.parametrize(
@@ -257,6 +375,8 @@ def test_many_points_keep_the_whole_front(table: Table, monkeypatch: pytest.Monk
         ("memory__lte=much", "memory__lte"),
         ("sort=price", "sort"),
         ("x=memory&y=memory", "y"),
+        ("z=memory", "z"),
+        ("z=beauty", "z"),
         ("length=1.5", "length"),
     ],
 )
@@ -272,6 +392,11 @@ def test_an_address_says_the_same_again() -> None:
         [("technique", "int8"), ("memory__lte", "8e9"), ("sort", "latency"), ("length", "128"), ("q", "x y")]
     )
     assert read(selection.pairs()) == selection
+
+
+def _beats(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _reading(cell: Cell) -> Reading:

@@ -75,9 +75,7 @@ def test_the_good_way(database: Database) -> None:
         shown = shown_runs.run_detail(session, run_id)
     assert len(shown.measurements) == len(measured().measurements)
     assert shown.log == ["loaded\N{REPLACEMENT CHARACTER}[31m"]
-    assert shown_runs.samples[0].values == list(measured().samples[0].values), (
-        "stored samples are the very same numbers"
-    )
+    assert shown.samples[0].values == tuple(measured().samples[0].values), "stored samples are the very same numbers"
 
 
 def test_a_study_is_done_when_its_last_run_is(database: Database) -> None:

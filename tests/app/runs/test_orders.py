@@ -10,7 +10,7 @@ from app.db.tables import MeasurementRow
 from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.presentation import shown_runs
 from app.runs import orders
-from tests.app.test_ledger import endings, lose, the_run, the_study
+from tests.app.runs.test_ledger import endings, lose, the_run, the_study
 from tests.doubles import WorkerDouble
 from tests.services import BOTH_DATABASES
 from tests.submitting import submitted

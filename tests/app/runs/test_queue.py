@@ -1,5 +1,7 @@
 """Hints reach the queue of their kind of device, on both brokers; a broker that is away loses nothing but time."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -67,3 +69,11 @@ def test_a_broker_that_is_away_is_no_error(url: str) -> None:
     queue = Queue(url)
     assert not queue.publish("RUN1", "cpu")
     queue.close()
+
+
+def test_a_server_that_has_nothing_to_measure_does_without_celery(tmp_path: Path) -> None:
+    program = (
+        "import sys; import app.main; from app.runs.queue import Queue; queue = Queue(sys.argv[1]); queue.forget_read(); "
+        "queue.close(); assert not {'celery', 'kombu'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, hint.embedded(tmp_path)], check=True)

@@ -10,7 +10,7 @@ from app.db.tables import Worker
 from app.runs import orders
 from app.runs.queue import Queue
 from app.runs.reaper import Reaper, reap
-from tests.app.test_ledger import set_run, the_run
+from tests.app.runs.test_ledger import set_run, the_run
 from tests.doubles import WorkerDouble
 from tests.services import BOTH_DATABASES
 from tests.submitting import submitted

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db import queries
+from app.db import reported
 from app.db.session import Database
 from app.errors import Invalid
 from app.presentation import shown_runs
@@ -54,7 +54,7 @@ def test_figures_come_back_bit_for_bit(
     assert [tuple(map(bits, row)) for row in read] == [tuple(map(bits, row)) for row in figures]
     ratios = [(e.ratio, e.low, e.high) for e in shown.effects]
     assert [tuple(map(bits, row)) for row in ratios] == [tuple(map(bits, row)) for row in figures]
-    assert [bits(value) for value in shown_runs.samples[0].values] == [bits(value) for value in samples]
+    assert [bits(value) for value in shown.samples[0].values] == [bits(value) for value in samples]
 
 
 def test_equal_environments_share_a_row(database: Database) -> None:
@@ -95,7 +95,7 @@ def test_profile_comes_back(database: Database) -> None:
     )
     with database.reading() as session:
         shown = shown_runs.run_detail(session, run_id)
-        stored = queries.artifact(session, run_id, "trace.json", "variant")
+        stored = reported.artifact(session, run_id, "trace.json", "variant")
         assert b"".join(artifacts.unpacked(stored.data)) == b"{}"
     assert (shown.timelines[0].at_s, shown.timelines[0].values) == ([0.0, 0.1 + 0.2], [1e300, 5e-324])
     assert [kernel.calls for kernel in shown.kernels] == [3, 1]

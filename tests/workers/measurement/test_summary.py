@@ -237,3 +237,13 @@ def test_parts_of_a_peak_are_told_and_only_what_lasts_is_compared() -> None:
     assert [(each.metric, each.ratio, each.verdict) for each in compared] == [
         ("memory.peak.optimizer_states", 0.5, "smaller")
     ]
+
+
+def test_quartiles_are_those_of_all_samples_and_each_value_names_its_definition() -> None:
+    report = summary.whole(recorded([0.01, 0.02, 0.03] * 4, [0.01] * 12, pairs=2), 1.0)
+    found = {(each.metric, each.arm): each for each in report.measurements}
+    latency = found["latency", "baseline"]
+    assert (latency.q1, latency.q3) == pytest.approx((0.01, 0.03))
+    assert (found["latency", "variant"].q1, found["latency", "variant"].q3) == (0.01, 0.01)
+    assert found["throughput.samples", "baseline"].q1 is None
+    assert {each.definition for each in report.measurements} == {1}

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 
 import torch
 
-from workers.catalog.metrics import LATENCY
+from workers.catalog.metrics import LATENCY, LATENCY_DEVICE
 from workers.catalog.workload import Mark, Session, Workload, unmarked
 from workers.measurement import device
 from workers.measurement.messages import Series
@@ -57,6 +57,7 @@ def steps(
     wait = device.wait(on)
     clock: _Clock = _Events() if on.type == "cuda" else _Clock()
     whole: list[float] = []
+    on_device: list[float] = []
     parts: dict[str, list[float]] = {part.phase: [] for part in workload.parts}
     undo = type(session).between is not Session.between
     gc.collect()
@@ -66,6 +67,7 @@ def steps(
             if taken >= FEWEST and sum(whole) * inner > most_s:
                 break
             spent = 0
+            own = 0.0
             sums = dict.fromkeys(parts, 0.0)
             if undo or parts:
                 for _ in range(inner):
@@ -73,24 +75,32 @@ def steps(
                     clock.start()
                     start = perf_counter_ns()
                     session.step(clock.mark)
+                    clock.end()
                     wait()
                     spent += perf_counter_ns() - start
+                    own += clock.between_ends()
                     for phase, seconds in clock.read().items():
                         sums[phase] = sums.get(phase, 0.0) + seconds
                     session.between()
             else:
                 wait()
+                clock.start()
                 start = perf_counter_ns()
                 for _ in range(inner):
                     session.step(unmarked)
+                clock.end()
                 wait()
                 spent = perf_counter_ns() - start
+                own = clock.between_ends()
             whole.append(spent * NS / inner)
+            on_device.append(own / inner)
             for phase in parts:
                 parts[phase].append(sums[phase] / inner)
     finally:
         gc.enable()
     timed = [Series(metric=LATENCY.name, phase=workload.main_phase, values=tuple(whole))]
+    if clock.is_device:
+        timed.append(Series(metric=LATENCY_DEVICE.name, phase=workload.main_phase, values=tuple(on_device)))
     for part in workload.parts:
         values = tuple(seconds / part.divisor for seconds in parts[part.phase])
         timed.append(Series(metric=part.metric.name, phase=part.phase, values=values))
@@ -99,6 +109,9 @@ def steps(
 
 class _Clock:
     """Times between marks on the host, which are the device's own on a CPU."""
+
+    is_device = False
+    """Whether this is another clock than the host's."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[str, int]] = []
@@ -113,6 +126,13 @@ class _Clock:
     def _mark(self, phase: str) -> None:
         self.marks.append((phase, perf_counter_ns()))
 
+    def end(self) -> None:
+        """The step ends."""
+
+    def between_ends(self) -> float:
+        """Seconds from the step's start to its end on the device's own clock; 0 where that is the host's."""
+        return 0.0
+
     def read(self) -> dict[str, float]:
         """Seconds of each part of the step that has just ended; a part marked several times adds up."""
         spent: dict[str, float] = {}
@@ -126,21 +146,34 @@ class _Clock:
 class _Events(_Clock):
     """Times between marks on the GPU's own clock: the host runs ahead of it, so its clock would time the queueing."""
 
+    is_device = True
+
     def __init__(self) -> None:
         super().__init__()
         self.events: list[tuple[str, torch.cuda.Event]] = []
+        self.ended: torch.cuda.Event | None = None
 
     def start(self) -> None:
         self.events = []
         self._mark("")
 
+    def end(self) -> None:
+        self.ended = _event()
+
+    def between_ends(self) -> float:
+        return 0.0 if self.ended is None else self.events[0][1].elapsed_time(self.ended) * 1e-3
+
     def _mark(self, phase: str) -> None:
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
-        self.events.append((phase, event))
+        self.events.append((phase, _event()))
 
     def read(self) -> dict[str, float]:
         spent: dict[str, float] = {}
         for (_, before), (phase, now) in zip(self.events, self.events[1:], strict=False):
             spent[phase] = spent.get(phase, 0.0) + before.elapsed_time(now) * 1e-3
         return spent
+
+
+def _event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    event.record()
+    return event

@@ -88,3 +88,41 @@ def test_once_returns_seconds() -> None:
     done: list[Any] = []
     assert latency.once(CPU, lambda: done.append(1)) >= 0
     assert done == [1]
+
+
+class Ticking:
+    """An event of a GPU whose clock stands still but for what a step adds to it."""
+
+    now_ms = 0.0
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        assert enable_timing
+        self.at_ms: float | None = None
+
+    def record(self) -> None:
+        self.at_ms = Ticking.now_ms
+
+    def elapsed_time(self, later: "Ticking") -> float:
+        assert self.at_ms is not None
+        assert later.at_ms is not None
+        return later.at_ms - self.at_ms
+
+
+@pytest.mark.parametrize("workload", [Classify(), Parted()], ids=["whole", "parted"])
+def test_on_a_gpu_its_own_clock_stands_beside_the_hosts(monkeypatch: pytest.MonkeyPatch, workload: Classify) -> None:
+    class Kernels(Session):
+        def step(self, mark: Mark) -> None:
+            Ticking.now_ms += 1.0
+            mark("one")
+            Ticking.now_ms += 3.0
+            mark("two")
+
+    monkeypatch.setattr(torch.cuda, "Event", Ticking)
+    monkeypatch.setattr(latency.device, "wait", lambda on: lambda: None)
+    told = latency.steps(Kernels(), workload, torch.device("cuda"), samples=2, inner=3)
+    series = {(each.metric, each.phase): each.values for each in told}
+    assert series["latency.device", "classify"] == pytest.approx((0.004, 0.004))
+    assert series["latency", "classify"][0] < 0.004
+    if workload.parts:
+        assert series["latency", "one"] == pytest.approx((0.001, 0.001))
+        assert series["latency.tpot", "two"] == pytest.approx((0.003 / 4, 0.003 / 4))

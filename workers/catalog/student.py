@@ -1,7 +1,7 @@
 """Student's t for whole degrees of freedom: probabilities in closed form, and the quantile that belongs to one.
 
-Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4. Written out because a measuring machine
-needs torch and numpy and no more.
+Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4. Written out because neither the server nor
+a measuring machine needs scipy for anything else.
 """
 
 from __future__ import annotations

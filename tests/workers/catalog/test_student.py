@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from workers.measurement import student
+from workers.catalog import student
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 9, 18, 31, 200])

@@ -1,0 +1,1 @@
+"""Other dashboards with the same results, measured beside ours."""

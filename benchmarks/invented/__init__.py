@@ -1,0 +1,1 @@
+"""Studies that nobody has measured, with plausible figures, for timing the dashboard."""

@@ -1,0 +1,382 @@
+"""Measures the demo data set anew: studies of models that ship, on this machine's CPU, each kept with its whole reports.
+
+``.venv/bin/python scripts/measure_demo.py`` takes about a quarter of an hour; nothing else should run meanwhile. With names of
+studies it measures those alone and leaves the others as they are.
+"""
+
+import argparse
+import collections
+import math
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import psutil
+
+from workers import ceilings, device_lock, devices, isolation
+from workers.catalog import lease, recorded
+from workers.catalog.applicability import problems
+from workers.catalog.evaluations.accuracy import Accuracy
+from workers.catalog.evaluations.divergence import Divergence
+from workers.catalog.evaluations.loss_trajectory import LossTrajectory
+from workers.catalog.evaluations.perplexity import Perplexity
+from workers.catalog.models.llama import Llama
+from workers.catalog.models.reference_cnn import ReferenceCnn
+from workers.catalog.models.reference_decoder import ReferenceDecoder
+from workers.catalog.models.reference_vit import ReferenceVit
+from workers.catalog.recorded import RecordedRun, RecordedStudy
+from workers.catalog.report import Report
+from workers.catalog.spec import PlannedRun, StudySpec, Variant
+from workers.catalog.techniques.attention import Attention
+from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
+from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
+from workers.catalog.techniques.kv_cache import KvCache
+from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.torch_compile import TorchCompile
+from workers.catalog.workloads.attention import AttentionKernel
+from workers.catalog.workloads.classify import Classify
+from workers.catalog.workloads.decode import Decode
+from workers.catalog.workloads.generate import Generate
+from workers.catalog.workloads.prefill import Prefill
+from workers.catalog.workloads.train_step import TrainStep
+from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "demo"
+MOST_BYTES = 3_000_000
+"""Of all files together: they ship with the product."""
+DIGITS = 7
+"""Significant digits of raw samples and series; clocks are not better, and the files are half as large."""
+HOST = "demo"
+"""What the machine is called: its own name is nobody's business, and the reader's may be the same."""
+DEVICE_WAIT_S = 30.0
+
+FP32, BF16 = Precision(dtype="fp32"), Precision(dtype="bf16")
+BASELINE = Variant(name="fp32", stack=(FP32,))
+IN_BF16 = Variant(name="bf16", stack=(BF16,))
+COMPILED = Variant(name="compile", stack=(FP32, TorchCompile()))
+INT8 = Variant(name="int8 weights", stack=(FP32, Int8WeightOnly()))
+
+
+class Planned(NamedTuple):
+    """One study of the data set."""
+
+    word: str
+    """Names its file."""
+    study: StudySpec
+    memory_limit: int | None = None
+    """Bytes that a sitting may hold; None is what a worker of this machine allows."""
+
+
+PLANNED = (
+    Planned(
+        "decoder-compile",
+        StudySpec(
+            name="Trained decoder: bf16, torch.compile, and both together",
+            model=ReferenceDecoder(),
+            workload=Prefill(batch_size=4, sequence_length=256),
+            evaluation=Perplexity(),
+            baseline=BASELINE,
+            variants=(IN_BF16, COMPILED, Variant(name="bf16 + compile", stack=(BF16, TorchCompile()))),
+            effort="standard",
+        ),
+    ),
+    Planned(
+        "decoder-quantisation",
+        StudySpec(
+            name="Trained decoder: the quantisation ladder while it writes",
+            model=ReferenceDecoder(),
+            workload=Decode(context_length=256),
+            evaluation=Perplexity(),
+            baseline=BASELINE,
+            variants=(
+                IN_BF16,
+                INT8,
+                Variant(name="LLM.int8()", stack=(BF16, LlmInt8())),
+                Variant(name="NF4", stack=(BF16, Nf4())),
+            ),
+        ),
+    ),
+    Planned(
+        "decoder-lengths",
+        StudySpec(
+            name="Trained decoder: bf16 by prompt length, up to more than it has positions for",
+            model=ReferenceDecoder(),
+            workload=Prefill(),
+            baseline=BASELINE,
+            variants=(IN_BF16,),
+            sweep={"sequence_length": (128, 1_024, 4_096)},
+        ),
+    ),
+    Planned(
+        "decoder-cache",
+        StudySpec(
+            name="Trained decoder: what a KV cache brings, by prompt length",
+            model=ReferenceDecoder(),
+            workload=Generate(new_tokens=16),
+            baseline=Variant(name="no cache", stack=(FP32, KvCache(implementation="off"))),
+            variants=(
+                Variant(name="growing cache", stack=(FP32, KvCache(implementation="dynamic"))),
+                Variant(name="static cache", stack=(FP32, KvCache(implementation="static"))),
+            ),
+            sweep={"prompt_length": (64, 512)},
+        ),
+    ),
+    Planned(
+        "decoder-training",
+        StudySpec(
+            name="Trained decoder: the memory of a training step",
+            model=ReferenceDecoder(),
+            workload=TrainStep(batch_size=8, sequence_length=256),
+            evaluation=LossTrajectory(steps=8, trainings=3),
+            baseline=BASELINE,
+            variants=(
+                Variant(name="checkpointing", stack=(FP32, GradientCheckpointing())),
+                Variant(name="accumulation", stack=(FP32, GradientAccumulation(steps=4))),
+                Variant(name="autocast", stack=(Autocast(),)),
+                Variant(
+                    name="checkpointing + accumulation + autocast",
+                    stack=(Autocast(), GradientCheckpointing(), GradientAccumulation(steps=4)),
+                ),
+            ),
+        ),
+    ),
+    Planned(
+        "attention-lengths",
+        StudySpec(
+            name="Attention kernels by length, where a sitting may hold 3 GB",
+            model=Llama(preset="tiny"),
+            workload=AttentionKernel(),
+            baseline=Variant(name="flash", stack=(FP32, Attention(backend="flash"))),
+            variants=(
+                Variant(name="math", stack=(FP32, Attention(backend="math"))),
+                Variant(name="eager", stack=(FP32, Attention(backend="eager"))),
+            ),
+            sweep={"sequence_length": (256, 2_048, 8_192)},
+        ),
+        memory_limit=3_000_000_000,
+    ),
+    Planned(
+        "llama-memory",
+        StudySpec(
+            name="Llama of 30 million weights: less memory, step by step",
+            model=Llama(preset="30m"),
+            workload=Decode(context_length=128),
+            evaluation=Divergence(),
+            baseline=BASELINE,
+            variants=(
+                IN_BF16,
+                Variant(name="bf16 + int8 weights", stack=(BF16, Int8WeightOnly())),
+                Variant(name="bf16 + NF4", stack=(BF16, Nf4())),
+            ),
+        ),
+    ),
+    Planned(
+        "vit-digits",
+        StudySpec(
+            name="Handwritten digits: a vision transformer by batch size, with its accuracy",
+            model=ReferenceVit(),
+            workload=Classify(),
+            evaluation=Accuracy(),
+            baseline=BASELINE,
+            variants=(IN_BF16, INT8),
+            sweep={"batch_size": (1, 32)},
+        ),
+    ),
+    Planned(
+        "cnn-digits",
+        StudySpec(
+            name="Handwritten digits: convolutions, operator by operator",
+            model=ReferenceCnn(),
+            workload=Classify(batch_size=16),
+            evaluation=Accuracy(),
+            baseline=BASELINE,
+            variants=(IN_BF16, COMPILED),
+            profile=True,
+        ),
+    ),
+)
+
+
+class Machine(NamedTuple):
+    """What is measured on, held for as long as the measuring takes."""
+
+    settings: Settings
+    device: lease.Device
+    lock: int
+    ceilings: Path | None
+
+
+class Diary(isolation.Listener):
+    """Writes down what a worker would tell the server about a run."""
+
+    def __init__(self) -> None:
+        self.claimed_at = self.started_at = time.time()
+        self.pid = 0
+        self.lines: collections.deque[str] = collections.deque(maxlen=recorded.MOST_LINES)
+
+    def started(self, pid: int) -> None:
+        self.pid, self.started_at = pid, time.time()
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def measure(planned: Planned, machine: Machine, stop: isolation.Stop) -> RecordedStudy | None:
+    """Measure every run of a study, one after the other; None when asked to stop."""
+    submitted_at = time.time()
+    runs = []
+    for index, run in enumerate(planned.study.runs()):
+        measured = _measure(run, f"{planned.word}-{index}", planned.memory_limit, machine, stop)
+        if measured is None:
+            return None
+        runs.append(measured)
+    device = machine.device.model_copy(update={"key": f"{HOST}/{machine.device.kind}"})
+    worker = lease.Announcement(
+        name=f"{HOST} {device.kind}", host=HOST, pid=os.getpid(), version=version("tradespace"), device=device
+    )
+    known = ceilings.read(machine.ceilings) if machine.ceilings else None
+    return RecordedStudy(
+        study=planned.study, submitted_at=submitted_at, worker=worker, ceilings=known, runs=tuple(runs)
+    )
+
+
+def _measure(
+    run: PlannedRun, name: str, memory_limit: int | None, machine: Machine, stop: isolation.Stop
+) -> RecordedRun | None:
+    settings = machine.settings
+    within = isolation.Confinement(
+        program=settings.program,
+        limits=lease.Limits(),
+        memory_bytes=memory_limit or settings.memory_limit or int(SHARE_OF_MEMORY * psutil.virtual_memory().total),
+        environment=settings.for_program | devices.visible(machine.device),
+        ceilings=machine.ceilings,
+        kept_open=(machine.lock,),
+    )
+    diary = Diary()
+    report = isolation.measure(run.spec, name, within, diary, stop)
+    if report is None:
+        return None
+    return RecordedRun(
+        claimed_at=diary.claimed_at,
+        started_at=diary.started_at,
+        ended_at=time.time(),
+        pid=diary.pid,
+        log=tuple(diary.lines),
+        report=report,
+    )
+
+
+def shipped(study: RecordedStudy) -> RecordedStudy:
+    """A study as it ships: without this machine's name and folders, raw samples and series in fewer digits."""
+    runs = tuple(run.model_copy(update={"report": _brief(run.report)}) for run in study.runs)
+    text = study.model_copy(update={"runs": runs}).model_dump_json()
+    return RecordedStudy.model_validate_json(text.replace(str(ROOT), "."))
+
+
+def _brief(report: Report) -> Report:
+    named = {"host.name": HOST} if "host.name" in report.environment else {}
+    return report.model_copy(
+        update={
+            "samples": tuple(
+                each.model_copy(update={"values": tuple(map(_rounded, each.values))}) for each in report.samples
+            ),
+            "timelines": tuple(
+                each.model_copy(
+                    update={"at_s": tuple(map(_rounded, each.at_s)), "values": tuple(map(_rounded, each.values))}
+                )
+                for each in report.timelines
+            ),
+            "environment": report.environment | named,
+        }
+    )
+
+
+def _rounded(value: float) -> float:
+    """With fewer digits; counts and bytes stay as they are."""
+    return value if value.is_integer() or not math.isfinite(value) else float(f"{value:.{DIGITS}g}")
+
+
+def _outcomes(study: RecordedStudy) -> str:
+    counted = collections.Counter(run.report.outcome for run in study.runs)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counted.most_common())
+
+
+def measure_all(chosen: list[Planned], folder: Path, machine: Machine, stop: isolation.Stop) -> Iterator[str]:
+    """Measure studies and write a file for each; yields a line for each that is done."""
+    for number, planned in enumerate(chosen, start=1):
+        began = time.monotonic()
+        study = measure(planned, machine, stop)
+        if study is None:
+            return
+        recorded.write(shipped(study), folder / f"{planned.word}{recorded.ENDING}")
+        taken = time.monotonic() - began
+        yield f"{number}/{len(chosen)} {planned.word}: {len(study.runs)} runs in {taken:.0f} s: {_outcomes(study)}"
+
+
+def main() -> None:
+    """Measure what was asked for; ends with 1 when it was stopped, or when the files are too large."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    words = [planned.word for planned in PLANNED]
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(words)} (default: all)")
+    parser.add_argument("--folder", type=Path, default=SHIPPED, help="where the files go (default: %(default)s)")
+    asked = parser.parse_args()
+    for word in asked.studies:
+        if word not in words:
+            parser.error(f"there is no study {word!r}; there are {', '.join(words)}")
+    chosen = [planned for planned in PLANNED if planned.word in (asked.studies or words)]
+    for planned in chosen:
+        for problem in problems(planned.study):
+            parser.error(f"{planned.word}: {problem.field}: {problem.message} {problem.hint}")
+    stop = isolation.Stop()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        stop.ask("cancelled")
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory() as data:
+            _on_this_machine(chosen, asked.folder, Path(data), stop)
+    except (BadSettings, OSError, device_lock.DeviceBusy) as error:
+        parser.exit(2, f"{error}\n")
+    if stop.reason:
+        parser.exit(1, "Stopped; what is not listed above is as it was.\n")
+    if not asked.studies:
+        for file in asked.folder.glob(f"*{recorded.ENDING}"):
+            if file.name.removesuffix(recorded.ENDING) not in words:
+                file.unlink()  # Of a study that the data set no longer has.
+    size = sum(file.stat().st_size for file in asked.folder.glob(f"*{recorded.ENDING}"))
+    print(f"{size:,} bytes in {asked.folder}; at most {MOST_BYTES:,} ship.")
+    sys.exit(size > MOST_BYTES)
+
+
+def _on_this_machine(chosen: list[Planned], folder: Path, data: Path, stop: isolation.Stop) -> None:
+    settings = read_settings().model_copy(update={"data": data})
+    device = devices.cpu()
+    with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, lambda: stop.reason is not None) as lock:
+        machine = Machine(settings, device, lock, ceilings.ensure(settings, device, lock, stop))
+        known = ceilings.read(machine.ceilings) if machine.ceilings else None
+        if known and known.contended:
+            print(
+                f"Others keep {known.contention:.0%} of the processors busy: what is measured now says little.",
+                flush=True,
+            )
+        for line in measure_all(chosen, folder, machine, stop):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The demo data set is measured by one command: its studies can be measured, and what it writes can be loaded."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from app.terminal.demo import load
+from scripts.measure_demo import PLANNED, ROOT, Planned, shipped
+from tests import demo, doubles
+from workers.catalog import recorded
+from workers.catalog.applicability import problems
+from workers.catalog.recorded import RecordedRun, RecordedStudy
+from workers.catalog.spec import StudySpec
+
+DOUBLE = ROOT / "tests/programs/double.py"
+
+
+def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script, with a program that takes no time in place of the one that measures."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRADESPACE_")}
+    own = {"TRADESPACE_LOCKS": f"{folder}-locks", "TRADESPACE_PROGRAM": f"{sys.executable} -I {DOUBLE} --seconds 0.01"}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts/measure_demo.py"), "--folder", str(folder), *words],
+        env=inherited | own | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.mark.parametrize("planned", PLANNED, ids=lambda planned: planned.word)
+def test_every_study_can_be_measured(planned: Planned) -> None:
+    assert problems(planned.study) == []
+
+
+def test_names_are_told_apart() -> None:
+    assert (
+        len({planned.word for planned in PLANNED}) == len({planned.study.name for planned in PLANNED}) == len(PLANNED)
+    )
+
+
+def test_what_it_writes_can_be_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "kept.json.gz").write_bytes(b"of another study")
+    done = run(folder, "llama-memory", "decoder-lengths")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("1/2 decoder-lengths: 6 runs in ")
+    assert done.stdout.splitlines()[1].endswith(": 4 ok")
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "decoder-lengths.json.gz",
+        "kept.json.gz",
+        "llama-memory.json.gz",
+    ]
+    study = recorded.read(folder / "llama-memory.json.gz")
+    assert (study.worker.host, study.worker.device.key) == ("demo", "demo/cpu")
+    assert all(each.pid for each in study.runs)
+    (folder / "kept.json.gz").unlink()
+    assert "2 studies, 10 runs, loaded" in load(Settings(data=tmp_path / "data"), folder)
+
+
+def test_nothing_of_the_machine_but_its_hardware_ships() -> None:
+    spec = StudySpec.model_validate(demo.order(variants=[]))
+    (planned,) = spec.runs()
+    report = demo.report(planned)
+    told = report.model_copy(
+        update={
+            "tail": f'File "{ROOT}/app.py"',
+            "environment": {"host.name": socket.gethostname(), "cpu.model": "EPYC"},
+        }
+    )
+    times = {"claimed_at": 1.0, "started_at": 2.0, "ended_at": 3.0}
+    whole = RecordedStudy(
+        study=spec,
+        submitted_at=0.0,
+        worker=doubles.announcement(),
+        runs=(RecordedRun(**times, pid=1, log=(f"{ROOT}/x",), report=told),),
+    )
+    (kept,) = shipped(whole).runs
+    assert kept.report.environment == {"host.name": "demo", "cpu.model": "EPYC"}
+    assert kept.report.tail == 'File "./app.py"'
+    assert kept.log == ("./x",)
+    assert kept.report.measurements == report.measurements
+    for before, after in zip(report.samples, kept.report.samples, strict=True):
+        assert after.values == pytest.approx(before.values, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "says"),
+    [
+        (["decoder-lenghts"], {}, "there is no study 'decoder-lenghts'; there are decoder-compile, "),
+        (["cnn-digits"], {"TRADESPACE_MEMORY_LIMIT": "much"}, "TRADESPACE_MEMORY_LIMIT"),
+        (["cnn-digits"], {"TRADESPACE_PROGRAM": "/nowhere/python -m x"}, "'/nowhere/python' is not there"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, words: list[str], environment: dict[str, str], says: str) -> None:
+    done = run(tmp_path / "demo", *words, **environment)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
