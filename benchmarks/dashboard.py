@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -57,6 +58,8 @@ class Kept:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure what is asked for, print it beside the goals and keep the figures."""
     chosen = _read(words)
+    # Whoever ends the benchmark ends its servers, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     kept = Kept()
     others: dict[str, dict[int, dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -232,7 +232,7 @@ class _Store:
         # Few names and points come again and again; each is kept once.
         texts = zip(*([sys.intern(text) for text in columns[name]] for name in _TEXTS), strict=True)
         for place, run_id, names, point in zip(places, columns["run_id"], texts, points, strict=True):
-            self._rows[place : place + 1] = [Held(run_id, *names, self._points.values[point])]
+            self._rows[place : place + 1] = [Held._make((run_id, *names, self._points.values[point]))]
 
     def _forget(self, place: int) -> None:
         """Take a row out; the last one takes its place."""

@@ -282,7 +282,9 @@ def test_theme_is_switched_and_kept(measured: dict[str, str], site: Site, watche
 def test_charts_offer_no_upload(measured: dict[str, str], site: Site, watched: Watched) -> None:
     page = watched.page
     page.goto(site.url + measured["study"])
-    page.locator('[data-chart="trade_off"] .plot').hover()
+    drawn = page.locator('[data-chart="trade_off"] .js-plotly-plot')
+    drawn.hover()
+    expect(drawn.locator(".modebar-btn").first).to_be_attached()
     titles = [str(button.get_attribute("data-title")) for button in page.locator(".modebar-btn").all()]
     assert titles
     assert not [title for title in titles if re.search("share|cloud|studio|plotly", title, re.IGNORECASE)]

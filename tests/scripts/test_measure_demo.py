@@ -48,20 +48,20 @@ def test_names_are_told_apart() -> None:
 def test_what_it_writes_can_be_loaded(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
-    (folder / "kept.json.gz").write_bytes(b"of another study")
+    (folder / "kept.json.xz").write_bytes(b"of another study")
     done = run(folder, "llama-memory", "decoder-lengths")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("1/2 decoder-lengths: 6 runs in ")
     assert done.stdout.splitlines()[1].endswith(": 4 ok")
     assert sorted(file.name for file in folder.iterdir()) == [
-        "decoder-lengths.json.gz",
-        "kept.json.gz",
-        "llama-memory.json.gz",
+        "decoder-lengths.json.xz",
+        "kept.json.xz",
+        "llama-memory.json.xz",
     ]
-    study = recorded.read(folder / "llama-memory.json.gz")
+    study = recorded.read(folder / "llama-memory.json.xz")
     assert (study.worker.host, study.worker.device.key) == ("demo", "demo/cpu")
     assert all(each.pid for each in study.runs)
-    (folder / "kept.json.gz").unlink()
+    (folder / "kept.json.xz").unlink()
     assert "2 studies, 10 runs, loaded" in load(Settings(data=tmp_path / "data"), folder)
 
 
@@ -88,7 +88,7 @@ def test_nothing_of_the_machine_but_its_hardware_ships() -> None:
     assert kept.log == ("./x",)
     assert kept.report.measurements == report.measurements
     for before, after in zip(report.samples, kept.report.samples, strict=True):
-        assert after.values == pytest.approx(before.values, rel=1e-6)
+        assert after.values == pytest.approx(before.values, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """A study as it was measured: the order, what every run brought, where and when. One compressed file, to be taken in elsewhere."""
 
-import gzip
 import itertools
-import zlib
+import lzma
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,7 +14,7 @@ from workers.catalog.lease import Announcement, Line
 from workers.catalog.report import Report
 from workers.catalog.spec import StudySpec
 
-ENDING = ".json.gz"
+ENDING = ".json.xz"
 MOST_LINES = 500
 """Log lines that are kept of a run: as many as one beat of a worker carries."""
 
@@ -66,20 +65,20 @@ class RecordedStudy(Paper):
 
 def write(recorded: RecordedStudy, file: Path) -> None:
     """Keep a study in a file; equal studies make equal files."""
-    file.write_bytes(gzip.compress(recorded.model_dump_json().encode(), mtime=0))
+    file.write_bytes(lzma.compress(recorded.model_dump_json().encode()))
 
 
 def read(file: Path) -> RecordedStudy:
     """The study in a file.
 
     Raises:
-        Unreadable: it is no gzip, no recorded study, or one of a catalog that this one is no longer.
+        Unreadable: it is no xz file, no recorded study, or one of a catalog that this one is no longer.
         OSError: it cannot be opened.
     """
     try:
-        return RecordedStudy.model_validate_json(gzip.decompress(file.read_bytes()))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Unreadable(f"{file} is not one whole gzip file") from error
+        return RecordedStudy.model_validate_json(lzma.decompress(file.read_bytes()))
+    except lzma.LZMAError as error:
+        raise Unreadable(f"{file} is not one whole xz file") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"

@@ -1,16 +1,18 @@
 """Migrations make the tables that the code declares, on both databases, up and down; a newer schema is refused."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 from app.db import queries
-from app.db.migrate import configuration, migrate
+from app.db.migrate import configuration, is_current, migrate
 from app.db.session import Database
 from app.results import keeping
 from app.settings import CannotStart, Settings
@@ -58,6 +60,18 @@ def test_two_programs_may_start_together(settings: Settings) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def test_files_of_migrations_are_named_by_their_revision(database: Database) -> None:
+    with database.writing() as session:
+        script = ScriptDirectory.from_config(configuration(session.connection()))
+    named = {Path(str(one.path)).name.partition("_")[0]: one.revision for one in script.walk_revisions()}
+    assert all(name == revision for name, revision in named.items())
+    assert script.get_current_head() == max(named)
+    assert is_current(database)
+    with database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert not is_current(database)
 
 
 def test_a_newer_schema_is_refused(settings: Settings, database: Database) -> None:

@@ -1,7 +1,7 @@
 """Demo data is loaded by the way every study goes, with the times at which it was measured, once, and never among others'."""
 
-import gzip
 import json
+import lzma
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ def folder(tmp_path: Path) -> Path:
     """Two recorded studies, named against the order in which they were measured."""
     there = tmp_path / "recorded"
     there.mkdir()
-    recorded.write(measured(BEGAN, name="first"), there / "b.json.gz")
-    recorded.write(measured(BEGAN + 10_000, name="second", variants=[]), there / "a.json.gz")
+    recorded.write(measured(BEGAN, name="first"), there / "b.json.xz")
+    recorded.write(measured(BEGAN + 10_000, name="second", variants=[]), there / "a.json.xz")
     return there
 
 
@@ -112,7 +112,7 @@ def test_loading_again_does_nothing(settings: Settings, folder: Path, database: 
     before = {table: len(everything(database, table)) for table in (Study, Run, Event, User, Result)}
     assert load(settings, folder).endswith(f"2 studies, 9 runs, in {settings.data.resolve()}")
     assert {table: len(everything(database, table)) for table in before} == before
-    (folder / "a.json.gz").unlink()
+    (folder / "a.json.xz").unlink()
     assert "remove that folder" in load(settings, folder), "other files than those that were loaded"
     assert {table: len(everything(database, table)) for table in before} == before
 
@@ -148,23 +148,23 @@ def test_what_cannot_be_loaded_is_named_and_leaves_nothing(
 ) -> None:
     with pytest.raises(CannotStart, match=r"no demo data in .*nowhere"):
         load(settings, folder / "nowhere")
-    (folder / "c.json.gz").write_bytes((folder / "a.json.gz").read_bytes()[:-20])
-    with pytest.raises(CannotStart, match=r"c\.json\.gz is not one whole gzip file"):
+    (folder / "c.json.xz").write_bytes((folder / "a.json.xz").read_bytes()[:-20])
+    with pytest.raises(CannotStart, match=r"c\.json\.xz is not one whole xz file"):
         load(settings, folder)
-    recorded.write(measured(BEGAN + 20_000, name="third", broken=True), folder / "c.json.gz")
+    recorded.write(measured(BEGAN + 20_000, name="third", broken=True), folder / "c.json.xz")
     with pytest.raises(CannotStart, match=r"'third' cannot be stored: .*measurements"):
         load(settings, folder)
     assert everything(database, Study) == []
-    (folder / "c.json.gz").unlink()
+    (folder / "c.json.xz").unlink()
     assert "loaded into" in load(settings, folder)
 
 
 def test_a_catalog_that_no_longer_knows_a_study_says_so(settings: Settings, folder: Path) -> None:
-    file = folder / "a.json.gz"
-    kept = json.loads(gzip.decompress(file.read_bytes()))
+    file = folder / "a.json.xz"
+    kept = json.loads(lzma.decompress(file.read_bytes()))
     kept["study"]["model"] = {"name": "gpt_1"}
-    file.write_bytes(gzip.compress(json.dumps(kept).encode()))
-    with pytest.raises(CannotStart, match=r"a\.json\.gz: study\.model: .*gpt_1"):
+    file.write_bytes(lzma.compress(json.dumps(kept).encode()))
+    with pytest.raises(CannotStart, match=r"a\.json\.xz: study\.model: .*gpt_1"):
         load(settings, folder)
 
 
@@ -215,7 +215,7 @@ class TestWhatShips:
             assert study.name.split(":")[0] in read(settings, f"/studies/{study.id}")
 
     def test_they_are_small_and_say_nothing_of_where_they_were_made(self) -> None:
-        files = list(SHIPPED.glob("*.json.gz"))
+        files = list(SHIPPED.glob("*.json.xz"))
         assert sum(file.stat().st_size for file in files) <= MOST_BYTES
         root = str(SHIPPED.parent)
         for file in files:

@@ -1,7 +1,7 @@
 """A recorded study comes back from its file as it was, and what is no recorded study says what is wrong with it."""
 
-import gzip
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ def study() -> RecordedStudy:
 
 
 def test_it_comes_back_as_it_was(study: RecordedStudy, tmp_path: Path) -> None:
-    recorded.write(study, tmp_path / "a.json.gz")
-    assert recorded.read(tmp_path / "a.json.gz") == study
-    recorded.write(study, tmp_path / "b.json.gz")
-    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+    recorded.write(study, tmp_path / "a.json.xz")
+    assert recorded.read(tmp_path / "a.json.xz") == study
+    recorded.write(study, tmp_path / "b.json.xz")
+    assert (tmp_path / "a.json.xz").read_bytes() == (tmp_path / "b.json.xz").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_it_comes_back_as_it_was(study: RecordedStudy, tmp_path: Path) -> None:
 def test_what_is_no_recorded_study_is_named(
     study: RecordedStudy, tmp_path: Path, changes: dict[str, Any], says: str
 ) -> None:
-    file = tmp_path / "wrong.json.gz"
-    file.write_bytes(gzip.compress(json.dumps(study.model_dump(mode="json") | changes).encode()))
-    with pytest.raises(Unreadable, match=rf"wrong\.json\.gz: .*{says}"):
+    file = tmp_path / "wrong.json.xz"
+    file.write_bytes(lzma.compress(json.dumps(study.model_dump(mode="json") | changes).encode()))
+    with pytest.raises(Unreadable, match=rf"wrong\.json\.xz: .*{says}"):
         recorded.read(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", gzip.compress(b"{}" * 1_000)[:-9]])
-def test_what_is_no_whole_gzip_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "torn.json.gz").write_bytes(content)
-    with pytest.raises(Unreadable, match=r"torn\.json\.gz"):
-        recorded.read(tmp_path / "torn.json.gz")
+@pytest.mark.parametrize("content", [b"", b"{}", lzma.compress(b"{}" * 1_000)[:-9]])
+def test_what_is_no_whole_xz_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "torn.json.xz").write_bytes(content)
+    with pytest.raises(Unreadable, match=r"torn\.json\.xz"):
+        recorded.read(tmp_path / "torn.json.xz")
 
 
 def test_times_of_a_run_rise(study: RecordedStudy) -> None:

@@ -9,6 +9,7 @@ import torch
 from workers.catalog.metrics import LATENCY, LATENCY_TPOT
 from workers.catalog.workload import Mark, Part, Session
 from workers.catalog.workloads.classify import Classify
+from workers.measurement import device
 from workers.measurement.probes import latency
 
 CPU = torch.device("cpu")
@@ -118,7 +119,7 @@ def test_on_a_gpu_its_own_clock_stands_beside_the_hosts(monkeypatch: pytest.Monk
             mark("two")
 
     monkeypatch.setattr(torch.cuda, "Event", Ticking)
-    monkeypatch.setattr(latency.device, "wait", lambda on: lambda: None)
+    monkeypatch.setattr(device, "wait", lambda on: lambda: None)
     told = latency.steps(Kernels(), workload, torch.device("cuda"), samples=2, inner=3)
     series = {(each.metric, each.phase): each.values for each in told}
     assert series["latency.device", "classify"] == pytest.approx((0.004, 0.004))
