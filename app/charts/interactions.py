@@ -14,7 +14,8 @@ from app.charts.basis import INTERVALS, basis, counted
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
 from app.charts.units import digits, times
 from app.study.comparison import ComparedRun, Comparison, Quantity
-from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN, Ratio
+from app.study.verdicts import Ratio
+from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
 
 CELL = 46
 """Pixels of one row of cells."""

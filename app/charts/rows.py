@@ -9,7 +9,7 @@ from app.charts.units import THIN, between, digits, readable, times
 from app.study.comparison import ComparedRun, Scale
 from app.study.outcomes import RAN
 from app.study.pareto import Reading
-from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN
+from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
 
 ROW = 46
 """Pixels of one row."""

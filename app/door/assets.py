@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -87,7 +88,8 @@ def asset(path: str) -> Asset:
 def sources() -> str:
     """Hash of every module and style sheet, names included."""
     digest = hashlib.sha256()
-    for file in sorted(file for folder in SOURCES for file in (STATIC / folder).iterdir()):
+    files = (file for folder in SOURCES for file in (STATIC / folder).iterdir())
+    for file in sorted(file for file in files if _is_served(file.name)):
         digest.update(f"{file.parent.name}/{file.name}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
@@ -153,7 +155,7 @@ def _fitting(dates: int) -> frozenset[str]:
     """Bundles that were made of the sources as they are."""
     try:
         manifest = json.loads((STATIC / MANIFEST).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # Not made, or just being written.
         return frozenset()
     return frozenset(manifest["bundles"]) if manifest["sources"] == sources() else frozenset()
 
@@ -165,8 +167,18 @@ def _dates() -> int:
 
 @lru_cache(maxsize=1)
 def _dates_at(look: int) -> int:
-    files = (os.path.join(folder, name) for folder, _, names in os.walk(STATIC) for name in names)
-    return hash(frozenset((file, os.stat(file).st_mtime_ns) for file in files))
+    found = set()
+    for folder, _, names in os.walk(STATIC):
+        for name in filter(_is_served, names):
+            # A file may go between the listing and the look at it.
+            with suppress(FileNotFoundError):
+                found.add((folder, name, os.stat(os.path.join(folder, name)).st_mtime_ns))
+    return hash(frozenset(found))
+
+
+def _is_served(name: str) -> bool:
+    """Whether it is one of ours; editors leave others beside them."""
+    return not name.startswith(".") and name.endswith((*MEDIA, ".json"))
 
 
 @lru_cache(maxsize=len(ENCODINGS) * 128)

@@ -7,7 +7,7 @@ different, turned on against what it is compared with there, not emulated, in th
 - undecided: it meets the range, but reaches beyond both ends of it, or includes ×1 although the range does not;
 - confirmed: it meets the range otherwise.
 
-Ranges reach a little further than written, for rounding (``app.claims``). Over several cases a statement is confirmed or
+Ranges reach a little further than written, for rounding (``app.knowledge.claims``). Over several cases a statement is confirmed or
 contradicted when all that decide agree, and mixed when they do not.
 """
 

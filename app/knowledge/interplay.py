@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from app.frozen import Frozen
 from app.knowledge.cases import Cases, Effect, word_of
 from app.results.figures import BY_WORD
-from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN
+from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
 
 FIGURES = ("latency", "memory")
 MOST = 40

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.study.verdicts import COUNTED_MARGIN, SAME_MARGIN
 from workers.catalog import student
 from workers.catalog.metrics import Metric
 from workers.catalog.report import Verdict
+from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
+from workers.catalog.verdict import verdict as verdict_of
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.int64]
@@ -87,14 +88,4 @@ def _reach(freedom: Groups) -> Floats:
 
 def verdict(metric: Metric, low: float, high: float) -> Verdict:
     """What a pooled interval says in the metric's own words, by the rule of the measuring program."""
-    margin = COUNTED_MARGIN if low == high else SAME_MARGIN
-    if 1 / (1 + margin) <= low and high <= 1 + margin:
-        return "same"
-    if low <= 1 <= high:
-        return "undecided"
-    more = low > 1
-    if metric.aspect == "speed":
-        return "faster" if more == (metric.better == "higher") else "slower"
-    if metric.aspect == "quality":
-        return "better" if more == (metric.better == "higher") else "worse"
-    return "larger" if more else "smaller"
+    return verdict_of(metric, low, high, COUNTED_MARGIN if low == high else SAME_MARGIN)

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from app.db import queries, reported
 from app.db.events import TERMINAL
+from app.db.session import in_turn
 from app.db.tables import DeviceRow, EffectRow, MeasurementRow, Result, Run, Study, User
 from app.results.figures import FIGURES, LENGTHS, Cell, packed
 from app.study import verdicts
@@ -73,13 +74,16 @@ def catch_up(session: Session, after: str) -> str | None:
     """
     missing = (
         select(Study)
-        .where(col(Study.state).in_(ENDED), col(Study.id) > after)
+        .where(col(Study.id) > after)
         .where(~select(col(Result.number)).where(col(Result.study_id) == col(Study.id)).exists())
         .where(select(col(Run.id)).where(col(Run.study_id) == col(Study.id), col(Run.state).in_(TERMINAL)).exists())
         .order_by(col(Study.id))
         .limit(BATCH)
+        # First the studies, then the turn: the order in which an ending run takes them.
+        .with_for_update(of=Study)
     )
     studies = session.execute(missing).scalars().all()
+    in_turn(session)
     for study in studies:
         try:
             keep_all(session, study)

@@ -14,7 +14,7 @@ from app.results.matching import Matched, column, having
 from app.results.selection import RATIO, Selection
 
 MOST_POINTS = 5_000
-"""Of a chart; the front and what may be on it are always among them."""
+"""Of a chart; the front is always among them, then what may be on it."""
 DIGITS = 4
 """Significant digits of a number in a chart's columns: finer than a pixel."""
 FIGURE_NAMES: tuple[str, ...] = tuple(

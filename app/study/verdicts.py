@@ -11,10 +11,6 @@ from workers.catalog.multiplicity import Claim, Corrected
 from workers.catalog.report import IMPROVES, WORSENS, Verdict
 
 Tone = Literal["improves", "worsens", "same", "undecided"]
-SAME_MARGIN = 0.02
-"""How far from 1 an effect still counts as the same, as the measuring program's verdicts have it."""
-COUNTED_MARGIN = 0.005
-"""The same for quantities that are counted, whose interval is a point."""
 EffectKey = tuple[str, str, str]
 """Run, metric and phase."""
 

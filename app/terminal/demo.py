@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlmodel import Session
+from sqlalchemy import select
+from sqlmodel import Session, col
 
 from app.db import queries
 from app.db.demo import has_studies
@@ -57,19 +58,16 @@ def load(settings: Settings, folder: Path = SHIPPED) -> str:
     migrate(settings)
     database = Database(settings.database)
     try:
-        with database.reading() as session:
-            there = loaded(session)
-            strange = there is None and has_studies(session)
-        if there is not None:
-            return _told(there, settings, digest)
-        if strange:
-            raise CannotStart(
-                f"the data folder {settings.data.resolve()} has studies of its own, which demo data would mix with; "
-                "give another: tradespace demo --data FOLDER"
-            )
-        studies = _read(files)
         with database.writing() as session:
-            demo = _take_in(session, studies, digest)
+            there = loaded(session)
+            if there is not None:
+                return _told(there, settings, digest)
+            if has_studies(session):
+                raise CannotStart(
+                    f"the data folder {settings.data.resolve()} has studies of its own, which demo data would mix with; "
+                    "give another: tradespace demo --data FOLDER"
+                )
+            demo = _take_in(session, _read(files), digest)
         return f"Demo data:        {demo.studies} studies, {demo.runs} runs, loaded into {settings.data.resolve()}"
     finally:
         database.close()
@@ -86,11 +84,11 @@ def _read(files: Sequence[Path]) -> list[RecordedStudy]:
 def _take_in(session: Session, studies: Sequence[RecordedStudy], digest: str) -> Demo:
     """Store studies as they were measured, and that they are demo data."""
     replay(session, studies[0].submitted_at)
-    owner = {"id": new_id(), "name": OWNER, "role": "member", "created_at": studies[0].submitted_at}
-    insert_once(session, User, owner)
+    insert_once(session, User, {"id": new_id(), "name": OWNER, "role": "member", "created_at": studies[0].submitted_at})
+    owner = session.execute(select(User).where(col(User.name) == OWNER)).scalar_one()
     for each in studies:
         try:
-            _measured(session, each, str(owner["id"]))
+            _measured(session, each, owner.id)
         except Refused as error:
             raise CannotStart(f"the demo study {each.study.name!r} cannot be stored: {error}") from error
     demo = Demo(

@@ -194,7 +194,7 @@ export function scatter(section, { zoomed, asked }) {
   return {
     // Draws what the server answered; `figures` says what the axes are, `chosen` which runs are ticked in the table.
     async show(points, figures, chosen) {
-      const turned = shown && (figures.x.column !== axes.x.figure.column || figures.y.column !== axes.y.figure.column);
+      const turned = axes && (figures.x.column !== axes.x.figure.column || figures.y.column !== axes.y.figure.column);
       if (turned) {
         zoom = { xr: null, yr: null };
         zoomed(zoom);

@@ -78,7 +78,7 @@ export function tradeOff(section, settled) {
     // Another revision, so that Plotly does not put back what the reader had zoomed to.
     epoch += 1;
     change({ xr: null, yr: null });
-    paint();
+    if (drawing) paint();
   }
 
   let frame = null;
@@ -108,6 +108,7 @@ export function tradeOff(section, settled) {
     gone() {
       drawing = null;
       front = null;
+      unzoom.hidden = true;
     },
   };
 }

@@ -10,7 +10,8 @@ import pytest
 
 from app.settings import Settings
 from app.terminal.demo import load
-from scripts.measure_demo import PLANNED, ROOT, Planned, shipped
+from scripts.demo_studies import PLANNED, Planned
+from scripts.measure_demo import ROOT, SHIPPED, shipped
 from tests import demo, doubles
 from workers.catalog import recorded
 from workers.catalog.applicability import problems
@@ -25,7 +26,8 @@ def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRADESPACE_")}
     own = {"TRADESPACE_LOCKS": f"{folder}-locks", "TRADESPACE_PROGRAM": f"{sys.executable} -I {DOUBLE} --seconds 0.01"}
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts/measure_demo.py"), "--folder", str(folder), *words],
+        [sys.executable, "-m", "scripts.measure_demo", "--folder", str(folder), *words],
+        cwd=ROOT,
         env=inherited | own | environment,
         capture_output=True,
         text=True,
@@ -43,6 +45,13 @@ def test_names_are_told_apart() -> None:
     assert (
         len({planned.word for planned in PLANNED}) == len({planned.study.name for planned in PLANNED}) == len(PLANNED)
     )
+
+
+def test_the_files_that_ship_and_the_words_about_them_are_of_these_studies() -> None:
+    words = {planned.word for planned in PLANNED}
+    assert {file.name.removesuffix(recorded.ENDING) for file in SHIPPED.iterdir()} == words
+    told = (ROOT / "docs/demo.md").read_text()
+    assert {word for word in words if f"| `{word}` |" in told} == words
 
 
 def test_what_it_writes_can_be_loaded(tmp_path: Path) -> None:

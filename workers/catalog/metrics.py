@@ -28,8 +28,8 @@ LATENCY_DEVICE = Metric(
     "s",
     "lower",
     "speed",
-    "Time of one step between two events on the GPU's own clock: without what the host does before the first kernel "
-    "begins and after the last has ended.",
+    "Time of one step on the GPU's own clock, between an event that the idle GPU meets before the step and one after it. "
+    "Waits of the GPU for the host are in it; the host's last wait for the GPU is not.",
 )
 LATENCY_TTFT = Metric(
     "latency.ttft", "Time to first token", "s", "lower", "speed", "From the call of generate to the first new token."

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from workers.catalog import student
 from workers.catalog.evaluation import Scale, Scores, Scoring
 from workers.catalog.report import Verdict
+from workers.catalog.verdict import verdict as verdict_of
 from workers.measurement import statistics
 from workers.measurement.statistics import Array, Estimate
 
@@ -186,7 +187,7 @@ def _log_ratio(scoring: Scoring, scores: Scores, seed: int) -> Comparison:
     assert scores.baseline is not None
     difference = mean(scores.variant - scores.baseline, scores.clusters, seed)
     ratio = _exponential(difference)
-    verdict = statistics.verdict(scoring.metric, ratio.low, ratio.high, scoring.margin)
+    verdict = verdict_of(scoring.metric, ratio.low, ratio.high, scoring.margin)
     return Comparison(ratio, verdict, _method(scores, "paired"))
 
 

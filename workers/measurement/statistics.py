@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.catalog import student
-from workers.catalog.metrics import Metric
-from workers.catalog.report import Verdict
 
 Array = NDArray[np.float64]
 
@@ -24,11 +22,6 @@ MAX_RHO = 0.98
 RESAMPLES = 2_000
 FARTHEST = 50.0
 """Logarithms beyond this are cut off: a ratio of e^50 says no more than "no idea"."""
-
-SAME_MARGIN = 0.02
-"""Times within 2 % of each other are called the same when the whole interval lies there."""
-COUNTER_MARGIN = 0.005
-"""The same for counters that hardly vary: bytes of weights, the allocator's peak."""
 
 
 class Estimate(NamedTuple):
@@ -141,26 +134,6 @@ def over_processes(logarithms: Sequence[float], errors: Sequence[float], known: 
     reach = student.quantile(freedom) * error
     chance = student.two_sided(centre / error, freedom) if error else float(centre == 0)
     return Estimate(_exp(centre), _exp(centre - reach), _exp(centre + reach), k, float(k), chance)
-
-
-def verdict(metric: Metric, low: float, high: float, margin: float) -> Verdict:
-    """What an interval of variant over baseline says in the metric's own words; undecided until it says something.
-
-    "Same" needs the whole interval inside the margin; a difference needs all of it on one side of 1. An interval that
-    does both is "same": the difference is real but too small to matter.
-    """
-    if 1 / (1 + margin) <= low and high <= 1 + margin:
-        return "same"
-    if low <= 1 <= high:
-        return "undecided"
-    more = low > 1
-    if metric.aspect == "speed":
-        return "faster" if more == (metric.better == "higher") else "slower"
-    if metric.aspect in ("memory", "size", "energy"):
-        return "larger" if more else "smaller"
-    if metric.aspect == "quality":
-        return "better" if more == (metric.better == "higher") else "worse"
-    return "undecided"
 
 
 def _ranks(values: Array) -> Array:

@@ -12,6 +12,8 @@ from workers.catalog.ceilings import CONTENDED
 from workers.catalog.evaluation import Scores, Scoring
 from workers.catalog.metrics import BY_NAME, Metric
 from workers.catalog.report import Effect, Measurement, Report, Verdict, ran_as
+from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
+from workers.catalog.verdict import verdict as verdict_of
 from workers.measurement import derived, quality, statistics, typical
 from workers.measurement.arms import ArmFailed
 from workers.measurement.record import Key, Record
@@ -163,14 +165,14 @@ def _once_effects(record: Record) -> Iterator[Effect]:
         if metric in COUNTERS:
             ratios = [math.exp(value) for value in logs]
             ratio = Estimate(float(np.median(ratios)), min(ratios), max(ratios), len(ratios), float(len(ratios)))
-            yield _effect(key, metric, ratio, statistics.COUNTER_MARGIN, len(shared))
+            yield _effect(key, metric, ratio, COUNTED_MARGIN, len(shared))
         else:
             errors = [
                 math.hypot(typical.startle(metric, a), typical.startle(metric, b))
                 for a, b in zip(old, new, strict=True)
             ]
             ratio = statistics.over_processes(logs, errors, typical.spread(record, metric))
-            yield _effect(key, metric, ratio, statistics.SAME_MARGIN, len(shared))
+            yield _effect(key, metric, ratio, SAME_MARGIN, len(shared))
 
 
 def _step_effects(record: Record) -> Iterator[Effect]:
@@ -180,12 +182,12 @@ def _step_effects(record: Record) -> Iterator[Effect]:
             continue
         metric = BY_NAME[key.metric]
         ratio = typical.ratio(record, key)
-        yield _effect(key, metric, ratio, statistics.SAME_MARGIN, ratio.n)
+        yield _effect(key, metric, ratio, SAME_MARGIN, ratio.n)
         if key == record.latency("variant"):
             inverse = ratio._replace(value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)
             for rate, _ in derived.amounts(record, "variant"):
                 if rate is not metrics.COMPUTE_RATE:
-                    yield _effect(key._replace(metric=rate.name), rate, inverse, statistics.SAME_MARGIN, ratio.n)
+                    yield _effect(key._replace(metric=rate.name), rate, inverse, SAME_MARGIN, ratio.n)
 
 
 def _quality(record: Record) -> Iterator[Measurement]:
@@ -284,7 +286,7 @@ def _effect(
         ratio=ratio.value,
         low=ratio.low,
         high=ratio.high,
-        verdict=verdict or statistics.verdict(metric, ratio.low, ratio.high, margin),
+        verdict=verdict or verdict_of(metric, ratio.low, ratio.high, margin),
         pairs=pairs,
         p_value=ratio.p_value,
         method=None if ratio.p_value is None else f"moderated t over {pairs} {'pair' if pairs == 1 else 'pairs'}",

@@ -6,9 +6,7 @@ import pytest
 from scipy import stats
 
 from app.knowledge.pooling import Z, pool, verdict
-from app.study.verdicts import SAME_MARGIN
-from workers.catalog.metrics import LATENCY, MEMORY_WEIGHTS, METRICS, THROUGHPUT_TOKENS
-from workers.measurement import statistics
+from workers.catalog.metrics import LATENCY, MEMORY_WEIGHTS, THROUGHPUT_TOKENS
 
 LEAST_COVERED = 0.93
 """Of 95 % intervals; what uneven runs and the floor leave, and 8,000 draws tell apart from less."""
@@ -119,8 +117,8 @@ def test_what_an_interval_says(metric: object, low: float, high: float, word: st
     assert verdict(metric, low, high) == word  # type: ignore[arg-type]
 
 
-def test_the_rule_is_that_of_the_measuring_program() -> None:
-    for metric in METRICS:
-        for low, high in ((0.5, 0.6), (0.99, 1.01), (0.9, 1.1), (1.5, 1.6)):
-            if metric.better != "neither" and metric.aspect != "work":
-                assert verdict(metric, low, high) == statistics.verdict(metric, low, high, SAME_MARGIN)
+def test_exact_figures_have_the_narrower_margin() -> None:
+    assert verdict(LATENCY, 0.99, 1.01) == "same"
+    assert verdict(LATENCY, 0.99, 0.99) == "faster"
+    assert verdict(LATENCY, 0.999, 0.999) == "same"
+    assert verdict(LATENCY, 0.9, 1.1) == "undecided"

@@ -9,6 +9,8 @@ from scipy.signal import lfilter
 
 from workers.catalog import metrics
 from workers.catalog.spec import Effort
+from workers.catalog.verdict import SAME_MARGIN
+from workers.catalog.verdict import verdict as verdict_of
 from workers.measurement import protocol, statistics
 from workers.measurement.statistics import COLD, PAIRED, Array, Estimate, Spread
 
@@ -136,7 +138,7 @@ def simulated(generator: np.random.Generator, pairs: int, deviation: float, trut
 
 
 def verdict(found: Estimate) -> str:
-    return statistics.verdict(metrics.LATENCY, found.low, found.high, statistics.SAME_MARGIN)
+    return verdict_of(metrics.LATENCY, found.low, found.high, SAME_MARGIN)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def verdict(found: Estimate) -> str:
     ],
 )
 def test_a_verdict_speaks_the_metrics_own_words(metric: metrics.Metric, low: float, high: float, expected: str) -> None:
-    assert statistics.verdict(metric, low, high, statistics.SAME_MARGIN) == expected
+    assert verdict_of(metric, low, high, SAME_MARGIN) == expected
 
 
 def test_what_is_far_out_stays_a_number() -> None:

@@ -154,17 +154,22 @@ class _Events(_Clock):
         self.ended: torch.cuda.Event | None = None
 
     def start(self) -> None:
+        # Made here: between start and end an event is only queued.
+        self.ended = _event()
         self.events = []
         self._mark("")
 
     def end(self) -> None:
-        self.ended = _event()
+        if self.ended is not None:
+            self.ended.record()
 
     def between_ends(self) -> float:
         return 0.0 if self.ended is None else self.events[0][1].elapsed_time(self.ended) * 1e-3
 
     def _mark(self, phase: str) -> None:
-        self.events.append((phase, _event()))
+        event = _event()
+        event.record()
+        self.events.append((phase, event))
 
     def read(self) -> dict[str, float]:
         spent: dict[str, float] = {}
@@ -174,6 +179,4 @@ class _Events(_Clock):
 
 
 def _event() -> torch.cuda.Event:
-    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-    event.record()
-    return event
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
