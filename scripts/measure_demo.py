@@ -5,7 +5,10 @@ studies it measures those alone and leaves the others as they are.
 """
 
 import argparse
+import base64
 import collections
+import gzip
+import json
 import math
 import os
 import signal
@@ -25,7 +28,7 @@ from workers import ceilings, device_lock, devices, isolation
 from workers.catalog import lease, recorded
 from workers.catalog.applicability import problems
 from workers.catalog.recorded import RecordedRun, RecordedStudy
-from workers.catalog.report import Report
+from workers.catalog.report import Artifact, Report
 from workers.catalog.spec import PlannedRun
 from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
@@ -130,8 +133,18 @@ def _brief(report: Report) -> Report:
                 for each in report.timelines
             ),
             "environment": report.environment | named,
+            "artifacts": tuple(map(_unnamed, report.artifacts)),
         }
     )
+
+
+def _unnamed(artifact: Artifact) -> Artifact:
+    """A trace without the names that the profiler writes into it: of the machine, and of the file it was written to."""
+    trace = json.loads(gzip.decompress(base64.b64decode(artifact.data)))
+    names = {"host_name": HOST, "traceName": artifact.name}
+    text = json.dumps(trace | {key: name for key, name in names.items() if key in trace}, separators=(",", ":"))
+    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    return artifact.model_copy(update={"data": packed})
 
 
 def _rounded(value: float) -> float:

@@ -183,6 +183,7 @@ def _decide(page: Page, keys: Keys, plot: Locator) -> None:
     page.wait_for_url(re.compile(r"/studies/\w+"))
     keys.to(page.get_by_role("navigation", name="Views of this study").get_by_role("link", name="Effects"))
     keys.press("Enter")
+    page.wait_for_url(re.compile(r"tab=effects"))
 
 
 def _check_table(page: Page) -> None:

@@ -1,5 +1,8 @@
 """The demo data set is measured by one command: its studies can be measured, and what it writes can be loaded."""
 
+import base64
+import gzip
+import json
 import os
 import socket
 import subprocess
@@ -16,6 +19,7 @@ from tests import demo, doubles
 from workers.catalog import recorded
 from workers.catalog.applicability import problems
 from workers.catalog.recorded import RecordedRun, RecordedStudy
+from workers.catalog.report import Artifact
 from workers.catalog.spec import StudySpec
 
 DOUBLE = ROOT / "tests/programs/double.py"
@@ -74,12 +78,15 @@ def test_what_it_writes_can_be_loaded(tmp_path: Path) -> None:
     assert "2 studies, 10 runs, loaded" in load(Settings(data=tmp_path / "data"), folder)
 
 
-def test_nothing_of_the_machine_but_its_hardware_ships() -> None:
+def test_nothing_of_the_machine_but_its_hardware_ships(tmp_path: Path) -> None:
     spec = StudySpec.model_validate(demo.order(variants=[]))
     (planned,) = spec.runs()
     report = demo.report(planned)
+    trace = {"host_name": socket.gethostname(), "traceName": f"{tmp_path}/trace.json", "traceEvents": []}
+    data = base64.b64encode(gzip.compress(json.dumps(trace).encode())).decode()
     told = report.model_copy(
         update={
+            "artifacts": (Artifact(name="trace.json", arm="variant", media_type="application/json", data=data),),
             "tail": f'File "{ROOT}/app.py"',
             "environment": {"host.name": socket.gethostname(), "cpu.model": "EPYC"},
         }
@@ -96,6 +103,12 @@ def test_nothing_of_the_machine_but_its_hardware_ships() -> None:
     assert kept.report.tail == 'File "./app.py"'
     assert kept.log == ("./x",)
     assert kept.report.measurements == report.measurements
+    (artifact,) = kept.report.artifacts
+    assert json.loads(gzip.decompress(base64.b64decode(artifact.data))) == {
+        "host_name": "demo",
+        "traceName": "trace.json",
+        "traceEvents": [],
+    }
     for before, after in zip(report.samples, kept.report.samples, strict=True):
         assert after.values == pytest.approx(before.values, rel=1e-4)
 
