@@ -130,6 +130,14 @@ class EnvironmentsDiffer(Refused):
     )
 
 
+class Outdated(Refused):
+    """This was ordered from a catalogue with entries that this version does not have."""
+
+    status = 409
+    code = "outdated"
+    advice = "Its JSON keeps what was stored. Order it anew with what the catalogue has now."
+
+
 class WrongMethod(Refused):
     """This address does not take that method."""
 

@@ -49,6 +49,7 @@ from app.db.session import Database
 from app.door import assets
 from app.door.delivery import Delivery
 from app.door.guard import Guard
+from app.door.methods import Heads, taken
 from app.door.security import refuse_open_door
 from app.errors import Refused, answer
 from app.log import configure_log
@@ -130,6 +131,7 @@ def create_app(settings: Settings, died: Callable[[], None] = lambda: None) -> F
     app.state.error_page = pages.error_page
     # The last one added is the outermost: nothing is delivered that the guard has not let in.
     app.add_middleware(Delivery)
+    app.add_middleware(Heads)
     app.add_middleware(Guard, settings=settings, database=database)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
@@ -226,6 +228,8 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reply = answer(request, errors.of_status(error.status_code))
     reply.headers.update(error.headers or {})
+    if error.status_code == 405 and (methods := taken(request.scope)):
+        reply.headers["Allow"] = ", ".join(sorted(methods))
     return reply
 
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 STEP_S = 0.010
 TURNS = 15
+NUMBERS = 5_000
 STEPS = 20
 
 TELL = (
@@ -38,12 +39,25 @@ def coordinator_share(spec: dict[str, Any]) -> tuple[float, float]:
     return (own - imported) / wall, wall
 
 
-def added() -> float:
-    """Share by which a step of ten milliseconds is longer under the probe than bare, over turns of both."""
+class Added(NamedTuple):
+    """By what share a step of ten milliseconds is longer under the probe than bare."""
+
+    calls: float
+    """Of a step that ends when the clock says so: what lies between the clock's readings and the step alone, to 0.01 %."""
+    work: float
+    """Of one that does the same work every time, so that what the harness leaves in the caches counts too; noisier."""
+    low: float
+    """Lower end of the 95 % interval of ``work``."""
+    high: float
+
+
+def added() -> Added:
+    """Time the same steps bare and under the probe, in turns."""
     import torch
 
     from workers.catalog.workload import Mark, Session
     from workers.catalog.workloads.classify import Classify
+    from workers.measurement import statistics as ours
     from workers.measurement.probes import latency
 
     class Spin(Session):
@@ -54,13 +68,36 @@ def added() -> float:
             while perf_counter_ns() < until:
                 continue
 
-    session, workload, cpu = Spin(), Classify(), torch.device("cpu")
-    differences = []
-    for _ in range(TURNS):
+    numbers = list(range(NUMBERS))
+    rounds = _rounds(numbers)
+
+    class Sum(Session):
+        """The same work every time, on numbers that fit into a cache."""
+
+        def step(self, mark: Mark) -> None:
+            for _ in range(rounds):
+                sum(numbers)
+
+    workload, cpu = Classify(), torch.device("cpu")
+
+    def longer(session: Session) -> float:
         began = perf_counter_ns()
         for _ in range(STEPS):
             session.step(lambda phase: None)
         bare = perf_counter_ns() - began
-        timed = sum(latency.steps(session, workload, cpu, STEPS, 1)[0].values) * 1e9
-        differences.append(timed / bare - 1)
-    return statistics.median(differences)
+        return sum(latency.steps(session, workload, cpu, STEPS, 1)[0].values) * 1e9 / bare - 1
+
+    spin, same = Spin(), Sum()
+    differences = [(longer(spin), longer(same)) for _ in range(TURNS)]
+    work = ours.median([each for _, each in differences])
+    return Added(statistics.median(each for each, _ in differences), work.value, work.low, work.high)
+
+
+def _rounds(numbers: list[int]) -> int:
+    """How often the numbers add up in about ten milliseconds."""
+    taken = []
+    for _ in range(STEPS):
+        began = perf_counter_ns()
+        sum(numbers)
+        taken.append(perf_counter_ns() - began)
+    return max(1, round(STEP_S * 1e9 / statistics.median(taken)))

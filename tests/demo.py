@@ -248,6 +248,21 @@ def elsewhere(planned: PlannedRun) -> Report:
     return found.model_copy(update={"environment": fields})
 
 
+def redefined(planned: PlannedRun) -> Report:
+    """As ``report``; the variant "compile" followed another definition of latency than the catalogue's."""
+    found = report(planned)
+    if planned.variant.name != "compile":
+        return found
+    return found.model_copy(
+        update={
+            "measurements": tuple(
+                one.model_copy(update={"definition": 2}) if one.metric == metrics.LATENCY.name else one
+                for one in found.measurements
+            )
+        }
+    )
+
+
 def fallen(planned: PlannedRun) -> Report:
     """As ``report``; the variant "bf16 + flash + compile" ran another attention kernel than asked."""
     found = report(planned)
@@ -361,6 +376,9 @@ def measure(
         planned = list(StudySpec.model_validate(study.spec).runs())
         waiting = [(run.id, planned[run.position]) for run in queries.runs(session, study_id) if run.state == "queued"]
     for number, (run_id, plan) in enumerate(waiting[:runs], start=1):
+        with database.reading() as session:
+            if queries.run(session, run_id).state != "queued":
+                continue  # Cancelled: its baseline has failed against itself.
         with database.writing() as session:
             granted = ledger.claim(session, run_id, WORKER)
         with database.writing() as session:

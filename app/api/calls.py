@@ -1,8 +1,9 @@
 """What every call of the API shares: strict bodies, who may call, and answers that are given once."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from http import HTTPStatus
+from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, JsonValue
+from pydantic_core import ErrorDetails
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -73,14 +75,23 @@ def invalid_request(error: RequestValidationError, model: Any) -> Invalid:
         error: its errors, in the body and outside of it.
         model: what the body should have been.
     """
-    inside = [{**one, "loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
-    outside = [one for one in error.errors() if one["loc"][0] != "body"]
-    found = [
-        Problem(str(one["loc"][:2][-1]), "out_of_range", f"{one['msg'][:1].lower()}{one['msg'][1:]}", "")
-        for one in outside
-    ]
-    found += explain(inside, error.body, model)  # type: ignore[arg-type]
-    return Invalid.of(found)
+    told: Sequence[ErrorDetails] = error.errors()
+    inside = [one | {"loc": one["loc"][1:]} for one in told if one["loc"][0] == "body"]
+    outside = [one for one in told if one["loc"][0] != "body"]
+    return Invalid.of([*_outside(outside), *explain(inside, error.body, model)])
+
+
+def _outside(wrong: Sequence[ErrorDetails]) -> Iterator[Problem]:
+    """One problem for each name in the address or the headers; of a union, every alternative has told its own."""
+    for field, told in groupby(wrong, key=lambda one: str(one["loc"][:2][-1])):
+        first, *others = told
+        if first["type"] == "literal_error":
+            # An empty value is a field of a form that was left empty, and nobody's choice.
+            choices = [one["ctx"]["expected"] for one in (first, *others) if one["type"] == "literal_error"]
+            expected = ", ".join(words for words in choices if words != "''")
+            yield from explain([first | {"loc": (field,), "ctx": {"expected": expected}}], {}, None)
+        else:
+            yield Problem(field, "out_of_range", f"{first['msg'][:1].lower()}{first['msg'][1:]}", "")
 
 
 def _caller(scope: Scope) -> Any:

@@ -101,6 +101,8 @@ class ShownMetric(BaseModel):
     better: str
     aspect: str
     definition: str
+    version: int
+    """Of the definition; figures that followed another stand apart."""
 
 
 class Menu(BaseModel, Generic[Entry]):

@@ -16,7 +16,7 @@ from app.results.columns import Table
 from app.results.dependency import Results
 from app.results.exploration import Explored
 from app.results.facets import Facet, Range
-from app.results.figures import FIELDS, FIGURES
+from app.results.figures import BY_WORD, FIELDS, FIGURES
 from app.results.matching import Matched
 from app.results.plane import FIGURE_NAMES, MOST_POINTS, Points
 from app.results.selection import ORDERS, SIZES, WORDS, read
@@ -45,6 +45,8 @@ class ShownFigure(BaseModel):
     unit: str
     better: str
     definition: str
+    version: int
+    """Of the definition; a result's figure that followed another has no numbers here."""
     relative: bool
     """Whether the value itself compares with the baseline, so that there is no ratio."""
 
@@ -109,7 +111,7 @@ def ranges(request: Request, caller: Reader, table: Results) -> ShownRanges:
 
 @router.get(
     "/points",
-    description=f"Results in the plane of two figures, a column each, with the front of these or of three, and the budgets. {FILTERS}",
+    description=f"Results in the plane of two figures, a column each, with the front of these or of three, and the budgets; or along axes, for parallel coordinates. {FILTERS}",
 )
 def points(
     request: Request,
@@ -118,17 +120,21 @@ def points(
     columns: Annotated[
         str | None, Query(max_length=400, description=f"More columns, separated by commas: {', '.join(FIGURE_NAMES)}.")
     ] = None,
+    axes: Annotated[
+        str | None,
+        Query(
+            max_length=400,
+            description=f"Figures, separated by commas: {', '.join(BY_WORD)}. Given are a column of each, on the scale, and the results that have at least two of them, whatever x, y and z are; there is no front then.",
+        ),
+    ] = None,
     most: Annotated[
         int, Query(ge=100, le=MOST_POINTS, description="Points besides the front; a part of more than these is given.")
     ] = MOST_POINTS,
 ) -> Points:
-    also = tuple(name for name in (columns or "").split(",") if name)
-    if unknown := [name for name in also if name not in FIGURE_NAMES]:
-        hint = f"Columns: {', '.join(FIGURE_NAMES)}."
-        raise Invalid.of(
-            [Problem("columns", "unknown", f"has {', '.join(map(repr, unknown))}, which is no column.", hint)]
-        )
-    return plane.points(_matched(request, table, "columns", "most"), also, most)
+    also = _names("columns", columns, "column", FIGURE_NAMES)
+    words = _names("axes", axes, "figure", tuple(BY_WORD))
+    matched = _matched(request, table, "columns", "axes", "most")
+    return plane.points(matched, also, most, tuple(BY_WORD[word] for word in words) or None)
 
 
 @router.get("/figures")
@@ -142,6 +148,7 @@ def figures(caller: Reader) -> ShownFigures:
                 unit=figure.unit,
                 better=figure.better,
                 definition=figure.definition,
+                version=figure.version,
                 relative=figure.relative,
             )
             for figure in FIGURES
@@ -160,6 +167,19 @@ def table_csv(request: Request, caller: Reader, table: Results) -> StreamingResp
 
 def _matched(request: Request, table: Table, *also: str) -> Matched:
     return Matched(table, read(request.query_params.multi_items(), also))
+
+
+def _names(field: str, text: str | None, what: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The names in a list with commas, each once.
+
+    Raises:
+        Invalid: one that does not exist.
+    """
+    found = tuple(dict.fromkeys(name for name in (text or "").split(",") if name))
+    if unknown := [name for name in found if name not in known]:
+        wrong = f"has {', '.join(map(repr, unknown))}, which is no {what}."
+        raise Invalid.of([Problem(field, "unknown", wrong, f"One or more of {', '.join(known)}.")])
+    return found
 
 
 def _csv(matched: Matched) -> Iterator[str]:

@@ -106,8 +106,8 @@ def read_written(order: WrittenOrder, caller: Reader) -> Ordered:
     try:
         spec, problems = written.read_study(order.text.encode(), order.form or written.form_of_text(order.text))
     except Malformed as error:
-        raise Invalid(f"The study {error}", field="text") from None
+        raise Invalid(f"text {error}", field="text") from None
     except Unfit as error:
-        raise Invalid.of(error.problems) from None
+        raise Invalid.of([one if one.field else one._replace(field="text") for one in error.problems]) from None
     shown = [FieldError(field=one.field, code=one.code, message=one.message, hint=one.hint) for one in problems]
     return Ordered(study=spec.model_dump(mode="json"), runs=spec.size, problems=shown)

@@ -89,7 +89,7 @@ def _figure(bars: Sequence[_Bar], caption: str) -> Figure:
             "meta": {
                 "caption": caption,
                 "basis": basis(
-                    rests_on(readings, "measured"),
+                    rests_on(readings),
                     f"{INTERVALS} in the table",
                     (bar.run for bar in bars),
                 ),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from app.charts.units import THIN
-from app.study.comparison import ComparedRun, Scale
-from app.study.pareto import Reading
+from app.charts.units import THIN, several
+from app.study.comparison import ComparedRun
+from app.study.pareto import Counted, Reading
 
 INTERVALS = "95 % intervals"
 MOST = 3
@@ -30,14 +30,25 @@ def counted(counts: Iterable[int], noun: str, per: str = "") -> str:
         noun: what is counted, as of one.
         per: of what each figure is, where that is not plain: ``a line``.
     """
+    return f"n{THIN}={THIN}{_span(counts, noun)}{f' {per}' if per else ''}"
+
+
+def rests_on(readings: Iterable[Reading]) -> str:
+    """How much is behind each of some readings, at least one: ``n = 3–8 pairs``, or ``n = 3 pairs or 512 items``."""
+    found: dict[Counted, list[int]] = {}
+    for reading in readings:
+        found.setdefault(reading.counts, []).append(reading.n)
+    return f"n{THIN}={THIN}{' or '.join(_span(counts, noun) for noun, counts in found.items())}"
+
+
+def behind(reading: Reading) -> str:
+    """How much is behind a reading, without a word for values: ``3 pairs``, ``512 items``, ``60``."""
+    return f"{reading.n:,}" if reading.counts == "value" else _span([reading.n], reading.counts)
+
+
+def _span(counts: Iterable[int], noun: str) -> str:
     found = sorted(set(counts))
-    span = f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"
-    return f"n{THIN}={THIN}{span} {noun}{'' if found == [1] else 's'}{f' {per}' if per else ''}"
-
-
-def rests_on(readings: Iterable[Reading], scale: Scale) -> str:
-    """How much is behind each of some readings: pairs of processes for a ratio, values for what is as measured."""
-    return counted((reading.n for reading in readings), "pair" if scale == "ratio" else "value")
+    return several(found[0], noun) if len(found) == 1 else f"{found[0]:,}–{several(found[-1], noun)}"
 
 
 def environments(runs: Iterable[ComparedRun]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from app.charts.units import digits
+from app.charts.units import digits, several
 from app.frozen import Frozen
 from app.study.budgets import Limit
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
@@ -177,7 +177,7 @@ def runs_at(comparison: Comparison, choice: Choice) -> tuple[ComparedRun, ...]:
         NotDrawn: the sweep has fewer points.
     """
     if choice.point >= len(comparison.points):
-        raise NotDrawn(f"The sweep has {len(comparison.points)} points; there is no number {choice.point}.")
+        raise NotDrawn(f"The sweep has {several(len(comparison.points), 'point')}; there is no number {choice.point}.")
     return comparison.at(choice.point)
 
 

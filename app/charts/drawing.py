@@ -76,12 +76,13 @@ def draw_stored(session: Session, chart: StudyChart, comparison: Comparison, cho
     if isinstance(chart, Chart):
         return draw(chart, comparison, choice)
     try:
-        runs = [run.run for run in runs_at(comparison, choice)]
+        runs = runs_at(comparison, choice)
         if isinstance(chart, SamplesChart):
             quantity = chart.wanted(comparison, choice)
-            read = samples.of_runs(session, runs, quantity.metric, quantity.phase)
+            wanted = [run.run for run in runs if comparison.may_have(run, quantity)]
+            read = samples.of_runs(session, wanted, quantity.metric, quantity.phase)
             return finished(chart, chart.figure(comparison, choice, read))
-        return finished(chart, chart.figure(comparison, choice, ceilings.of_runs(session, runs)))
+        return finished(chart, chart.figure(comparison, choice, ceilings.of_runs(session, [run.run for run in runs])))
     except NotDrawn as nothing:
         return _empty(chart, nothing)
 

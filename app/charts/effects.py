@@ -31,7 +31,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         "families": list(dict.fromkeys(row.family for row in rows)),
         "caption": f"{quantity.title}, variant over {comparison.baseline}. "
         + f"Shaded: within {margin * 100:g} % of the baseline, which counts as the same.",
-        "basis": basis(rests_on(readings, "ratio"), INTERVALS, runs),
+        "basis": basis(rests_on(readings), INTERVALS, runs),
     }
     return {"data": data, "layout": layout}
 

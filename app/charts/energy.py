@@ -46,7 +46,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         "families": list(dict.fromkeys(run.family for run, _ in read)),
         "scale": scale,
         "caption": _caption(quantity, scale, methods, choice.price, comparison.baseline if null else None),
-        "basis": basis(rests_on((found for _, found in read), scale), INTERVALS, (run for run, _ in read)),
+        "basis": basis(rests_on((found for _, found in read)), INTERVALS, (run for run, _ in read)),
         "table": _table(read, quantity, scale, choice.price),
     }
     return {"data": data, "layout": layout}

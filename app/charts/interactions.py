@@ -1,8 +1,7 @@
 """Interactions: what a technique does on top of another against what it does alone, for every stack that was taken apart.
 
-When two techniques do not touch each other, the ratio of both together is the product of their ratios. The chart shows
-the ratio of both over that product. Its interval comes from the three intervals, in logarithms: the runs are separate
-sittings, so their errors add as squares.
+The chart shows the ratio of a stack over the product of its parts' ratios (``app/study/interaction.py``). Scores of quality have no
+such chart: all variants are scored on the same items, so the errors of three runs are not independent.
 """
 
 import math
@@ -14,16 +13,21 @@ from app.charts.basis import INTERVALS, basis, counted
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
 from app.charts.units import digits, times
 from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.interaction import Quotient, Says, independent, quotient
 from app.study.verdicts import Ratio
-from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
 
 CELL = 46
 """Pixels of one row of cells."""
 BELOW = 56
 """Pixels of ticks and title below the cells."""
-SIGNS = {"adds": "adds", "cancels": "cancels", "independent": "=", "undecided": "?"}
+SIGNS: dict[Says, str] = {"adds": "adds", "cancels": "cancels", "independent": "=", "undecided": "?"}
 """What stands in a cell; short enough for a narrow screen."""
-WORDS = {"adds": "adds to it", "cancels": "cancels in part", "independent": "independent", "undecided": "undecided"}
+WORDS: dict[Says, str] = {
+    "adds": "adds to it",
+    "cancels": "cancels in part",
+    "independent": "independent",
+    "undecided": "undecided",
+}
 """What the interval of an interaction says."""
 NAMED = 6
 """Missing variants that a reason names."""
@@ -36,9 +40,7 @@ class Interaction(NamedTuple):
 
     technique: str
     rest: Parts
-    ratio: float
-    low: float
-    high: float
+    over: Quotient
     together: Ratio
     alone: Ratio
     """Of the technique by itself."""
@@ -46,15 +48,6 @@ class Interaction(NamedTuple):
     """Of the rest by itself."""
     run: str
     """The run of the whole stack."""
-
-    def says(self, better: str, margin: float) -> str:
-        """One of ``WORDS``: adds when both together bring more than their product, cancels when they bring less."""
-        if 1 / (1 + margin) <= self.low and self.high <= 1 + margin:
-            return "independent"
-        if self.low <= 1.0 <= self.high:
-            return "undecided"
-        less = self.high < 1.0
-        return "adds" if less == (better == "lower") else "cancels"
 
 
 def figure(comparison: Comparison, choice: Choice) -> Figure:
@@ -67,6 +60,11 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     quantity = one_quantity(comparison, choice)
     if quantity.better == "neither":
         raise NotDrawn(f"{quantity.title} has no better direction, so nothing adds to it or cancels.")
+    if not independent(quantity.aspect):
+        raise NotDrawn(
+            f"{quantity.title} is scored on the same items against the same baseline in all runs, so their errors are not "
+            "independent, and one run over the others has no honest interval."
+        )
     runs = runs_at(comparison, choice)
     measured = _measured(comparison, choice, runs, quantity)
     found = list(interactions(measured))
@@ -74,28 +72,27 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
         raise NotDrawn(_missing(comparison, runs, set(measured)))
     rests = sorted({one.rest for one in found}, key=lambda rest: (len(rest), sorted(rest)))
     techniques = sorted({one.technique for one in found})
-    margin = COUNTED_MARGIN if all(one.low == one.high for one in found) else SAME_MARGIN
     cells = {(one.technique, one.rest): one for one in found}
-    reach = max(max(abs(math.log(one.ratio)) for one in found), math.log(1 + margin))
+    reach = max(max(abs(math.log(one.over.ratio)), math.log(1 + one.over.margin)) for one in found)
     letters = _letters(found)
     sign = 1.0 if quantity.better == "lower" else -1.0
     return {
-        "data": [_map(techniques, rests, cells, quantity, margin, reach, sign)],
+        "data": [_map(techniques, rests, cells, quantity, reach, sign)],
         "layout": {
             "height": 8 + CELL * len(techniques) + BELOW,
             "margin": {"l": 14, "r": 14, "t": 8, "b": BELOW},
             "xaxis": _axis([" + ".join(sorted(letters[part] for part in rest)) for rest in rests], "On top of"),
             "yaxis": _axis([f"{letters[name]} {shortened(name, 20)}" for name in techniques], None)
             | {"autorange": "reversed", "automargin": True},
-            "annotations": [_says(one, techniques, rests, quantity, margin) for one in found],
+            "annotations": [_note(one, techniques, rests, quantity) for one in found],
             "meta": {
-                "caption": _caption(comparison, quantity, found, margin, letters),
+                "caption": _caption(comparison, quantity, found, letters),
                 "basis": basis(
                     counted((effect.pairs for one in found for effect in (one.together, one.alone, one.other)), "pair"),
                     f"{INTERVALS} in the table",
                     (run for run, _ in measured.values()),
                 ),
-                "table": _table(found, quantity, margin),
+                "table": _table(found, quantity),
             },
         },
     }
@@ -121,23 +118,8 @@ def interactions(measured: dict[Parts, tuple[ComparedRun, Ratio]]) -> Iterable[I
             rest = stack - {technique}
             alone, other = measured.get(frozenset({technique})), measured.get(rest)
             if rest and alone and other:
-                yield _interaction(technique, rest, together, alone[1], other[1], run.run)
-
-
-def _interaction(technique: str, rest: Parts, together: Ratio, alone: Ratio, other: Ratio, run: str) -> Interaction:
-    centre = math.log(together.ratio) - math.log(alone.ratio) - math.log(other.ratio)
-    below = math.hypot(_down(together), _up(alone), _up(other))
-    above = math.hypot(_up(together), _down(alone), _down(other))
-    ends = (math.exp(centre), math.exp(centre - below), math.exp(centre + above))
-    return Interaction(technique, rest, *ends, together, alone, other, run)
-
-
-def _down(effect: Ratio) -> float:
-    return math.log(effect.ratio / effect.low)
-
-
-def _up(effect: Ratio) -> float:
-    return math.log(effect.high / effect.ratio)
+                over = quotient(together, alone[1], other[1])
+                yield Interaction(technique, rest, over, together, alone[1], other[1], run.run)
 
 
 def _measured(
@@ -193,7 +175,6 @@ def _map(
     rests: Sequence[Parts],
     cells: dict[tuple[str, Parts], Interaction],
     quantity: Quantity,
-    margin: float,
     reach: float,
     sign: float,
 ) -> dict[str, Any]:
@@ -203,7 +184,7 @@ def _map(
         "type": "heatmap",
         "x": list(range(len(rests))),
         "y": list(range(len(techniques))),
-        "z": [[-sign * math.log(one.ratio) if one else None for one in row] for row in grid],
+        "z": [[-sign * math.log(one.over.ratio) if one else None for one in row] for row in grid],
         "zmin": -reach,
         "zmax": reach,
         "colorscale": [[0, "var(--bad-soft)"], [0.5, "var(--sunken)"], [1, "var(--good-soft)"]],
@@ -212,14 +193,14 @@ def _map(
         "ygap": 3,
         "hoverongaps": False,
         "hoverinfo": "text",
-        "hovertext": [[_hover(one, quantity, margin) if one else "" for one in row] for row in grid],
+        "hovertext": [[_hover(one, quantity) if one else "" for one in row] for row in grid],
         "customdata": [[{"run": one.run} if one else None for one in row] for row in grid],
     }
 
 
-def _hover(one: Interaction, quantity: Quantity, margin: float) -> str:
+def _hover(one: Interaction, quantity: Quantity) -> str:
     lines = [f"<b>{plain(one.technique)} on top of {plain(_stack(one.rest))}</b>"]
-    said = WORDS[one.says(quantity.better, margin)]
+    said = WORDS[one.over.says(quantity.better)]
     lines.append(f"{quantity.title}, together over the product: {_spelled(one)} – {said}")
     for name, effect in (("together", one.together), (one.technique, one.alone), (_stack(one.rest), one.other)):
         lines.append(
@@ -229,16 +210,14 @@ def _hover(one: Interaction, quantity: Quantity, margin: float) -> str:
 
 
 def _spelled(one: Interaction) -> str:
-    return f"{times(one.ratio)} ({digits(one.low)}–{digits(one.high)})"
+    return f"{times(one.over.ratio)} ({digits(one.over.low)}–{digits(one.over.high)})"
 
 
-def _says(
-    one: Interaction, techniques: Sequence[str], rests: Sequence[Parts], quantity: Quantity, margin: float
-) -> dict[str, Any]:
+def _note(one: Interaction, techniques: Sequence[str], rests: Sequence[Parts], quantity: Quantity) -> dict[str, Any]:
     return {
         "x": rests.index(one.rest),
         "y": techniques.index(one.technique),
-        "text": f"{times(one.ratio)}<br>{SIGNS[one.says(quantity.better, margin)]}",
+        "text": f"{times(one.over.ratio)}<br>{SIGNS[one.over.says(quantity.better)]}",
         "showarrow": False,
         "font": {"size": 12, "color": "var(--ink-1)"},
     }
@@ -269,7 +248,6 @@ def _caption(
     comparison: Comparison,
     quantity: Quantity,
     found: Sequence[Interaction],
-    margin: float,
     letters: dict[str, str],
 ) -> str:
     text = f"{'; '.join(f'{letter}: {name}' for name, letter in letters.items())}. " + (
@@ -278,17 +256,17 @@ def _caption(
     )
     for word, verb in (("adds", "more together than apart"), ("cancels", "less together than apart")):
         names = dict.fromkeys(
-            _stack({one.technique} | one.rest) for one in found if one.says(quantity.better, margin) == word
+            _stack({one.technique} | one.rest) for one in found if one.over.says(quantity.better) == word
         )
         if names:
             text += f" {'; '.join(names)}: {verb}."
-    undecided = sum(one.says(quantity.better, margin) == "undecided" for one in found)
+    undecided = sum(one.over.says(quantity.better) == "undecided" for one in found)
     if undecided:
         text += f" Undecided (?), because the interval includes ×1: {undecided} of {len(found)}."
     return text
 
 
-def _table(found: Sequence[Interaction], quantity: Quantity, margin: float) -> dict[str, Any]:
+def _table(found: Sequence[Interaction], quantity: Quantity) -> dict[str, Any]:
     return table(
         (
             "Technique",
@@ -304,7 +282,7 @@ def _table(found: Sequence[Interaction], quantity: Quantity, margin: float) -> d
                 one.technique,
                 _stack(one.rest),
                 _spelled(one),
-                WORDS[one.says(quantity.better, margin)],
+                WORDS[one.over.says(quantity.better)],
                 times(one.together.ratio),
                 times(one.alone.ratio),
                 times(one.other.ratio),

@@ -3,11 +3,12 @@
 ``trade_off.py`` draws it, the study's page lists it, and ``static/js/trade_off.js`` reads it while a slider moves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from app.charts.axis import axis
 from app.charts.chart import MIXED, Choice, NotDrawn, chosen, runs_at
+from app.charts.rows import same
 from app.frozen import Frozen
 from app.study.budgets import Limit, Option, Weighed, broken, weigh
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates, reading
@@ -171,9 +172,39 @@ def plane(comparison: Comparison, choice: Choice) -> Plane:
     )
 
 
+def drift(runs: Iterable[ComparedRun], quantity: Quantity) -> float:
+    """By how much the baselines of the runs' sittings differ, as a share of the smallest.
+
+    0.0 where they stay within the margin in which ratios count as the same, and where no share can be told because one
+    of them is zero or below.
+    """
+    found = [run.beside[quantity.key] for run in runs if quantity.key in run.beside]
+    values = [one.value for one in found]
+    if not values or min(values) <= 0:
+        return 0.0
+    share = max(values) / min(values) - 1.0
+    return share if share > same(found) else 0.0
+
+
 def limit_field(quantity: Quantity) -> str:
     """How a budget for a quantity is written in an address."""
     return f"{'min' if quantity.better == 'higher' else 'max'}.{quantity.key}"
+
+
+def named_limit(comparison: Comparison, limit: Limit) -> Limit:
+    """A budget under the full name of its quantity.
+
+    Raises:
+        NotDrawn: it limits the good end of the quantity.
+        UnknownQuantity: the quantity was not measured.
+    """
+    word = "min" if limit.better == "higher" else "max"
+    quantity = chosen(comparison, f"{word}.{limit.quantity}", limit.quantity)
+    if limit_field(quantity) != f"{word}.{quantity.key}":
+        raise NotDrawn(
+            f"Of {quantity.title} {quantity.better} is better, so its budget is written {limit_field(quantity)}."
+        )
+    return limit.model_copy(update={"quantity": quantity.key})
 
 
 def _axes(comparison: Comparison, choice: Choice) -> tuple[Quantity, Quantity]:
@@ -236,13 +267,8 @@ def _limits(comparison: Comparison, choice: Choice) -> list[Limit]:
     """
     found: dict[str, Limit] = {}
     for limit in choice.limits:
-        word = "min" if limit.better == "higher" else "max"
-        quantity = chosen(comparison, f"{word}.{limit.quantity}", limit.quantity)
-        if limit_field(quantity) != f"{word}.{quantity.key}":
-            raise NotDrawn(
-                f"Of {quantity.title} {quantity.better} is better, so its budget is written {limit_field(quantity)}."
-            )
-        found[quantity.key] = limit.model_copy(update={"quantity": quantity.key})
+        named = named_limit(comparison, limit)
+        found[named.quantity] = named
     return list(found.values())
 
 

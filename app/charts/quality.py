@@ -1,7 +1,7 @@
 """Quality: every score that was measured, variant by variant with intervals, beside what the baseline reaches."""
 
 from app.charts.axis import axis
-from app.charts.basis import INTERVALS, basis, counted
+from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
 from app.charts.rows import Panel, Shade, panels, row_of, shown, spelled
 from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
@@ -39,12 +39,11 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             for quantity, level in levels.items()
         ]
     )
-    noun = "pair" if scale == "ratio" else "item"
     layout["meta"] = {
         "families": list(dict.fromkeys(run.family for _, run, _ in read)),
         "scale": scale,
         "caption": _caption(comparison, levels, scale),
-        "basis": basis(counted((found.n for *_, found in read), noun), INTERVALS, (run for _, run, _ in read)),
+        "basis": basis(rests_on(found for *_, found in read), INTERVALS, (run for _, run, _ in read)),
         "table": table(
             ("Variant", "Score", "Value", "Verdict"),
             (

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from app.charts import labels
 from app.charts.axis import Axis
 from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import (
@@ -23,7 +24,6 @@ from app.charts.chart import (
     table,
 )
 from app.charts.rows import spelled
-from app.charts.trade_off import label_places
 from app.charts.units import THIN, digits, readable, scale
 from app.study.comparison import ComparedRun, Comparison
 from app.study.outcomes import RAN
@@ -93,7 +93,7 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
     device = _device(spots, ceilings)
     roofs = _roofs(device) if device else []
     across, up = _axes(spots, roofs)
-    places = label_places(
+    places = labels.usual(
         [(across.share(s.intensity.value), up.share(s.rate.value), len(_name(s, comparison))) for s in spots]
     )
     return {
@@ -113,7 +113,7 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
                 "families": list(dict.fromkeys(spot.run.family for spot in spots)),
                 "caption": _caption(spots, device, ceilings),
                 "basis": basis(
-                    rests_on((spot.rate for spot in spots), "measured"),
+                    rests_on(spot.rate for spot in spots),
                     f"{INTERVALS} of the rate",
                     (spot.run for spot in spots),
                 ),

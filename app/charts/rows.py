@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from app.charts.axis import INK, Axis
+from app.charts.basis import behind
 from app.charts.chart import SYMBOLS, plain, shortened
 from app.charts.units import THIN, between, digits, readable, times
 from app.study.comparison import ComparedRun, Scale
@@ -125,9 +126,9 @@ def shown(value: float, unit: str, scale: Scale) -> str:
 def spelled(reading: Reading, unit: str, scale: Scale) -> str:
     """A value with its interval and what it rests on."""
     if scale == "ratio":
-        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {reading.n} {'pair' if reading.n == 1 else 'pairs'}"
+        return f"{times(reading.value)} ({digits(reading.low)}–{digits(reading.high)}), {behind(reading)}"
     span = between(reading.low, reading.high, unit, reading.value)
-    return f"{readable(reading.value, unit)} ({span}), n{THIN}={THIN}{reading.n:,}"
+    return f"{readable(reading.value, unit)} ({span}), n{THIN}={THIN}{behind(reading)}"
 
 
 def _interval(row: Row, across: Axis, height: int, suffix: str) -> dict[str, Any]:

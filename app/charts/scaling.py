@@ -97,9 +97,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
                 "families": list(dict.fromkeys(line[0].run.family for line in lines.values())),
                 "scale": scale,
                 "caption": _caption(comparison, quantity, field, held, found, runs),
-                "basis": basis(
-                    rests_on((spot.reading for spot in spots), scale), INTERVALS, (spot.run for spot in spots)
-                ),
+                "basis": basis(rests_on(spot.reading for spot in spots), INTERVALS, (spot.run for spot in spots)),
                 "table": _table(lines, quantity, scale, field, found),
             },
         },

@@ -1,13 +1,26 @@
 """The trade-off as a picture that needs no script: its Plotly figure as plain shapes, in pixels."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from app.charts import labels
+from app.charts.chart import shortened
 from app.charts.drawing import Drawing
 from app.charts.units import digits
+from app.charts.zoom import ends
 
 WIDTH, HEIGHT = 720, 430
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 14, 56
+RADIUS = 6
+"""Of a point."""
+ASCENT = 12
+"""From the top of a name to the line it stands on."""
+NARROWEST = 1e-9
+"""Of its values, the least part of an axis that is drawn; what is narrower has no marks to tell apart."""
+TINY = 1e-300
+"""Nothing narrower is drawn either: its step has no logarithm."""
+ANCHORS = {-1: "end", 0: "middle", 1: "start"}
 
 
 class Tick(NamedTuple):
@@ -15,6 +28,16 @@ class Tick(NamedTuple):
 
     at: float
     text: str
+
+
+class Label(NamedTuple):
+    """A point's name where it is free."""
+
+    text: str
+    x: float
+    y: float
+    """Of the line that it stands on."""
+    anchor: str
 
 
 class Point(NamedTuple):
@@ -28,6 +51,7 @@ class Point(NamedTuple):
     y: float
     x_bar: tuple[float, float]
     y_bar: tuple[float, float]
+    label: Label | None
 
 
 class Rule(NamedTuple):
@@ -93,10 +117,12 @@ def still(drawing: Drawing, xr: str | None = None, yr: str | None = None) -> Sti
     across = _rule(figure["layout"]["xaxis"], plane.per[0], xr, (LEFT, WIDTH - RIGHT))
     up = _rule(figure["layout"]["yaxis"], plane.per[1], yr, (HEIGHT - BOTTOM, TOP))
     points: list[Point] = []
+    minor: list[bool] = []
     for trace in traces:
         for i, known in enumerate(trace["customdata"]):
             spot, x, y = spots[known["run"]], trace["x"][i], trace["y"][i]
             if across.shows(x) and up.shows(y):
+                minor.append(known["minor"])
                 points.append(
                     Point(
                         run=spot.run,
@@ -107,9 +133,11 @@ def still(drawing: Drawing, xr: str | None = None, yr: str | None = None) -> Sti
                         y=up.at(y),
                         x_bar=_bar(across, x, trace["error_x"], i),
                         y_bar=_bar(up, y, trace["error_y"], i),
+                        label=None,
                     )
                 )
     line: dict[str, Any] = next((trace for trace in figure["data"] if trace.get("name") == "front"), {"x": [], "y": []})
+    corners = [(across.at(x), up.at(y)) for x, y in zip(line["x"], line["y"], strict=True)]
     return Still(
         width=WIDTH,
         height=HEIGHT,
@@ -117,9 +145,32 @@ def still(drawing: Drawing, xr: str | None = None, yr: str | None = None) -> Sti
         across=across.ticks(),
         up=up.ticks(),
         titles=(across.title, up.title),
-        points=tuple(points),
-        front=" ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in zip(line["x"], line["y"], strict=True)),
+        points=tuple(
+            point._replace(label=label) for point, label in zip(points, _labels(points, minor, corners), strict=True)
+        ),
+        front=" ".join(f"{x:.1f},{y:.1f}" for x, y in corners),
     )
+
+
+def _labels(
+    points: Sequence[Point], minor: Sequence[bool], corners: Sequence[tuple[float, float]]
+) -> list[Label | None]:
+    """The names that have room, None for the others."""
+    texts = [shortened(point.name) for point in points]
+    spots = [
+        labels.Spot(point.x - LEFT, point.y - TOP, RADIUS, labels.wide(len(text)), gives_way)
+        for point, text, gives_way in zip(points, texts, minor, strict=True)
+    ]
+    around = labels.along([(x - LEFT, y - TOP) for x, y in corners])
+    places = labels.places(spots, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM, around)
+    return [
+        _label(text, spot, place) if place else None for text, spot, place in zip(texts, spots, places, strict=True)
+    ]
+
+
+def _label(text: str, spot: labels.Spot, place: str) -> Label:
+    way, top = labels.PLACES[place][0], spot.beside(place)[1]
+    return Label(text, round(LEFT + spot.x + way * spot.gap, 1), round(TOP + top + ASCENT, 1), ANCHORS[way])
 
 
 def _rule(layout: dict[str, Any], per: float, wanted: str | None, pixels: tuple[float, float]) -> Rule:
@@ -127,9 +178,11 @@ def _rule(layout: dict[str, Any], per: float, wanted: str | None, pixels: tuple[
     log = layout.get("type") == "log"
     low, high = layout["range"]
     if wanted is not None:
-        ends = [float(end) / per for end in wanted.split(",")]
-        if ends[0] < ends[1] and not (log and ends[0] <= 0):
-            low, high = (math.log10(end) for end in ends) if log else ends
+        first, last = (end / per for end in ends(wanted) or (0.0, 0.0))
+        least = max(TINY, NARROWEST * max(abs(first), abs(last)))
+        # In the axis's unit an end may be too large for a number; the whole axis is shown then.
+        if least < last - first < math.inf and not (log and first <= 0):
+            low, high = (math.log10(first), math.log10(last)) if log else (first, last)
     marks = layout["tickvals"] if log else _round(low, high)
     return Rule(layout["title"]["text"], low, high, log, tuple(marks), *pixels)
 

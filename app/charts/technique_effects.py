@@ -8,7 +8,7 @@ from app.charts.basis import INTERVALS, counted
 from app.charts.chart import shortened
 from app.charts.drawing import Drawing
 from app.charts.rows import Panel, Row, Shade, panels, same, unchanged
-from app.charts.units import digits, times
+from app.charts.units import digits, several, times
 from app.knowledge.cases import Case, Effect
 from app.knowledge.claims import Statement
 from app.results.figures import Figure
@@ -84,7 +84,7 @@ def _row(case: Case, effect: Effect, figure: Figure, family: Family) -> Row:
             where(case),
             case.hardware,
             f"{figure.title} {times(effect.ratio)} ({digits(effect.low)}–{digits(effect.high)}), {effect.verdict}",
-            f"{_counted(effect.runs, 'run')}, {_counted(case.environments, 'environment')}",
+            f"{several(effect.runs, 'run')}, {several(case.environments, 'environment')}",
             against,
             *([f"quality by {case.evaluation}"] if case.evaluation and figure.metrics[0].aspect == "quality" else []),
             *([f"ran {ran}"] if ran else []),
@@ -97,7 +97,7 @@ def _row(case: Case, effect: Effect, figure: Figure, family: Family) -> Row:
 def _caption(figure: Figure, rows: Sequence[tuple[Case, Effect]], ranges: Sequence[tuple[float, float]]) -> str:
     text = (
         f"{figure.title}, variant over baseline, pooled over "
-        f"{_counted(sum(effect.runs for _, effect in rows), 'run')} in {_counted(len(rows), 'case')}. "
+        f"{several(sum(effect.runs for _, effect in rows), 'run')} in {several(len(rows), 'case')}. "
     )
     helped = sum(effect.tone == "improves" for _, effect in rows)
     hurt = sum(effect.tone == "worsens" for _, effect in rows)
@@ -115,10 +115,6 @@ def _basis(rows: Sequence[tuple[Case, Effect]]) -> str:
     devices = list(dict.fromkeys(case.hardware for case, _ in rows if case.hardware))
     more = f" and {len(devices) - MOST} more" if len(devices) > MOST else ""
     fewest, most = (end(case.environments for case, _ in rows) for end in (min, max))
-    span = _counted(most, "environment") if fewest == most else f"{fewest:,}–{most:,} environments"
+    span = several(most, "environment") if fewest == most else f"{fewest:,}–{most:,} environments"
     on = f", on {'; '.join(devices[:MOST])}{more}" if devices else ""
     return f"{counted((effect.runs for _, effect in rows), 'run')}; {INTERVALS}; {span} a case{on}."
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

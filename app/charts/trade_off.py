@@ -8,13 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.charts import strip
+from app.charts import labels, strip
 from app.charts.axis import INK, Axis, axis, ticks
 from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import SYMBOLS, Chart, Choice, Figure, plain, runs_at, shortened
-from app.charts.plane import Plane, Spot, plane
+from app.charts.plane import Plane, Spot, drift, plane
 from app.charts.rows import spelled
-from app.charts.units import digits, readable, times
+from app.charts.units import THIN, digits, readable, times
 from app.study.comparison import ComparedRun, Comparison, Quantity
 from app.study.outcomes import RAN
 from app.study.pareto import Reading
@@ -34,7 +34,6 @@ STANDINGS = {
     "over": "over budget",
     "fell_back": "something else ran than was asked, so it stands beside the front",
 }
-PLACES = ("top center", "bottom center", "middle right", "middle left", "top right", "bottom right")
 
 
 def figure(comparison: Comparison, choice: Choice) -> Figure:
@@ -49,7 +48,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
     across = axis(found.x, [spot.x for spot in found.spots], found.scale)
     up = axis(found.y, [spot.y for spot in found.spots], found.scale)
     corners = staircase(found)
-    positions = label_places(
+    positions = labels.usual(
         [(across.share(s.x.value), up.share(s.y.value), len(shortened(s.variant))) for s in found.spots],
         [(across.share(left), up.share(height)) for left, height in corners],
     )
@@ -74,7 +73,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "plane": found,
             "caption": _caption(found) + _warnings(comparison, found),
             "basis": basis(
-                rests_on((reading for spot in found.spots for reading in (spot.x, spot.y)), found.scale),
+                rests_on(reading for spot in found.spots for reading in (spot.x, spot.y)),
                 INTERVALS,
                 (by_run[spot.run] for spot in found.spots),
             ),
@@ -88,47 +87,6 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
 
 
 CHART = Chart("trade_off", "Trade-off", "What does each variant cost, and what does it bring?", figure, "trade-off")
-
-
-def label_places(
-    spots: Sequence[tuple[float, float, int]],
-    line: Sequence[tuple[float, float]] = (),
-    width: float = 640.0,
-    height: float = 350.0,
-) -> list[str]:
-    """Where each label stands beside its point so that few overlap.
-
-    Args:
-        spots: for each point its share of the width, its share of the height, and the label's characters.
-        line: corners of a line that labels keep clear of, as shares too.
-        width: pixels of the plot.
-        height: pixels of the plot.
-    """
-    taken = [(x * width - 8, y * height - 8, x * width + 8, y * height + 8) for x, y, _ in spots]
-    for (x0, y0), (x1, y1) in itertools.pairwise(line):
-        left, right, low, high = min(x0, x1) * width, max(x0, x1) * width, min(y0, y1) * height, max(y0, y1) * height
-        taken.append((left - 2, low - 2, right + 2, high + 2))
-    found: list[str] = []
-    for x, y, characters in spots:
-        half, across, up = characters * 3.4, x * width, y * height
-        boxes = {
-            "top center": (across - half, up + 9, across + half, up + 25),
-            "bottom center": (across - half, up - 25, across + half, up - 9),
-            "middle right": (across + 10, up - 8, across + 10 + 2 * half, up + 8),
-            "middle left": (across - 10 - 2 * half, up - 8, across - 10, up + 8),
-            "top right": (across + 6, up + 6, across + 6 + 2 * half, up + 22),
-            "bottom right": (across + 6, up - 22, across + 6 + 2 * half, up - 6),
-        }
-        place = min(PLACES, key=lambda name: (_crossings(boxes[name], taken, width, height), PLACES.index(name)))
-        taken.append(boxes[place])
-        found.append(place)
-    return found
-
-
-def _crossings(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], width: float, height: float) -> int:
-    left, bottom, right, top = box
-    outside = 3 * ((left < 0) + (right > width) + (bottom < 0) + (top > height))
-    return outside + sum(1 for a, b, c, d in taken if left < c and a < right and bottom < d and b < top)
 
 
 class _Shade(NamedTuple):
@@ -338,7 +296,7 @@ def _corner(x: Quantity, y: Quantity, top: float) -> list[dict[str, Any]]:
 
 
 def _warnings(comparison: Comparison, found: Plane) -> str:
-    """What a reader must know of the points: some are not what was asked, some come from another machine."""
+    """What a reader must know of the points: some are not what was asked, or come from another machine or sitting."""
     text = ""
     fallen = [spot.variant for spot in found.spots if spot.fell_back]
     if fallen:
@@ -346,6 +304,15 @@ def _warnings(comparison: Comparison, found: Plane) -> str:
     if found.scale == "measured" and comparison.environments_differ:
         fields = dict.fromkeys(c.field for other in comparison.elsewhere for c in other.changes if c.matters)
         text += f" Across environments that differ in {', '.join(fields)}: a distance is not the variants' alone."
+    if found.scale == "measured":
+        drawn = {spot.run for spot in found.spots}
+        runs = [run for run in comparison.runs if run.run in drawn]
+        apart = max(drift(runs, quantity) for quantity in (found.x, found.y))
+        if apart:
+            text += (
+                f" Values come from different sittings, whose baselines differ by up to {digits(apart * 100, 2)}{THIN}%;"
+                " ratios over the baseline do not."
+            )
     return text
 
 

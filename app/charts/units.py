@@ -69,3 +69,8 @@ def between(low: float, high: float, unit: str, magnitude: float) -> str:
 def times(ratio: float) -> str:
     """A ratio against the baseline, for example ``×0.52``."""
     return f"×{digits(ratio, 3 if ratio >= 1 else 2 if ratio < 0.995 else 3)}"
+
+
+def several(count: int, noun: str) -> str:
+    """How many of something there are, for example ``1 pair`` or ``2,048 items``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

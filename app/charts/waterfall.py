@@ -96,9 +96,7 @@ def figure(comparison: Comparison, choice: Choice) -> Figure:
             "meta": {
                 "families": list(dict.fromkeys(step.run.family for step in steps)),
                 "caption": _caption(steps, memory, score, choice.budget, runs),
-                "basis": basis(
-                    rests_on((step.held for step in steps), "measured"), INTERVALS, (step.run for step in steps)
-                ),
+                "basis": basis(rests_on(step.held for step in steps), INTERVALS, (step.run for step in steps)),
                 "table": _table(steps, memory, score, choice.budget),
             },
         },

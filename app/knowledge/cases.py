@@ -1,8 +1,9 @@
 """Results of all studies that measured the same thing, brought together: one case for each stack, model, workload, evaluation and
 device.
 
-Only runs that ended well and did what was asked are among them. Ratios are over each study's own baseline, so that those of
-different environments may stand together; how many environments there were is told.
+Only runs that ended well and did what was asked are among them, and of their figures those of the catalogue's definition; how
+many followed another is told. Ratios are over each study's own baseline, so that those of different environments may stand
+together; how many environments there were is told.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+from pydantic import Field
 
 from app.frozen import Frozen
 from app.knowledge.claims import contrast
 from app.knowledge.pooling import Floats, Pools, pool, verdict
 from app.results import figures
-from app.results.columns import Mask, Places, Table
+from app.results.columns import Mask, Places, Table, apart
 from app.results.figures import BY_WORD, FIELDS, FIGURES, LENGTHS, PLACE, Cell, unpacked
 from app.results.matching import having
 from app.study.verdicts import Tone, tone
@@ -81,6 +83,8 @@ class Case(Frozen):
     """By figure."""
     relative: dict[str, Cell]
     """Of the newest run: figures that compare with the baseline by themselves."""
+    apart: dict[str, int] = Field(default_factory=dict)
+    """By figure, how many of its runs followed another definition than the catalogue's; they are not pooled."""
 
     @property
     def target(self) -> str | None:
@@ -155,6 +159,12 @@ class Cases:
         self.environments = self._environments()
         rows = table.figures[self.places]
         self._pools = {word: self._pool(rows[:, PLACE[word]]) for word in pooled}
+        others = apart(rows)
+        self._apart = {
+            figure.word: np.bincount(self.groups[others[:, place]], minlength=self.count)
+            for place, figure in enumerate(FIGURES)
+            if others[:, place].any()
+        }
         self._stacks: dict[tuple[str, str], Stack] = {}
 
     def stack(self, case: int) -> Stack | None:
@@ -213,7 +223,12 @@ class Cases:
             run=held.run_id,
             url=f"/runs/{held.run_id}",
             effects={word: effect for word, effect in effects.items() if effect is not None},
-            relative={word: cell for word, cell in self._cells(case).items() if BY_WORD[word].relative},
+            apart={word: int(runs[case]) for word, runs in self._apart.items() if runs[case]},
+            relative={
+                word: cell
+                for word, cell in self._cells(case).items()
+                if BY_WORD[word].relative and cell.value is not None
+            },
             **{name: self.word(name, case) for name in ("model", "workload", "device", "hardware", "family", "ran")},
         )
 

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from app.db import queries
-from app.errors import Invalid
+from app.errors import Invalid, Outdated
 from app.frozen import Frozen
 from app.ordering.menu import DEVICES, FP32, PICKS
 from app.results.columns import Places, Table
 from app.results.figures import BY_WORD, PLACE, Figure, verdict
+from app.study import stored
 from app.study.verdicts import Tone, tone
 from workers.catalog.applicability import misjudged, problems, unfit
 from workers.catalog.declared import Problem
@@ -216,10 +217,10 @@ def _ordered(session: Session, table: Table, places: Places) -> Model | None:
     for code in dict.fromkeys(codes[places[::-1]].tolist()):
         study = queries.study(session, words[code])
         try:
-            return StudySpec.model_validate(study.spec).model
-        except ValidationError as error:
-            # Ordered when the catalog knew what it no longer knows; its own page says the same.
-            log.warning("study left out of the coverage map", study=study.id, reason=str(error).splitlines()[0])
+            return stored.study_spec(study).model
+        except Outdated as error:
+            # Its own page says the same.
+            log.warning("study left out of the coverage map", study=study.id, reason=error.detail)
     return None
 
 

@@ -1,7 +1,7 @@
 """How techniques act on one another, where a stack was measured beside its parts: on one model, workload and device.
 
-When two techniques do not touch each other, the ratio of both together is the product of their ratios. An interaction is
-the ratio of both over that product; its interval comes from the three intervals as independent errors, in logarithms.
+An interaction is the ratio of a stack over the product of its parts' ratios (``app/study/interaction.py``), of figures alone whose
+errors are independent.
 
 What ran emulated is held against what ran emulated: a stack that ran as asked against parts that did, and one with an emulated
 technique against parts of which one was. Where both parts were measured either way, nothing says which of them was emulated in
@@ -11,17 +11,16 @@ the stack, and it is left out.
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from app.frozen import Frozen
-from app.knowledge.cases import Cases, Effect, word_of
+from app.knowledge.cases import Cases, word_of
 from app.results.figures import BY_WORD
-from workers.catalog.verdict import COUNTED_MARGIN, SAME_MARGIN
+from app.study.interaction import Quotient, Says, quotient
 
 FIGURES = ("latency", "memory")
 MOST = 40
 
-Says = Literal["adds", "cancels", "independent", "undecided"]
 EMULATED = "emulated"
 Context = tuple[object, ...]
 Key = tuple[Context, frozenset[str], bool]
@@ -75,7 +74,7 @@ def interactions(cases: Cases, technique: str) -> tuple[Interaction, ...]:
         if len(key[1]) > 1 and any(word_of(part) == technique for part in key[1])
         for one in _apart(cases, measured, technique, key, case)
     ]
-    found.sort(key=lambda one: (one.says in ("undecided", "independent"), -abs(math.log(one.ratio))))
+    found.sort(key=lambda one: (one.says in ("undecided", "independent"), -abs(math.log(one.over.ratio))))
     return tuple(_shown(cases, one) for one in found[:MOST])
 
 
@@ -86,11 +85,13 @@ class _Apart(NamedTuple):
     part: str
     rest: frozenset[str]
     figure: str
-    ratio: float
-    low: float
-    high: float
-    says: Says
+    over: Quotient
     runs: int
+
+    @property
+    def says(self) -> Says:
+        """What its interval means."""
+        return self.over.says(BY_WORD[self.figure].better)
 
 
 def _apart(cases: Cases, measured: Mapping[Key, int], technique: str, key: Key, whole: int) -> Iterator[_Apart]:
@@ -111,17 +112,7 @@ def _apart(cases: Cases, measured: Mapping[Key, int], technique: str, key: Key, 
     for figure in FIGURES:
         effects = [effect for case in (whole, single, other) if (effect := cases.effect(case, figure))]
         if len(effects) == 3:
-            ratio, low, high = over_product(*effects)
-            said = says(low, high, BY_WORD[figure].better)
-            yield _Apart(whole, part, rest, figure, ratio, low, high, said, effects[0].runs)
-
-
-def over_product(together: Effect, alone: Effect, other: Effect) -> tuple[float, float, float]:
-    """The ratio of both together over the product of their ratios, with the ends of its interval."""
-    centre = math.log(together.ratio) - math.log(alone.ratio) - math.log(other.ratio)
-    below = math.hypot(_down(together), _up(alone), _up(other))
-    above = math.hypot(_up(together), _down(alone), _down(other))
-    return math.exp(centre), math.exp(centre - below), math.exp(centre + above)
+            yield _Apart(whole, part, rest, figure, quotient(*effects), effects[0].runs)
 
 
 def _shown(cases: Cases, one: _Apart) -> Interaction:
@@ -129,26 +120,14 @@ def _shown(cases: Cases, one: _Apart) -> Interaction:
         part=one.part,
         rest=tuple(sorted(one.rest)),
         figure=one.figure,
-        ratio=one.ratio,
-        low=one.low,
-        high=one.high,
         says=one.says,
         batch_size=cases.size("batch_size", one.case),
         length=cases.size("length", one.case),
         url=f"/runs/{cases.table.rows[cases.newest[one.case]].run_id}",
         runs=one.runs,
+        **one.over._asdict(),
         **{name: cases.word(name, one.case) for name in ("model", "workload", "hardware", "ran")},
     )
-
-
-def says(low: float, high: float, better: str) -> Says:
-    """What the interval of an interaction means."""
-    margin = COUNTED_MARGIN if low == high else SAME_MARGIN
-    if 1 / (1 + margin) <= low and high <= 1 + margin:
-        return "independent"
-    if low <= 1 <= high:
-        return "undecided"
-    return "adds" if (high < 1) == (better == "lower") else "cancels"
 
 
 def _context(cases: Cases, case: int) -> Context:
@@ -157,11 +136,3 @@ def _context(cases: Cases, case: int) -> Context:
     sizes = tuple(cases.size(name, case) for name in ("batch_size", "length"))
     point = tuple(sorted(cases.table.rows[cases.newest[case]].point.items()))
     return (*names, *sizes, point, cases.against(case))
-
-
-def _down(effect: Effect) -> float:
-    return math.log(effect.ratio / effect.low)
-
-
-def _up(effect: Effect) -> float:
-    return math.log(effect.high / effect.ratio)

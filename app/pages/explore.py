@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from app.charts.chart import SYMBOLS
 from app.charts.units import THIN, between, readable, times
+from app.charts.zoom import range_problem
 from app.errors import Invalid
 from app.pages.exploring import Address, limit_rows
 from app.pages.outcomes import outcome
@@ -114,7 +115,9 @@ def explore(
     measured = [BY_WORD[word] for word in dict.fromkeys(one.figure for one in ranges)]
     shown = view.show or _usual(selection, measured, USUAL_COLUMNS)
     listed = exploration.page(matched, cursor=cursor, limit=ROWS)
-    points = plane.points(matched, most=1)
+    axes = view.axes or _usual(selection, measured, 6)
+    along = axes if view.tab == "parallel" else None
+    points = plane.points(matched, most=1, axes=along)
     reader = request.state.principal.user_id
     return page(
         "explore.html",
@@ -132,7 +135,7 @@ def explore(
         figures=[(figure, _ends(figure, ranges)) for figure in FIGURES],
         measured=measured,
         shown=shown,
-        axes=view.axes or _usual(selection, measured, 6),
+        axes=axes,
         sorts=[_sort(figure, selection) for figure in shown],
         rows=_rows(listed.items, listed.groups, selection, shown),
         groups=GROUPS,
@@ -140,8 +143,8 @@ def explore(
         next=view.address.changed(cursor=listed.next) if listed.next else None,
         is_later=cursor is not None,
         plane=points,
-        caption=caption(points, selection),
-        apart=facets.apart(matched) if points.mixed else (),
+        caption=caption(points, selection) if along is None else lines(points),
+        apart=facets.apart(matched, along) if points.mixed else (),
         failed=exploration.failed(matched, FAILED_SHOWN),
         outcome=outcome,
         marks=tuple(SYMBOLS),
@@ -174,11 +177,7 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> View:
     if tab not in TABS:
         wrong.append(Problem("tab", "unknown", "is not one of the choices.", f"One of {', '.join(TABS)}."))
     zoom = {name: found[name][0] for name in ("xr", "yr") if found[name]}
-    wrong += [
-        Problem(name, "not_a_range", "is not two numbers, small and large.", "For example 0.5,2 in base units.")
-        for name, text in zoom.items()
-        if not _is_range(text)
-    ]
+    wrong += [problem for name, text in zoom.items() if (problem := range_problem(name, text))]
     if wrong:
         raise Invalid.of(wrong)
     show, axes = (tuple(BY_WORD[word] for word in dict.fromkeys(found[name])) for name in ("show", "axes"))
@@ -193,10 +192,12 @@ def caption(points: Points, selection: Selection) -> str:
         return f"No result of these has {'both' if len(titles) == 2 else 'all of'} {every}."
     have = "1 result has" if points.total == 1 else f"{points.total:,} results have"
     text = f"{have} {'both' if len(titles) == 2 else 'all three'} figures."
-    if points.mixed:
-        return text
+    if points.mixed and not points.standings:
+        return f"{text} They differ in {_unlike(points)}, so there is no front."
     if not points.standings:
         return f"{text} One of them has no better direction, so there is no front."
+    if points.against is not None:
+        text += f" {points.over:,} of them are over {points.against}; the front is of these."
     names = list(dict.fromkeys(points.names[place] for place in points.front))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     of = f" of {every}" if len(titles) > 2 else ""
@@ -206,6 +207,19 @@ def caption(points: Points, selection: Selection) -> str:
     if points.knee is not None:
         text += f" Knee: {points.names[points.knee]}."
     return text
+
+
+def lines(points: Points) -> str:
+    """The lines along the axes in words."""
+    if not points.total:
+        return "No result of these has two of the figures that are the axes."
+    have = "1 result has" if points.total == 1 else f"{points.total:,} results have"
+    text = f"{have} at least two of these figures, a line each."
+    return f"{text} They differ in {_unlike(points)}." if points.mixed else text
+
+
+def _unlike(points: Points) -> str:
+    return ", ".join(f"{_in_a_sentence(TITLES[name])} ({count})" for name, count in points.mixed.items())
 
 
 def _in_a_sentence(title: str) -> str:
@@ -248,8 +262,10 @@ def _rows(
 
 
 def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
-    if cell is None or cell.value is None:
+    if cell is None:
         return None
+    if cell.value is None:
+        return None if cell.definition is None else Shown("–", figure.apart(cell.definition) or "", None)
     interval = "exact"
     if cell.low is not None and cell.high is not None and cell.low != cell.high:
         interval = between(cell.low, cell.high, figure.unit, cell.value)
@@ -263,6 +279,7 @@ def _cell(cell: Cell | None, figure: Figure) -> Shown | None:
             verdict=verdict,
             verdict_alone=verdict,
             pairs=cell.pairs,
+            items=cell.items,
         )
     return Shown(readable(cell.value, figure.unit), interval, ratio)
 
@@ -284,11 +301,3 @@ def _offers(matched: Matched, view: View) -> list[Offer]:
         count = int(matched.without(name).sum())
         found.append(Offer(words, str(address.without(name, None if limit else value)), count))
     return found
-
-
-def _is_range(text: str) -> bool:
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError:
-        return False
-    return low < high

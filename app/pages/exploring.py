@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 from app.charts.units import THIN, digits, readable, scale, times
 from app.results.facets import Budget, Range
 from app.results.figures import BY_WORD, Figure, Part
-from app.results.selection import MULTIPLES, RATIO, Limit, Selection, amount
+from app.results.selection import RATIO, Limit, Selection
+from app.study.amounts import MULTIPLES, amount
 
 FIRST = ("memory", "perplexity", "accuracy", "agreement", "energy")
 """Figures whose limits are asked for most, besides those of the axes: will it fit, and is it still good."""
@@ -96,7 +97,7 @@ def limit_rows(
 
 
 def entered(value: float, unit: str) -> str:
-    """A value as it stands in a field: a short number and a unit, which ``selection.amount`` reads back as the very same."""
+    """A value as it stands in a field: a short number and a unit, which ``amounts.amount`` reads back as the very same."""
     chosen = scale(unit, value)
     steps = [(chosen.divisor, chosen.unit.replace(THIN, ""))]
     if unit == "B":

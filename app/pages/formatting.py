@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from pydantic import JsonValue
 
 from app.charts.anatomy import TITLES
+from app.charts.basis import behind
 from app.charts.chart import certainty
 from app.charts.plane import Plane, Spot
 from app.charts.units import THIN, Scale, between, digits, readable, scale, times
@@ -198,6 +199,7 @@ def query(values: Mapping[str, str | None]) -> str:
 FILTERS = {
     "ago": ago,
     "budget_unit": budget_unit,
+    "behind": behind,
     "between": interval,
     "middle_half": middle_half,
     "certainty": certainty,

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import JsonValue
 from sqlmodel import Session
 
 from app.charts.chart import SYMBOLS
+from app.charts.units import several
 from app.db import queries
 from app.db.events import TERMINAL
 from app.db.tables import Environment, Run, Study
@@ -23,8 +23,9 @@ from app.pages.session import Reading
 from app.pages.study_view import Address, Asked
 from app.presentation import shown_studies
 from app.presentation.overview import devices_present
-from app.study import comparison, sittings
+from app.study import comparison, sittings, stored
 from app.study.comparison import ComparedRun, Comparison
+from app.study.progress import done
 from app.study.sittings import Stack
 from app.team import tags
 from workers.catalog import strictyaml
@@ -73,13 +74,15 @@ def new(request: Request, session: Reading) -> HTMLResponse:
 
 @router.get("/studies/{study_id}", response_class=HTMLResponse)
 def study(request: Request, session: Reading, study_id: str, asked: Annotated[Asked, Query()]) -> HTMLResponse:
+    parameters = request.query_params.multi_items()
+    study_view.check(asked, parameters)
     found = queries.study(session, study_id)
     runs = queries.runs(session, study_id)
     compared = comparison.of_study(session, found)
     if asked.point >= len(compared.points):
-        raise NotFound(f"The sweep has {len(compared.points)} points; there is no number {asked.point}.")
-    budgets, wrong = study_view.budgets_of(request.query_params.multi_items(), compared)
-    address = Address(f"/studies/{study_id}", asked, budgets)
+        raise NotFound(f"The sweep has {several(len(compared.points), 'point')}; there is no number {asked.point}.")
+    budgets = study_view.budgets_of(parameters, compared)
+    address = Address(f"/studies/{study_id}", asked, budgets.limits)
     finished = sum(1 for run in runs if run.state in TERMINAL)
     return page(
         "study.html",
@@ -93,18 +96,18 @@ def study(request: Request, session: Reading, study_id: str, asked: Annotated[As
         changed=address.changed,
         others=address.others,
         tabs=study_view.TABS,
-        charts=study_view.drawn(session, compared, asked, budgets),
-        wrong_budget=wrong,
+        charts=study_view.drawn(session, compared, asked, budgets.limits),
+        budgets=budgets,
         pickable=study_view.pickable(compared),
         swept=[field for field in compared.points[0] if len({point.get(field) for point in compared.points}) > 1],
         anatomy=_anatomy(compared),
         memory_parts=sittings.PARTS,
         marks=tuple(SYMBOLS),
-        workload=_workload(StudySpec.model_validate(found.spec)),
+        workload=_workload(stored.study_spec(found)),
         device=_devices(session, runs),
         last_event=queries.last_event(session, study_id),
         finished=finished,
-        fraction=sum(1.0 if run.state in TERMINAL else _fraction(run.progress) for run in runs) / len(runs),
+        fraction=done((run.state, run.progress) for run in runs),
         progress_message=_message(runs),
         waiting_for=_waiting_for(session, found, runs),
         remarks=formatting.remarks(compared),
@@ -141,11 +144,6 @@ def _environments(session: Session, runs: Sequence[Run], compared: Comparison) -
     if compared.elsewhere:
         names = [compared.elsewhere[0].against, *(other.environment for other in compared.elsewhere)]
     return [queries.environment(session, name) for name in names]
-
-
-def _fraction(progress: JsonValue) -> float:
-    share = progress.get("fraction") if isinstance(progress, dict) else None
-    return float(share) if isinstance(share, int | float) else 0.0
 
 
 def _message(runs: Sequence[Run]) -> str:

@@ -1,20 +1,25 @@
 """What a reader looks at on a study's page: the tab, the choices that stand in its address, and the charts they draw."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from sqlmodel import Session
 
 from app.charts import CHARTS
-from app.charts.chart import Choice, NotSwept, StudyChart, UnknownQuantity, View
+from app.charts.chart import Choice, NotDrawn, NotSwept, StudyChart, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_stored
+from app.charts.plane import limit_field, named_limit
 from app.charts.still import Still, still
+from app.charts.zoom import range_problem
+from app.errors import Invalid
 from app.study import limits
 from app.study.budgets import Limit
 from app.study.comparison import Comparison, Quantity, Scale
-from app.study.limits import BadLimit
+from app.study.interaction import independent
+from app.study.limits import FARTHEST
+from workers.catalog.declared import Problem
 
 Tab = Literal[
     "trade-off",
@@ -55,38 +60,38 @@ TOOLS: dict[str, tuple[str, ...]] = {
 }
 """What a reader picks for each chart; the words stand in the address, and ``quantity`` is what the chart calls x."""
 
-Name = Annotated[str | None, BeforeValidator(lambda text: text or None), Field(max_length=200)]
-Span = Annotated[
-    str | None,
-    BeforeValidator(lambda text: text or None),
-    Field(max_length=60, pattern=r"^-?\d+(\.\d+)?(e[+-]?\d+)?,-?\d+(\.\d+)?(e[+-]?\d+)?$"),
-]
-Amount = Annotated[float | None, BeforeValidator(lambda text: text or None), Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(max_length=200)] | None
+Amount = Annotated[float, Field(gt=0, le=FARTHEST)] | None
 
 
 class Asked(BaseModel):
     """What the address of a study's page says; what a form left empty is not said."""
 
-    tab: Annotated[Tab, BeforeValidator(lambda text: text or "trade-off")] = "trade-off"
+    tab: Tab = "trade-off"
     point: int = Field(0, ge=0, le=10_000)
     across_environments: bool = False
     x: Name = None
     y: Name = None
     colour: Name = None
     size: Name = None
-    scale: Annotated[Scale | None, BeforeValidator(lambda text: text or None)] = None
-    xr: Span = None
+    scale: Scale | None = None
+    xr: str | None = None
     """Part of the horizontal axis that is shown, in the quantity's base unit: ``low,high``."""
-    yr: Span = None
+    yr: str | None = None
     quantity: Name = None
     """Of the charts that show one quantity."""
     over: Name = None
-    view: Annotated[View, BeforeValidator(lambda text: text or "shares")] = "shares"
+    view: View = "shares"
     budget: Amount = None
     """Bytes, for the waterfall."""
-    budget_per: float = Field(1.0, alias="per.budget", gt=0, allow_inf_nan=False)
+    budget_per: float = Field(1.0, alias="per.budget", gt=0, le=FARTHEST)
     """Bytes in one unit of the budget, from a form without scripts."""
     price: Amount = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _budget_in_bytes(self) -> Self:
@@ -100,6 +105,44 @@ class Asked(BaseModel):
         reads = {"point", "across_environments", *TOOLS.get(chart, ())} - {"quantity"}
         picked = {"x": self.quantity} if "quantity" in TOOLS.get(chart, ()) else {}
         return Choice(**self.model_dump(include=reads), **picked, limits=budgets if chart == "trade_off" else ())
+
+
+NAMES = tuple(field.alias or name for name, field in Asked.model_fields.items())
+"""What the address of a study's page may say, besides budgets."""
+BUDGETS = ("max.QUANTITY", "min.QUANTITY", "per.QUANTITY")
+"""How the names of budgets are made."""
+
+
+def check(asked: Asked, parameters: Iterable[tuple[str, str]]) -> None:
+    """Refuse what no study's page can show, whatever was measured.
+
+    Args:
+        asked: what was read of the address.
+        parameters: all names and values of the address.
+
+    Raises:
+        Invalid: a name that does not exist, or a value that is out of range; every one is named with what would do.
+    """
+    wrong = [
+        Problem(name, "unknown_parameter", "is no part of this address.", f"One of {', '.join((*NAMES, *BUDGETS))}.")
+        for name, value in parameters
+        if value and name not in NAMES and not _of_budget(name)
+    ]
+    wrong += [
+        problem
+        for name, text in (("xr", asked.xr), ("yr", asked.yr))
+        if text is not None and (problem := range_problem(name, text))
+    ]
+    # Both factors were in range; their product need not be.
+    if asked.budget is not None and not 0 < asked.budget <= FARTHEST:
+        wrong.append(Problem("budget", "out_of_range", "is no amount of memory.", "For example 8589934592, in bytes."))
+    if wrong:
+        raise Invalid.of(wrong)
+
+
+def _of_budget(name: str) -> bool:
+    word, _, quantity = name.partition(".")
+    return bool(quantity) and (word in limits.DIRECTIONS or word == "per")
 
 
 class Address:
@@ -136,6 +179,11 @@ class Pickable(NamedTuple):
     opens: str
     """Which axes it opens on: "", "x", "y"."""
 
+    @property
+    def interacts(self) -> bool:
+        """Whether one run's effect may be held against another's, as the chart of interactions does."""
+        return independent(self.quantity.aspect)
+
 
 class Drawn(NamedTuple):
     """One chart of the tab."""
@@ -146,14 +194,38 @@ class Drawn(NamedTuple):
     """The trade-off as a picture, for readers without scripts."""
 
 
-def budgets_of(parameters: Iterable[tuple[str, str]], compared: Comparison) -> tuple[tuple[Limit, ...], str | None]:
-    """The budgets of an address under the full names of their quantities, or none and what is wrong with them."""
-    try:
-        found = limits.read(parameters)
-    except BadLimit as bad:
-        return (), str(bad)
-    named = [(limit, compared.quantity(limit.quantity)) for limit in found]
-    return tuple(limit.model_copy(update={"quantity": q.key}) if q else limit for limit, q in named), None
+class Budgets(NamedTuple):
+    """The budgets of an address."""
+
+    limits: tuple[Limit, ...]
+    """Those that hold, under the full names of their quantities."""
+    wrong: tuple[str, ...]
+    """What is wrong with the others, a sentence or two each."""
+    typed: dict[str, str]
+    """What stood in the fields of those that are no amount, by the full name of the field."""
+
+
+def budgets_of(parameters: Iterable[tuple[str, str]], compared: Comparison) -> Budgets:
+    """Which budgets of an address hold in this study; before anything was measured, all that can be read."""
+    given = dict(parameters)
+    found, bad = limits.sifted(given.items())
+    wrong = [str(one) for one in bad]
+    typed: dict[str, str] = {}
+    for one in bad:
+        quantity = compared.quantity(one.field.partition(".")[2])
+        if quantity is not None and one.field in given and not one.field.startswith("per."):
+            typed[limit_field(quantity)] = given[one.field]
+    if not compared.quantities:
+        return Budgets(found, tuple(wrong), typed)
+    held: list[Limit] = []
+    for limit in found:
+        try:
+            held.append(named_limit(compared, limit))
+        except UnknownQuantity as unknown:
+            wrong.append(f"{unknown.field}: {unknown}. Measured: {', '.join(unknown.known)}.")
+        except NotDrawn as turned:
+            wrong.append(f"{limits.written(limit)[0]}: {turned}")
+    return Budgets(tuple(held), tuple(wrong), typed)
 
 
 def pickable(compared: Comparison) -> list[Pickable]:

@@ -77,7 +77,7 @@ def conflicts(technique: type[Technique]) -> list[type[Technique]]:
 
 def columns(cases: tuple[Case, ...]) -> list[Figure]:
     """The figures that a table of cases shows."""
-    return [BY_WORD[word] for word in COLUMNS if any(word in case.effects for case in cases)]
+    return [BY_WORD[word] for word in COLUMNS if any(word in case.effects or word in case.apart for case in cases)]
 
 
 def parameters(schema: dict[str, Any], discriminator: str) -> list[Parameter]:

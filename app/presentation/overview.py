@@ -4,11 +4,12 @@ from sqlmodel import Session
 
 from app.db import queries
 from app.db.tables import Study
+from app.errors import Outdated
 from app.frozen import Frozen
 from app.presentation import shown_machines, shown_studies
 from app.presentation.shown_studies import StudySummary
 from app.study import comparison
-from app.study.comparison import Comparison, Finding
+from app.study.comparison import Finding
 
 GOING = 8
 LATELY = 6
@@ -49,7 +50,7 @@ def overview(session: Session) -> Overview:
     done = queries.studies(session, state="done", limit=LATELY).items
     return Overview(
         going=tuple(waiting),
-        learnt=tuple(_learnt(study, comparison.of_study(session, study)) for study in done),
+        learnt=tuple(learnt for study in done if (learnt := _learnt(session, study))),
         devices_present=devices_present(session),
     )
 
@@ -60,7 +61,12 @@ def devices_present(session: Session) -> tuple[str, ...]:
     return tuple(sorted({worker.device.kind for worker in seen if worker.present}))
 
 
-def _learnt(study: Study, compared: Comparison) -> Learnt:
+def _learnt(session: Session, study: Study) -> Learnt | None:
+    """What a study found; None when it cannot be read any more, which its own page says."""
+    try:
+        compared = comparison.of_study(session, study)
+    except Outdated:
+        return None
     return Learnt(
         study=study.id,
         name=study.name,

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from app.db import packed, queries, reported
 from app.db.tables import Run
 from app.listing import moment, moment_if
-from app.study import comparison, samples, verdicts
+from app.study import comparison, definitions, samples, verdicts
 from app.study.samples import Samples
 from workers.catalog.metrics import BY_NAME
 from workers.catalog.report import Bottleneck
@@ -35,6 +35,8 @@ class ShownMeasurement(BaseModel):
     q3: float | None
     definition: int
     """Version of the metric's definition that was followed."""
+    apart: str | None
+    """What sets it apart from figures of the catalogue's definition: "definition 1, now 2"; null where it is of that."""
 
 
 class ShownEffect(BaseModel):
@@ -50,6 +52,9 @@ class ShownEffect(BaseModel):
     verdict_alone: str
     """What the run by itself says."""
     pairs: int
+    """Of fresh processes."""
+    items: int | None
+    """Of a score of quality the items that were scored, which its interval rests on; null for everything else."""
     p_value: float | None
     """Of the run by itself; null for counters that repeat."""
     p_adjusted: float | None
@@ -58,6 +63,10 @@ class ShownEffect(BaseModel):
     """How many comparisons of this metric in this phase the study made; 1 where nothing was corrected."""
     method: str | None
     """How the interval was found."""
+    definition: int
+    """Version of the metric's definition that both arms followed."""
+    apart: str | None
+    """As of a measurement. The ratio holds in itself, and stands beside none of another definition."""
 
 
 class ShownRun(BaseModel):
@@ -228,17 +237,28 @@ def shown_artifacts(session: Session, run_id: str) -> list[ShownArtifact]:
 def shown_runs(session: Session, runs: Sequence[Run]) -> list[ShownRun]:
     """Runs with the figures of the reports that count."""
     measured: dict[str, list[ShownMeasurement]] = defaultdict(list)
-    for row in reported.measurements(session, [run.id for run in runs]):
-        measured[row.run_id].append(ShownMeasurement.model_validate(row, from_attributes=True))
+    rows = reported.measurements(session, [run.id for run in runs])
+    followed, items = definitions.followed(rows), verdicts.scored(rows)
+    for row in rows:
+        apart = definitions.apart(row.metric, row.definition)
+        measured[row.run_id].append(ShownMeasurement.model_validate(row.model_dump() | {"apart": apart}))
     effects: dict[str, list[ShownEffect]] = defaultdict(list)
     for study_id in dict.fromkeys(run.study_id for run in runs):
         # All comparisons of the study, whichever runs are shown: the verdicts are corrected for them.
         siblings = queries.runs(session, study_id)
-        rows = reported.effects(session, [run.id for run in siblings])
-        together = verdicts.corrections(siblings, rows)
-        for effect in rows:
-            shown = verdicts.ratio(effect, together)
-            effects[effect.run_id].append(ShownEffect(metric=effect.metric, phase=effect.phase, **shown.model_dump()))
+        found = reported.effects(session, [run.id for run in siblings])
+        together = verdicts.corrections(siblings, found)
+        for effect in found:
+            version = followed.get((effect.run_id, effect.metric, effect.phase), definitions.FIRST)
+            effects[effect.run_id].append(
+                ShownEffect(
+                    metric=effect.metric,
+                    phase=effect.phase,
+                    **verdicts.ratio(effect, together, items).model_dump(),
+                    definition=version,
+                    apart=definitions.apart(effect.metric, version),
+                )
+            )
     return [_run(run, measured[run.id], effects[run.id]) for run in runs]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from app.db.tables import Result
-from app.results.figures import FIELDS, FIGURES, PLACE, WIDTH, Part
+from app.results.figures import DEFINITION, FIELDS, FIGURES, PLACE, WIDTH, Part
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,6 +33,7 @@ WORDS = (
     "ran",
     "owner",
     "environment",
+    "against",
     "evaluation",
     "study_id",
 )
@@ -85,7 +86,8 @@ class Table:
     version: int
     """Rises with every change."""
     figures: Floats
-    """``[count, figures, fields]``; each column lies in one piece, a row does not."""
+    """``[count, figures, fields]``; each column lies in one piece, a row does not. Of what ``apart`` finds there is the
+    definition alone, so that nothing counts, limits or pools it beside figures of another."""
     numbers: Places
     finished_at: Floats
     batch_size: Floats
@@ -115,6 +117,13 @@ class Table:
         codes, words = self.words[name]
         word: str = words[codes[place]]
         return word
+
+
+def apart(figures: Floats) -> Mask:
+    """Which figures followed another definition than the catalogue's: ``[rows, figures]`` of ``[rows, figures, fields]``."""
+    followed = figures[..., DEFINITION]
+    found: Mask = ~np.isnan(followed) & (followed != [figure.version for figure in FIGURES])
+    return found
 
 
 class Columns:
@@ -222,7 +231,7 @@ class _Store:
         if len(self._places) > self._figures.shape[-1]:
             self._copy(max(len(self._places), 2 * len(self._rows)))
         figures = np.frombuffer(b"".join(columns["figures"]), "<f8").reshape(len(rows), len(FIGURES), len(FIELDS))
-        self._figures[..., places] = figures.transpose(1, 2, 0)
+        self._figures[..., places] = _of_now(figures).transpose(1, 2, 0)
         for name, values in self._plain.items():
             values[places] = [np.nan if value is None else value for value in columns[name]]
         for name, codes in self._words.items():
@@ -257,6 +266,14 @@ class _Store:
             codes.codes = _grown(codes.codes, count, room)
         self._rows = list(self._rows)
         self._shared = False
+
+
+def _of_now(figures: Floats) -> Floats:
+    """Of figures that are apart nothing but their definition; the others as they are."""
+    kept = figures.copy()
+    kept[apart(figures)] = np.nan
+    kept[..., DEFINITION] = figures[..., DEFINITION]
+    return kept
 
 
 def _grown(values: Any, count: int, room: int) -> Any:

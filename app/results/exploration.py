@@ -35,6 +35,9 @@ class Explored(Frozen):
     hardware: str
     environment: str
     baseline: str
+    """Its name in the study."""
+    against: str
+    """Its stack in words: results with the same have ratios that may be held against each other."""
     variant: str
     label: str
     family: str
@@ -58,6 +61,7 @@ NAMED = (
     "device",
     "hardware",
     "environment",
+    "against",
     "family",
     "effort",
     "outcome",

@@ -1,17 +1,20 @@
 """What is left to choose from among all results: counted values of filters, spans of figures, what limits cost, failures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.frozen import Frozen
-from app.results.columns import Floats, Places
-from app.results.figures import FIGURES, Part
+from app.results.columns import Floats, Places, Table
+from app.results.figures import FIGURES, Figure, Part
 from app.results.matching import Matched
 from app.results.selection import FACETS, SIZES, Selection, parts
 from app.study.budgets import loosened
 
-ALIKE = ("model", "workload", "hardware", "environment")
-"""What has to be the same for values as measured to stand in one picture, besides every size and switch of the workload; and
-for scores of quality how they were scored."""
+Axes = Sequence[Figure] | None
+"""The figures of parallel coordinates; None for the plane of the objectives."""
+MEASURED = ("model", "workload", "hardware", "environment")
+"""What has to be the same for values as measured to stand in one picture, besides every size and switch of the workload."""
 
 
 class Choice(Frozen):
@@ -133,34 +136,47 @@ def budgets(matched: Matched) -> tuple[Budget, ...]:
     return tuple(found)
 
 
-def placed(matched: Matched) -> Places:
-    """The results that have every figure that the front is of, on the scale that was picked."""
-    mask = matched.rows
-    for figure in matched.selection.objectives:
-        mask = mask & ~np.isnan(matched.table.column(figure.word, matched.selection.part(figure)))
-    return np.flatnonzero(mask)
+def placed(matched: Matched, axes: Axes = None) -> Places:
+    """The results that can be drawn on the scale that was picked: in the plane those that have every figure that the front is of,
+    along axes those that have figures on at least two, because a line has two ends."""
+    figures = matched.selection.objectives if axes is None else axes
+    known = np.zeros(matched.table.count, np.int16)
+    for figure in figures:
+        known += ~np.isnan(matched.table.column(figure.word, matched.selection.part(figure)))
+    return np.flatnonzero(matched.rows & (known >= (len(figures) if axes is None else 2)))
 
 
-def mixed(matched: Matched, places: Places) -> dict[str, int]:
-    """Of what has to be alike among some rows, what is not, and in how many values; nothing on the scale of ratios."""
-    table, selection = matched.table, matched.selection
-    if selection.scale != "measured":
-        return {}
-    scored = any(figure.metrics[0].aspect == "quality" for figure in selection.objectives)
-    found = {}
-    for name in (*ALIKE, *(("evaluation",) if scored else ())):
-        codes, words = table.words[name]
-        found[name] = int(np.count_nonzero(np.bincount(codes[places], minlength=len(words))))
-    for name in SIZES:
-        sizes = table.size(name)[places]
-        found[name] = len(np.unique(sizes[~np.isnan(sizes)]))
+def mixed(matched: Matched, places: Places, axes: Axes = None) -> dict[str, int]:
+    """Of what has to be alike among some rows for their figures to stand in one picture, what is not, and in how many values."""
+    found = {name: len(_values(matched.table, places, name)) for name in _alike(matched.selection, axes)}
     return {name: count for name, count in found.items() if count > 1}
 
 
-def apart(matched: Matched) -> tuple[Facet, ...]:
-    """Of what has to be alike for values as measured to stand in one picture, what is not, with the values there are."""
-    places = placed(matched)
-    return tuple(_values(matched, places, name) for name in mixed(matched, places))
+def apart(matched: Matched, axes: Axes = None) -> tuple[Facet, ...]:
+    """What ``mixed`` finds among the results that can be drawn, with the values there are."""
+    places = placed(matched, axes)
+    titles = {**FACETS, **SIZES, "environment": "Environment"}
+    return tuple(
+        _facet(name, titles[name], _values(matched.table, places, name), matched.selection)
+        for name in mixed(matched, places, axes)
+    )
+
+
+def _alike(selection: Selection, axes: Axes) -> tuple[str, ...]:
+    """What has to be the same for the figures of some rows to stand in one picture.
+
+    Values as measured need one place and one work; what is over a baseline needs the same stack in it, wherever it was measured;
+    and scores of quality need the same items.
+    """
+    figures, measured = selection.objectives if axes is None else axes, selection.scale == "measured"
+    compared = not measured or any(figure.relative for figure in figures)
+    scored = any(figure.scored for figure in figures)
+    return (
+        *(MEASURED if measured else ()),
+        *(("against",) if compared else ()),
+        *(("evaluation",) if scored else ()),
+        *(SIZES if measured else ()),
+    )
 
 
 def _sizes(matched: Matched, name: str, title: str) -> Facet:
@@ -170,16 +186,13 @@ def _sizes(matched: Matched, name: str, title: str) -> Facet:
     return _facet(name, title, {str(size): counts[size] for size in sorted(counts)}, matched.selection, ordered=True)
 
 
-def _values(matched: Matched, places: Places, name: str) -> Facet:
-    """What some rows have in one respect, most frequent first."""
-    table = matched.table
+def _values(table: Table, places: Places, name: str) -> dict[str, int]:
+    """What some rows have in one respect, and how often. A row that was not scored has no evaluation to be unlike another's."""
     if name in SIZES:
-        tally = {str(size): count for size, count in _tally(table.size(name)[places]).items()}
-    else:
-        codes, words = table.words[name]
-        found, counts = np.unique(codes[places], return_counts=True)
-        tally = {words[code]: count for code, count in zip(found, counts.tolist(), strict=True)}
-    return _facet(name, {**FACETS, **SIZES, "environment": "Environment"}[name], tally, matched.selection)
+        return {str(size): count for size, count in _tally(table.size(name)[places]).items()}
+    codes, words = table.words[name]
+    counts = np.bincount(codes[places], minlength=len(words)).tolist()
+    return {word: count for word, count in zip(words, counts, strict=True) if count and (word or name != "evaluation")}
 
 
 def _tally(sizes: Floats) -> dict[int, int]:

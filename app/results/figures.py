@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from app.frozen import Frozen
+from app.study import definitions
 from workers.catalog import metrics
 from workers.catalog.metrics import Better, Metric
 from workers.catalog.report import Verdict
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-FIELDS = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs")
+FIELDS = ("value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "items", "definition")
 """What is kept of each figure, in this order; not a number where it was not measured."""
-Part = Literal["value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs"]
+DEFINITION = FIELDS.index("definition")
+Part = Literal["value", "low", "high", "ratio", "ratio_low", "ratio_high", "pairs", "items"]
 
 
 class Figure(NamedTuple):
@@ -26,7 +28,7 @@ class Figure(NamedTuple):
     word: str
     """Its name in addresses and in the API."""
     metrics: tuple[Metric, ...]
-    """The first of these that was measured; all have one unit and one direction."""
+    """The first of these that was measured; all have one unit, one direction and one version."""
     whole_step: bool = True
     """Whether it is of the phase of a whole step; otherwise of whichever phase it was measured in."""
     relative: bool = False
@@ -51,6 +53,20 @@ class Figure(NamedTuple):
     def definition(self) -> str:
         """What exactly the number means."""
         return self.metrics[0].definition
+
+    @property
+    def scored(self) -> bool:
+        """Whether it is a score of quality, which rests on items and not on pairs of processes."""
+        return self.metrics[0].aspect == "quality"
+
+    @property
+    def version(self) -> int:
+        """Of the definition in the catalogue, which all of its metrics share."""
+        return definitions.now(self.metrics[0].name)
+
+    def apart(self, version: int) -> str | None:
+        """What sets a figure of a version apart, in a few words; None for the catalogue's."""
+        return definitions.apart(self.metrics[0].name, version)
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -93,6 +109,11 @@ class Cell(Frozen):
     ratio_high: float | None = None
     pairs: int | None = None
     """Pairs of fresh processes behind the ratio."""
+    items: int | None = None
+    """Items that were scored, of a score of quality: what its intervals rest on."""
+    definition: int | None = None
+    """Version of the metric's definition that was followed. Of all results together those of another version than the catalogue's
+    have nothing but this."""
     verdict: Verdict | None = None
 
 
@@ -120,7 +141,8 @@ def unpacked(numbers: Sequence[float], verdicts: str) -> dict[str, Cell]:
         own = known[place * len(FIELDS) : (place + 1) * len(FIELDS)]
         if own.count(None) < len(FIELDS):
             fields = dict(zip(FIELDS, own, strict=True))
-            found[figure.word] = Cell.model_validate(fields | {"verdict": verdict(verdicts[place])})
+            said = None if fields["value"] is None else verdict(verdicts[place])
+            found[figure.word] = Cell.model_validate(fields | {"verdict": said})
     return found
 
 

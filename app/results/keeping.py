@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy import delete, insert, select
 from sqlmodel import Session, col
 
@@ -15,10 +14,10 @@ from app.db import queries, reported
 from app.db.events import TERMINAL
 from app.db.session import in_turn
 from app.db.tables import DeviceRow, EffectRow, MeasurementRow, Result, Run, Study, User
+from app.errors import Outdated
 from app.results.figures import FIGURES, LENGTHS, Cell, packed
-from app.study import verdicts
+from app.study import stored, verdicts
 from app.study.stacks import apart, family, label
-from workers.catalog.spec import StudySpec
 
 log = structlog.get_logger()
 
@@ -85,11 +84,7 @@ def catch_up(session: Session, after: str) -> str | None:
     studies = session.execute(missing).scalars().all()
     in_turn(session)
     for study in studies:
-        try:
-            keep_all(session, study)
-        except ValidationError as error:
-            # Ordered when the catalog knew what it no longer knows; its own page says the same.
-            log.warning("study left out of the results", study=study.id, reason=str(error).splitlines()[0])
+        keep_all(session, study)
     return studies[-1].id if studies else None
 
 
@@ -102,18 +97,24 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
     told = [run for run in changed if _tells(run)]
     if not told:
         return
-    spec = StudySpec.model_validate(study.spec)
+    try:
+        spec = stored.study_spec(study)
+    except Outdated as error:
+        # Its own page says the same. Whatever ends one of its runs must not fail for that.
+        log.warning("study left out of the results", study=study.id, reason=error.detail)
+        return
     session.flush()
     ids = [run.id for run in runs]
     effects = reported.effects(session, ids)
     together = verdicts.corrections(runs, effects)
+    measured = [row for row in reported.measurements(session, [run.id for run in told]) if row.arm == "variant"]
+    items = verdicts.scored(measured)
     ratios: dict[str, list[tuple[EffectRow, verdicts.Ratio]]] = {}
     for effect in effects:
-        ratios.setdefault(effect.run_id, []).append((effect, verdicts.ratio(effect, together)))
+        ratios.setdefault(effect.run_id, []).append((effect, verdicts.ratio(effect, together, items)))
     readings: dict[str, list[MeasurementRow]] = {}
-    for row in reported.measurements(session, [run.id for run in told]):
-        if row.arm == "variant":
-            readings.setdefault(row.run_id, []).append(row)
+    for row in measured:
+        readings.setdefault(row.run_id, []).append(row)
     owner = session.execute(select(col(User.name)).where(col(User.id) == study.owner_id)).scalar_one()
     devices = queries.devices(session, [run.device_id for run in told if run.device_id])
     planned = list(spec.runs())
@@ -135,6 +136,7 @@ def _write(session: Session, study: Study, runs: Sequence[Run], changed: Sequenc
                 "hardware": _name(devices, run),
                 "environment": run.environment_id,
                 "baseline": spec.baseline.name,
+                "against": label(spec.baseline),
                 "variant": run.variant,
                 "label": label(plan.variant),
                 "family": "baseline" if run.is_baseline else family(plan.variant, spec.baseline),
@@ -173,7 +175,8 @@ def _cells(
             if not own:
                 continue
             row = own[0]
-            values: dict[str, Any] = {"value": row.value, "low": row.low, "high": row.high}
+            values: dict[str, Any] = {part: getattr(row, part) for part in ("value", "low", "high", "definition")}
+            values["items"] = row.n if figure.scored else None
             for effect, ratio in ratios:
                 if (effect.metric, effect.phase) == (row.metric, row.phase):
                     values |= {

@@ -1,4 +1,4 @@
-"""The plane of two figures over all results, and the front on it, of these two or of a third besides."""
+"""The plane of two figures over all results, and the front on it, of these two or of a third besides; or lines along more axes."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from app.frozen import Frozen
 from app.results import fronts
 from app.results.columns import Floats, Places, Table
-from app.results.facets import Budget, budgets, failures, mixed, placed
-from app.results.figures import FIGURES, Figure
+from app.results.facets import Axes, Budget, budgets, failures, mixed, placed
+from app.results.figures import FIGURES, Figure, Part
 from app.results.matching import Matched, column, having
 from app.results.selection import RATIO, Selection
 
@@ -28,10 +28,11 @@ LETTERS = np.array(["f", "p", "d"])
 
 
 class Points(Frozen):
-    """The results that lie in the plane of two figures, a column each; numbers rounded to what can be seen."""
+    """The results that lie in the plane of two figures or along the axes of several, a column for each figure; numbers rounded to
+    what can be seen."""
 
     total: int
-    """How many lie there; of more than ``MOST_POINTS`` a part is given, with the whole front."""
+    """How many can be drawn; of more than ``MOST_POINTS`` a part is given, with the whole front."""
     selected: int
     """How many results the filters leave, placed or not."""
     failures: dict[str, int]
@@ -41,9 +42,10 @@ class Points(Frozen):
     """Of the variants."""
     families: list[str]
     columns: dict[str, list[float | None]]
-    """By word, or word and ``_ratio``; those of the objectives with ``.low``, ``.high`` and ``.pairs`` besides."""
+    """By word, or word and ``_ratio``; those of the objectives with ``.low``, ``.high`` and ``.pairs`` besides, scores of quality with
+    ``.items`` in the place of ``.pairs``."""
     objectives: list[str]
-    """Of these columns, the ones that the front is of: x, y, and z where it was asked for."""
+    """Of these columns, the ones that the front is of: x, y, and z where it was asked for; none along axes."""
     standings: list[str]
     """f front, p possibly on it, d dominated; empty where there is no front."""
     possible: int
@@ -53,28 +55,45 @@ class Points(Frozen):
     knee: int | None
     """Of a front of two objectives."""
     mixed: dict[str, int]
-    """What differs among the results although values as measured need it to be the same, and in how many values."""
+    """What differs among the results although their figures need it to be the same, and in how many values: on either scale the
+    stack of the baseline and how quality was scored, as measured the place and the work besides. There is no front then, unless
+    it is the baseline alone."""
+    against: str | None
+    """The stack of the baseline that the front is over, where the results have several: that of most; None where they have one."""
+    over: int
+    """How many results the front was sought among."""
     budgets: tuple[Budget, ...]
 
 
-def points(matched: Matched, also: Sequence[str] = (), most: int | None = None) -> Points:
-    """The results in the plane of two figures, with the front and how the limits bear on them.
+def points(matched: Matched, also: Sequence[str] = (), most: int | None = None, axes: Axes = None) -> Points:
+    """The results in the plane of two figures, with the front and how the limits bear on them; or those along some axes.
 
     Args:
         matched: what a reader picked among all rows; objectives and scale are part of it.
         also: names of more columns, figures or their ratios.
         most: how many points are given besides the front; None gives ``MOST_POINTS``.
+        axes: figures that the results are drawn along instead: whatever x, y and z are, those that have at least two of them.
+            There is no front then.
     """
     table, selection = matched.table, matched.selection
-    places = placed(matched)
-    differing = mixed(matched, places)
-    directed = not differing and all(figure.better != "neither" for figure in selection.objectives)
+    objectives = selection.objectives if axes is None else ()
+    places = placed(matched, axes)
+    differing = mixed(matched, places, axes)
+    directed = axes is None and all(figure.better != "neither" for figure in selection.objectives)
+    alike: Places = np.arange(len(places))
+    against: str | None = None
+    if differing.keys() == {"against"}:
+        codes, words = table.words["against"]
+        most_common = int(np.bincount(codes[places]).argmax())
+        alike, against = np.flatnonzero(codes[places] == most_common), words[most_common]
+    elif differing:
+        directed = False
     standing = np.full(len(places), DOMINATED, np.int8)
     line: Places = np.zeros(0, np.int64)
     knee: int | None = None
     if directed and len(places):
         costs, low, high = _costs(table, selection, places)
-        honest = np.flatnonzero(~having(table, "ran", {"fell_back"})[places])
+        honest = alike[~having(table, "ran", {"fell_back"})[places[alike]]]
         standing[honest[~fronts.surely_beaten(low[honest], high[honest])]] = POSSIBLE
         standing[honest[fronts.front(costs[honest])]] = FRONT
         line = np.flatnonzero(standing == FRONT)
@@ -94,19 +113,23 @@ def points(matched: Matched, also: Sequence[str] = (), most: int | None = None) 
         runs=[table.rows[place].run_id for place in given.tolist()],
         names=[table.rows[place].variant for place in given.tolist()],
         families=[words[code] for code in families[given].tolist()],
-        columns=_columns(table, selection, given, also),
-        objectives=[_name(selection, figure) for figure in selection.objectives],
+        columns=_columns(
+            table, selection, objectives, given, [*(_name(selection, axis) for axis in axes or ()), *also]
+        ),
+        objectives=[_name(selection, figure) for figure in objectives],
         standings=LETTERS[standing[kept]].tolist() if directed else [],
         possible=int(np.count_nonzero(standing == POSSIBLE)),
         front=front.tolist(),
         knee=None if knee is None else int(front[knee]),
         mixed=differing,
+        against=against if directed else None,
+        over=len(alike) if directed else 0,
         budgets=budgets(matched),
     )
 
 
 def _name(selection: Selection, figure: Figure) -> str:
-    """The column of an objective."""
+    """The column of a figure on the scale that was picked."""
     return figure.word + (RATIO if selection.part(figure) == "ratio" else "")
 
 
@@ -144,13 +167,16 @@ def _thinned(standing: NDArray[np.int8], numbers: Places, most: int) -> Places:
     return np.sort(np.argpartition(order, room - 1)[:room])
 
 
-def _columns(table: Table, selection: Selection, given: Places, also: Sequence[str]) -> dict[str, list[float | None]]:
+def _columns(
+    table: Table, selection: Selection, objectives: Sequence[Figure], given: Places, also: Sequence[str]
+) -> dict[str, list[float | None]]:
     found: dict[str, list[float | None]] = {}
-    for figure in selection.objectives:
+    for figure in objectives:
         name = _name(selection, figure)
         own, low, high = _ends(table, selection, figure, given)
         found |= {name: _rounded(own), f"{name}.low": _rounded(low), f"{name}.high": _rounded(high)}
-        found[f"{name}.pairs"] = _rounded(table.column(figure.word, "pairs")[given])
+        n: Part = "items" if figure.scored else "pairs"
+        found[f"{name}.{n}"] = _listed(table.column(figure.word, n)[given])
     for name in also:
         found.setdefault(name, _rounded(column(table, name)[given]))
     return found
@@ -159,8 +185,11 @@ def _columns(table: Table, selection: Selection, given: Places, also: Sequence[s
 def _rounded(values: Floats) -> list[float | None]:
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(values))))
-        rounded = np.where(np.isfinite(scale), np.round(values * scale) / scale, values)
-    found: list[float | None] = rounded.tolist()
-    for place in np.flatnonzero(np.isnan(rounded)).tolist():
+        return _listed(np.where(np.isfinite(scale), np.round(values * scale) / scale, values))
+
+
+def _listed(values: Floats) -> list[float | None]:
+    found: list[float | None] = values.tolist()
+    for place in np.flatnonzero(np.isnan(values)).tolist():
         found[place] = None
     return found

@@ -1,9 +1,6 @@
 """Which results a reader wants to see, as it stands in an address: words, sizes, limits, order. Read strictly."""
 
-import math
-import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field
@@ -11,6 +8,7 @@ from pydantic import Field
 from app.errors import Invalid
 from app.frozen import Frozen
 from app.results.figures import BY_WORD, FIGURES, LENGTHS, Figure, Part
+from app.study.amounts import amount, example
 from workers.catalog.declared import Problem
 from workers.catalog.workloads import WORKLOADS
 
@@ -26,6 +24,7 @@ FACETS: dict[str, str] = {
     "technique": "Technique",
     "model": "Model",
     "workload": "Workload",
+    "against": "Baseline",
     "evaluation": "Evaluation",
     "hardware": "Hardware",
     "device": "Device",
@@ -58,16 +57,6 @@ ORDERS = (
 )
 """What a list can be ordered by; a minus before it turns it round."""
 GROUPS: tuple[Group, ...] = get_args(Group)
-MULTIPLES: dict[str, dict[str, float]] = {
-    "B": {
-        **{prefix + "iB": 1024.0**power for power, prefix in enumerate("KMGT", start=1)},
-        **{prefix + "B": 1000.0**power for power, prefix in enumerate("kMGT", start=1)},
-        "B": 1.0,
-    },
-    "s": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9, "min": 60.0},
-}
-"""Units that a limit may be written in, by base unit, and how many of those each is."""
-PREFIXES = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "m": 1e-3, "": 1.0}
 MOST_TEXT = 200
 MOST_VALUES = 50
 
@@ -183,7 +172,7 @@ def read(pairs: Iterable[tuple[str, str]], also: Sequence[str] = ()) -> Selectio
                 limits.append(Limit(*LIMITS[name], number))
         elif name in _CHOICES:
             if value.removeprefix("-" if name == "sort" else "") in _CHOICES[name]:
-                plain["text" if name == "q" else name] = value == "true" if name == "null_tests" else value
+                plain[name] = value == "true" if name == "null_tests" else value
             else:
                 wrong.append(
                     Problem(name, "unknown", "is not one of the choices.", f"One of {', '.join(_CHOICES[name])}.")
@@ -225,39 +214,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def amount(text: str, unit: str) -> float | None:
-    """A number as a person writes it, in base units: ``1.3 GiB``, ``12 ms``, ``8e9``; None when it is none.
-
-    Args:
-        text: the number, with or without a unit.
-        unit: the base unit it stands for when it has none.
-    """
-    found = _AMOUNT.fullmatch(text.strip().removeprefix("×"))
-    factor = _factor(found[2], unit) if found else None
-    if found is None or factor is None:
-        return None
-    # As decimals, so that 21.3 ms are 0.0213 s and not the nearest product of two rounded numbers.
-    number = float(Decimal(found[1].replace(",", "").replace("\u2212", "-")) * Decimal(repr(factor)))
-    return number if math.isfinite(number) else None
-
-
-_AMOUNT = re.compile(r"([-+\u2212]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(\S*)")
-
-
-def _factor(word: str, unit: str) -> float | None:
-    """Base units in one of a unit; None for a word that is no unit of these."""
-    if word == "":
-        return 1.0
-    if unit in MULTIPLES:
-        return MULTIPLES[unit].get(word)
-    return PREFIXES.get(word.removesuffix("" if unit == "1" else unit))
-
-
 def _written(limit: tuple[str, Part, Bound]) -> str:
     """How a limit can be written."""
     figure, part, _ = limit
     unit = BY_WORD[figure].unit
     if part == "ratio":
         return "For example 0.8, for 0.8 times the baseline."
-    example = {"B": "8 GiB, or 8e9", "s": "20 ms, or 0.02", "1": "0.95"}.get(unit, f"2.5 {unit}")
-    return f"For example {example}; without a unit it is in the base unit ({unit})."
+    return example(unit)

@@ -6,7 +6,6 @@ What people do to runs is in ``app/runs/orders.py``; both move a run by ``app/ru
 from typing import Any
 
 import structlog
-from pydantic import JsonValue
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
@@ -14,11 +13,13 @@ from app.db import events, queued
 from app.db.events import TERMINAL
 from app.db.session import clock, insert_once
 from app.db.tables import Attempt, DeviceRow, Run, Study, Worker, new_id
-from app.errors import DeviceBusy, NotClaimable, StaleToken, UnknownWorker
+from app.errors import DeviceBusy, NotClaimable, Outdated, StaleToken, UnknownWorker
+from app.runs import canary
 from app.runs.reports import store
 from app.runs.transitions import HELD, QUEUE_S, change, compare_and_set, lock
+from app.study import stored
+from app.study.progress import done
 from workers.catalog.lease import LEASE_S, Announcement, Beat, Finish, Granted, Progress, Pulse, Release, Start
-from workers.catalog.spec import RunSpec
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ def claim(session: Session, run_id: str, worker_name: str) -> Granted:
 
     Raises:
         NotFound: there is no such run.
+        Outdated: the catalogue no longer knows what it measures.
         UnknownWorker: the worker has not announced itself.
         NotClaimable: the run is not queued, must still wait, needs another kind of device, or runs of a higher priority
             need every device that is free.
@@ -135,7 +137,7 @@ def beat(session: Session, run_id: str, paper: Beat) -> Pulse:
     if not compare_and_set(session, run, held, values):
         raise _fenced(run, paper.token, "beat")
     if paper.progress is not None:
-        events.progressed(session, run, progress, _study_fraction(session, study), now)
+        events.progressed(session, run, progress, _progress(session, study), now)
     if paper.log:
         events.logged(session, run, [events.visible(line) for line in paper.log], now)
     return Pulse(cancel=run.state == "cancelling")
@@ -171,6 +173,8 @@ def finish(session: Session, run_id: str, paper: Finish) -> str:
     values = store(session, run, paper.token, paper.report, now)
     attempt.outcome = paper.report.outcome
     change(session, run, study, "done", now, frm={run.state}, token=paper.token, values=values, ending="finished")
+    if cancelled := canary.heed(session, run, study, now):
+        log.warning("baseline failed against itself", run=run.id, outcome=run.outcome, cancelled=cancelled)
     return run.state
 
 
@@ -244,6 +248,19 @@ def expire(session: Session, run_id: str) -> bool:
     return change(session, run, study, "expired", now, frm={"queued"}, token=run.token, values=values)
 
 
+def give_up_outdated(session: Session, run_id: str) -> bool:
+    """Take a queued run out of the queue that no worker can be given any more. Whether it was one."""
+    run, study = lock(session, run_id)
+    try:
+        stored.run_spec(run)
+    except Outdated as error:
+        values = {"message": error.detail}
+        return change(
+            session, run, study, "quarantined", clock(session), frm={"queued"}, token=run.token, values=values
+        )
+    return False
+
+
 def extend_leases(session: Session) -> int:
     """Move every lease by one period: the server was away, which is not the workers' fault. How many there are."""
     now = clock(session)
@@ -264,7 +281,7 @@ def _held(session: Session, run_id: str, token: int) -> tuple[Run, Study]:
 
 
 def _granted(run: Run) -> Granted:
-    return Granted(run=run.id, token=run.token, attempt=run.attempts, spec=RunSpec.model_validate(run.spec))
+    return Granted(run=run.id, token=run.token, attempt=run.attempts, spec=stored.run_spec(run))
 
 
 def _attempt(session: Session, run_id: str, token: int) -> Attempt | None:
@@ -282,12 +299,6 @@ def _fenced(run: Run, token: int, what: str) -> StaleToken:
     return StaleToken(f"The run is {run.state} and its last token is {run.token}; this came with {token}.")
 
 
-def _study_fraction(session: Session, study: Study) -> float:
-    """Share of a study that is done: finished runs count whole, others by their own progress."""
+def _progress(session: Session, study: Study) -> float:
     rows = session.execute(select(col(Run.state), col(Run.progress)).where(col(Run.study_id) == study.id)).all()
-    return sum(1.0 if state in TERMINAL else _fraction(progress) for state, progress in rows) / max(1, len(rows))
-
-
-def _fraction(progress: JsonValue) -> float:
-    fraction = progress.get("fraction") if isinstance(progress, dict) else None
-    return float(fraction) if isinstance(fraction, int | float) else 0.0
+    return done((state, said) for state, said in rows)

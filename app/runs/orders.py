@@ -9,6 +9,7 @@ from app.db.session import clock
 from app.db.tables import Run, Study
 from app.errors import AlreadyFinished, NotAllowed, NotFinished, NotFound
 from app.results import keeping
+from app.runs import canary
 from app.runs.transitions import HELD, QUEUE_S, change, compare_and_set, lock, settle
 
 RESULT = (
@@ -72,6 +73,8 @@ def cancel_run(session: Session, run_id: str) -> Run:
 def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
     """Queue a run again that has ended. Its attempts stay; its figures stay as history and no longer count.
 
+    With a null test come the runs that were cancelled because it had failed (``app/runs/canary.py``).
+
     Args:
         session: writes.
         run_id: the run.
@@ -88,22 +91,8 @@ def retry(session: Session, run_id: str, *, as_admin: bool) -> Run:
     if run.state == "quarantined" and not as_admin:
         raise NotAllowed("The run was given up after lost workers; an administrator may run it again.")
     now = clock(session)
-    # Figures of a run that went well stand until there are new ones; cancelling the retry then loses nothing.
-    stands = run.outcome == "ok"
-    values = {} if stands else dict.fromkeys(RESULT) | {"result_token": 0}
-    values |= {
-        "progress": None,
-        "workers_lost": 0,
-        "infra_errors": 0,
-        "not_before": now,
-        "queue_until": now + QUEUE_S,
-        "hinted_at": None,
-        "started_at": None,
-        "finished_at": None,
-    }
-    change(session, run, study, "queued", now, frm=TERMINAL, token=run.token, values=values)
-    if not stands:
-        keeping.withdraw(session, run)
+    for each in (*canary.held_back(session, run), run):
+        _again(session, each, study, now)
     return run
 
 
@@ -142,6 +131,25 @@ def prioritise_run(session: Session, run_id: str, priority: int) -> Run:
         raise AlreadyFinished(f"The run is {run.state}; it does not wait.")
     events.prioritised(session, study, run, priority, clock(session))
     return run
+
+
+def _again(session: Session, run: Run, study: Study, now: float) -> None:
+    # Figures of a run that went well stand until there are new ones; cancelling the retry then loses nothing.
+    stands = run.outcome == "ok"
+    values = {} if stands else dict.fromkeys(RESULT) | {"result_token": 0}
+    values |= {
+        "progress": None,
+        "workers_lost": 0,
+        "infra_errors": 0,
+        "not_before": now,
+        "queue_until": now + QUEUE_S,
+        "hinted_at": None,
+        "started_at": None,
+        "finished_at": None,
+    }
+    change(session, run, study, "queued", now, frm=TERMINAL, token=run.token, values=values)
+    if not stands:
+        keeping.withdraw(session, run)
 
 
 def _cancel(session: Session, run: Run, study: Study, now: float, *, settled: bool = True) -> None:

@@ -16,7 +16,7 @@ from app.db.session import Database, clock
 from app.db.tables import Run
 from app.door.idempotency import forget_old
 from app.results.keeping import catch_up
-from app.runs.ledger import expire, extend_leases, lose
+from app.runs.ledger import expire, extend_leases, give_up_outdated, lose
 from app.runs.queue import Queue
 from app.runs.transitions import HELD
 from workers.catalog.lease import LEASE_S
@@ -55,6 +55,9 @@ def publish_hints(database: Database, queue: Queue) -> int:
     for run_id, device_kind in due:
         # Written down first: a crash in between costs one wait, the other way round it would cost a flood of hints.
         with database.writing() as session:
+            if give_up_outdated(session, run_id):
+                log.warning("run of an older catalogue given up", run=run_id)
+                continue
             session.execute(update(Run).where(col(Run.id) == run_id).values(hinted_at=clock(session)))
         if not queue.publish(run_id, device_kind):
             break

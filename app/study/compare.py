@@ -4,18 +4,17 @@ A ratio over the run's own baseline holds wherever it was measured, because both
 stand side by side only where nothing differs that changes them.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from app.frozen import Frozen
-from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.comparison import ComparedRun, Comparison, Quantity, in_order
 from app.study.differences import Difference, Surroundings, orders, surroundings
 from app.study.environments import Fields
+from app.study.interaction import Quotient, independent, quotient
 from app.study.verdicts import Ratio
-from workers.catalog import metrics
 from workers.catalog.spec import Point, RunSpec
 
 FEWEST, MOST = 2, 12
@@ -53,7 +52,7 @@ class Chosen(Frozen):
 
 
 class Indirect(Frozen):
-    """One variant of a study over another one, through the baseline of both."""
+    """One variant of a study over another one, through the baseline of both; of no score of quality."""
 
     run: str
     against: str
@@ -153,23 +152,17 @@ def side_by_side(
     )
 
 
-def between(a: Ratio, b: Ratio) -> tuple[float, float, float] | None:
+def between(a: Ratio, b: Ratio) -> Quotient | None:
     """Ratio of two variants through the baseline of both, with its 95 % interval; None without positive intervals.
 
-    Each was measured in a sitting with a baseline arm of its own, so the errors are independent: the distances from
-    estimate to limit are added in squares, in logarithms and for each side by itself (MOVER: Zou and Donner,
-    Statistics in Medicine 27, 2008). The interval is wider than either one's.
+    Each was measured in a sitting with a baseline arm of its own, so the errors are independent
+    (``app/study/interaction.py``); of scores of quality they are not. The interval is wider than either one's.
 
     Args:
         a: the variant above the line, over the baseline.
         b: the one below it, over the same baseline.
     """
-    if a.low <= 0 or b.low <= 0:
-        return None
-    down = math.hypot(math.log(a.ratio / a.low), math.log(b.high / b.ratio))
-    up = math.hypot(math.log(a.high / a.ratio), math.log(b.ratio / b.low))
-    middle = a.ratio / b.ratio
-    return middle, middle * math.exp(-down), middle * math.exp(up)
+    return quotient(a, b) if a.low > 0 and b.low > 0 else None
 
 
 def as_one(side: SideBySide) -> Comparison:
@@ -199,7 +192,10 @@ def has_figures(run: ComparedRun) -> bool:
 def _indirects(
     runs: Sequence[Chosen], quantities: Sequence[Quantity], environment: Sequence[Difference]
 ) -> Iterable[Indirect]:
-    """Each variant over the first one of its study at the same point, in environments whose difference does not matter."""
+    """Each variant over the first one of its study at the same point, in environments whose difference does not matter.
+
+    Scores of quality are left out: the errors of two variants' effects are not independent there.
+    """
     firsts: dict[tuple[str, str], Chosen] = {}
     for one in runs:
         if one.run.is_baseline:
@@ -209,10 +205,11 @@ def _indirects(
             continue
         for quantity in quantities:
             a, b = one.run.effects.get(quantity.key), first.run.effects.get(quantity.key)
-            found = between(a, b) if a is not None and b is not None else None
+            if a is None or b is None or not independent(quantity.aspect):
+                continue
+            found = between(a, b)
             if found is not None:
-                names = {"run": one.letter, "against": first.letter, "quantity": quantity.key}
-                yield Indirect.model_validate(names | dict(zip(("ratio", "low", "high"), found, strict=True)))
+                yield Indirect(run=one.letter, against=first.letter, quantity=quantity.key, **found._asdict())
 
 
 def _alike(a: Chosen, b: Chosen, environment: Sequence[Difference]) -> bool:
@@ -224,16 +221,8 @@ def _alike(a: Chosen, b: Chosen, environment: Sequence[Difference]) -> bool:
 
 
 def _quantities(measured: Iterable[Sequence[Quantity]]) -> tuple[Quantity, ...]:
-    """All that was measured, in the order of the metrics' menu; a title names its phase where a metric has several."""
-    found = {quantity.key: quantity for some in measured for quantity in some}
-    menu = [metric.name for metric in metrics.METRICS]
-    ordered = sorted(found.values(), key=lambda quantity: (menu.index(quantity.metric), quantity.phase))
-    names = [quantity.metric for quantity in ordered]
-    titled = []
-    for quantity in ordered:
-        phase = f" ({quantity.phase.replace('_', ' ')})" if names.count(quantity.metric) > 1 else ""
-        titled.append(quantity.model_copy(update={"title": metrics.BY_NAME[quantity.metric].title + phase}))
-    return tuple(titled)
+    """All that was measured; figures of one definition never share a row with those of another."""
+    return in_order({quantity.key: quantity for some in measured for quantity in some}.values())
 
 
 def _opens(runs: Sequence[Chosen], quantities: Sequence[Quantity], first: Comparison) -> str | None:

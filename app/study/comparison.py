@@ -12,14 +12,15 @@ from sqlmodel import Session
 from app.db import queries, reported
 from app.db.tables import EffectRow, MeasurementRow, Run, Study
 from app.frozen import Frozen
+from app.study import definitions, stored
 from app.study.environments import Elsewhere, Fields, elsewhere, machine
 from app.study.pareto import Candidate, Reading
 from app.study.stacks import family, label, parts
-from app.study.verdicts import Ratio, corrections, ratio
+from app.study.verdicts import Ratio, corrections, counted, ratio, scored
 from workers.catalog import metrics
 from workers.catalog.metrics import Better
 from workers.catalog.report import Bottleneck, Outcome, Proof, Ran
-from workers.catalog.spec import Point, StudySpec, Variant
+from workers.catalog.spec import Point, Variant
 
 Scale = Literal["measured", "ratio"]
 
@@ -42,7 +43,7 @@ class Quantity(Frozen):
     """One metric in one phase: what an axis or a column shows."""
 
     key: str
-    """``metric@phase``, as it stands in URLs."""
+    """``metric@phase``, as it stands in URLs; ``metric:version@phase`` for one that is held apart."""
     metric: str
     phase: str
     title: str
@@ -50,6 +51,10 @@ class Quantity(Frozen):
     better: Better
     aspect: str
     definition: str
+    version: int = 1
+    """Of the definition that its figures followed."""
+    apart: str | None = None
+    """What sets it apart from the same by the catalogue's definition, for example "definition 1, now 2"; None where it is of that."""
 
 
 class ComparedRun(Frozen):
@@ -97,7 +102,11 @@ class ComparedRun(Frozen):
     @property
     def failed(self) -> bool:
         """Whether the run ended without figures: with another outcome than ok, or given up by the ledger."""
-        return (self.outcome is not None and self.outcome != "ok") or self.state in ("quarantined", "expired")
+        if self.outcome is None:
+            # One that was cancelled says why only where nobody asked for it: its baseline had failed.
+            return self.state in ("quarantined", "expired") or (self.state == "cancelled" and self.message is not None)
+        # What went well and was to be measured again keeps its figures, whatever came of the other try.
+        return self.outcome != "ok"
 
 
 class Comparison(Frozen):
@@ -132,9 +141,19 @@ class Comparison(Frozen):
         return next((other.number for other in self.elsewhere if run.run in other.runs), 1)
 
     def quantity(self, wanted: str) -> Quantity | None:
-        """The quantity of a key, or of a metric's name alone (its main phase first); None when it was not measured."""
-        named = [q for q in self.quantities if wanted in (q.key, q.metric)]
-        return next((q for q in named if wanted == q.key or q.phase == self.main_phase), named[0] if named else None)
+        """The quantity of a key, or of a metric's name alone (its main phase first); None when it was not measured.
+
+        What is held apart answers to the same names where nothing followed the catalogue's definition.
+        """
+        named = [q for q in self.quantities if wanted in (q.key, q.metric, f"{q.metric}@{q.phase}")]
+        return min(
+            named, key=lambda q: (q.key != wanted, q.apart is not None, q.phase != self.main_phase), default=None
+        )
+
+    def may_have(self, run: ComparedRun, quantity: Quantity) -> bool:
+        """Whether what a run brought of a metric in a phase is of this quantity; raw samples do not name their definition."""
+        same = (q.key for q in self.quantities if (q.metric, q.phase) == (quantity.metric, quantity.phase))
+        return not any(key in run.readings for key in same if key != quantity.key)
 
     def at(self, point: int) -> tuple[ComparedRun, ...]:
         """The runs of one point of the sweep, baseline first."""
@@ -177,27 +196,32 @@ def compare(
         environments: fields of the environments these runs were measured in; without them nothing is known of how they differ.
     """
     known = environments or {}
-    spec = StudySpec.model_validate(study.spec)
+    spec = stored.study_spec(study)
     variants = {variant.name: variant for variant in (spec.baseline, *spec.variants)}
     readings: dict[tuple[str, str], dict[str, Reading]] = {}
-    seen: set[tuple[str, str]] = set()
+    measurements = list(measurements)
     for row in measurements:
-        seen.add((row.metric, row.phase))
-        readings.setdefault((row.run_id, row.arm), {})[f"{row.metric}@{row.phase}"] = Reading(
+        key = definitions.key(row.metric, row.phase, row.definition)
+        readings.setdefault((row.run_id, row.arm), {})[key] = Reading(
             value=row.value,
             low=row.low,
             high=row.high,
             n=row.n,
+            counts=counted(row.metric),
             effective_n=row.effective_n,
             q1=row.q1,
             q3=row.q3,
         )
     effects = list(effects)
     together = corrections(runs, effects)
+    items = scored(measurements)
+    followed = definitions.followed(measurements)
     ratios: dict[str, dict[str, Ratio]] = {}
     for effect in effects:
-        ratios.setdefault(effect.run_id, {})[f"{effect.metric}@{effect.phase}"] = ratio(effect, together)
-    quantities = _quantities(seen)
+        version = followed.get((effect.run_id, effect.metric, effect.phase), definitions.FIRST)
+        key = definitions.key(effect.metric, effect.phase, version)
+        ratios.setdefault(effect.run_id, {})[key] = ratio(effect, together, items)
+    seen = {(row.metric, row.phase, row.definition) for row in measurements if row.metric in metrics.BY_NAME}
     compared = tuple(
         _compared(
             run,
@@ -216,7 +240,7 @@ def compare(
         baseline=spec.baseline.name,
         main_phase=spec.workload.main_phase,
         points=tuple(spec.points()),
-        quantities=quantities,
+        quantities=in_order(_quantity(*one) for one in seen),
         columns=(),
         axes=None,
         runs=compared,
@@ -287,34 +311,47 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _quantities(seen: set[tuple[str, str]]) -> tuple[Quantity, ...]:
+def in_order(found: Iterable[Quantity]) -> tuple[Quantity, ...]:
+    """Quantities in the order of the metrics' menu, the catalogue's definition first.
+
+    A title names its phase where a metric has several, and what sets it apart where anything does.
+    """
     order = {metric.name: index for index, metric in enumerate(metrics.METRICS)}
-    known = sorted((pair for pair in seen if pair[0] in order), key=lambda pair: (order[pair[0]], pair[1]))
-    phases = {name: sum(1 for other, _ in known if other == name) for name, _ in known}
-    found: list[Quantity] = []
-    for name, phase in known:
-        metric = metrics.BY_NAME[name]
-        title = f"{metric.title} ({phase.replace('_', ' ')})" if phases[name] > 1 else metric.title
-        found.append(
-            Quantity(
-                key=f"{name}@{phase}",
-                metric=name,
-                phase=phase,
-                title=title,
-                unit=metric.unit,
-                better=metric.better,
-                aspect=metric.aspect,
-                definition=metric.definition,
-            )
-        )
-    return tuple(found)
+    listed = sorted(found, key=lambda one: (order[one.metric], one.phase, one.apart is not None, -one.version))
+    phases: dict[str, set[str]] = {}
+    for one in listed:
+        phases.setdefault(one.metric, set()).add(one.phase)
+    titled = []
+    for one in listed:
+        told = [one.phase.replace("_", " ")] if len(phases[one.metric]) > 1 else []
+        told += [one.apart] if one.apart else []
+        title = metrics.BY_NAME[one.metric].title + (f" ({', '.join(told)})" if told else "")
+        titled.append(one.model_copy(update={"title": title}))
+    return tuple(titled)
+
+
+def _quantity(name: str, phase: str, version: int) -> Quantity:
+    metric, apart = metrics.BY_NAME[name], definitions.apart(name, version)
+    return Quantity(
+        key=definitions.key(name, phase, version),
+        metric=name,
+        phase=phase,
+        title=metric.title,
+        unit=metric.unit,
+        better=metric.better,
+        aspect=metric.aspect,
+        # The catalogue has the words of its own version alone.
+        definition=f"{apart.capitalize()}: {metric.definition}" if apart else metric.definition,
+        version=version,
+        apart=apart,
+    )
 
 
 def _columns(comparison: Comparison) -> Iterable[str]:
     for choices in COLUMNS:
-        quantity = next((q for name in choices if (q := comparison.quantity(name))), None)
-        if quantity is not None:
-            yield quantity.key
+        chosen = next((q for name in choices if (q := comparison.quantity(name))), None)
+        if chosen is not None:
+            yield from (q.key for q in comparison.quantities if (q.metric, q.phase) == (chosen.metric, chosen.phase))
 
 
 def _compared(
@@ -351,7 +388,8 @@ def _compared(
         proofs=tuple(Proof.model_validate(proof) for proof in proofs),
         bottlenecks=tuple(bottlenecks(run)),
         notes=_texts(remarks.get("notes")),
-        unmet=_texts(remarks.get("unmet")),
+        # A sentence here; in the terminal it ends one.
+        unmet=tuple(text[:1].upper() + text[1:] for text in _texts(remarks.get("unmet"))),
     )
 
 

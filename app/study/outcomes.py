@@ -24,6 +24,8 @@ RAN: dict[Ran, str] = {"as_asked": "as asked", "emulated": "emulated", "fell_bac
 def ended(run: ComparedRun) -> str:
     """How a failed run ended, in a few words."""
     if run.outcome is None:
-        return {"quarantined": "given up after lost workers", "expired": "waited too long"}.get(run.state, run.state)
+        return {"quarantined": "given up", "expired": "waited too long", "cancelled": "not started"}.get(
+            run.state, run.state
+        )
     where = f" in {run.outcome_phase.replace('_', ' ')}" if run.outcome_phase else ""
     return f"{OUTCOMES[run.outcome]}{where}"

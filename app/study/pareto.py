@@ -9,6 +9,8 @@ from app.frozen import Frozen
 from workers.catalog.metrics import Better
 
 Standing = Literal["front", "possible", "dominated"]
+Counted = Literal["value", "pair", "item"]
+"""Values of a step or process, pairs of fresh processes, or items that were scored."""
 
 
 class Reading(Frozen):
@@ -18,6 +20,9 @@ class Reading(Frozen):
     low: float
     high: float
     n: int
+    """How much is behind it."""
+    counts: Counted = "value"
+    """What ``n`` counts."""
     effective_n: float | None = None
     q1: float | None = None
     """Lower quartile of the samples; None for what has no samples of its own."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
-from app.db.tables import EffectRow, Run
+from app.db.tables import EffectRow, MeasurementRow, Run
 from app.frozen import Frozen
-from app.study.pareto import Reading
-from workers.catalog import multiplicity
+from app.study.pareto import Counted, Reading
+from workers.catalog import metrics, multiplicity
 from workers.catalog.multiplicity import Claim, Corrected
 from workers.catalog.report import IMPROVES, WORSENS, Verdict
 
@@ -24,6 +24,9 @@ class Ratio(Frozen):
     verdict: Verdict
     """After correction for the study's comparisons of this quantity; what counts."""
     pairs: int
+    """Of fresh processes."""
+    items: int | None = None
+    """Of a score of quality the items that were scored, which its interval rests on; None of everything else, which rests on its pairs."""
     verdict_alone: Verdict = "undecided"
     """What the run by itself says."""
     p_value: float | None = None
@@ -37,8 +40,11 @@ class Ratio(Frozen):
 
     @property
     def reading(self) -> Reading:
-        """As a place on an axis of ratios; what it rests on is its pairs."""
-        return Reading(value=self.ratio, low=self.low, high=self.high, n=self.pairs)
+        """As a place on an axis of ratios, with what it rests on."""
+        n = self.pairs if self.items is None else self.items
+        return Reading(
+            value=self.ratio, low=self.low, high=self.high, n=n, counts="pair" if self.items is None else "item"
+        )
 
     @property
     def corrected_away(self) -> bool:
@@ -79,17 +85,39 @@ def corrections(runs: Iterable[Run], effects: Iterable[EffectRow]) -> dict[Effec
     )
 
 
-def ratio(effect: EffectRow, together: Mapping[EffectKey, Corrected]) -> Ratio:
+def scored(measurements: Iterable[MeasurementRow]) -> dict[EffectKey, int]:
+    """How many items each variant's scores of quality rest on.
+
+    Args:
+        measurements: rows of any runs.
+    """
+    return {
+        (row.run_id, row.metric, row.phase): row.n
+        for row in measurements
+        if row.arm == "variant" and counted(row.metric) == "item"
+    }
+
+
+def counted(metric: str) -> Counted:
+    """What ``n`` counts where a metric is shown as measured."""
+    known = metrics.BY_NAME.get(metric)
+    return "item" if known is not None and known.aspect == "quality" else "value"
+
+
+def ratio(effect: EffectRow, together: Mapping[EffectKey, Corrected], items: Mapping[EffectKey, int]) -> Ratio:
     """A stored effect with its verdict among all comparisons of its study.
 
     Args:
         effect: the row.
         together: the study's ``corrections``.
+        items: how many items the scores rest on, as ``scored`` has it.
     """
-    found = together.get((effect.run_id, effect.metric, effect.phase))
+    key = (effect.run_id, effect.metric, effect.phase)
+    found = together.get(key)
     alone = cast(Verdict, effect.verdict)
     return Ratio(
         **effect.model_dump(include={"ratio", "low", "high", "pairs", "p_value", "method"}),
+        items=items.get(key),
         verdict=found.verdict if found else alone,
         verdict_alone=alone,
         p_adjusted=found.p_value if found else None,

@@ -21,10 +21,8 @@ PAGES = (
     "coverage",
     "docs",
     "explore",
-    "guide",
     "hardware",
     "models",
-    "planner",
     "runs",
     "studies",
     "techniques",
@@ -67,7 +65,7 @@ def save(session: Session, owner_id: str, name: str, path: str, sharing: Sharing
         Invalid: the address is not one of our pages.
         Conflict: the owner has too many views.
     """
-    _check(path)
+    check(path)
     if sharing == "link":
         same = select(View).where(col(View.owner_id) == owner_id, col(View.path) == path, col(View.sharing) == "link")
         shared: View | None = session.execute(same).scalars().first()
@@ -140,15 +138,12 @@ def delete(session: Session, view_id: str, owner_id: str) -> None:
     session.delete(_own(session, view_id, owner_id))
 
 
-def _own(session: Session, view_id: str, owner_id: str) -> View:
-    view = session.get(View, view_id)
-    if view is None or view.owner_id != owner_id:
-        raise NotFound("There is no such view of yours.")
-    return view
+def check(path: str) -> None:
+    """Refuse an address that could lead elsewhere than to our own pages, however a browser reads it.
 
-
-def _check(path: str) -> None:
-    """An address leads to our own pages and nowhere else, however a browser reads it."""
+    Raises:
+        Invalid: it is none of those that can be saved.
+    """
     wrong = None
     if len(path) > LONGEST:
         wrong = f"is longer than {LONGEST:,} characters."
@@ -160,3 +155,10 @@ def _check(path: str) -> None:
         pages = ", ".join(f"/{word}" for word in PAGES)
         problem = Problem("path", "not_a_page", wrong, f"Path and query of one of these: {pages}.")
         raise Invalid(f"path {wrong}", problems=[problem])
+
+
+def _own(session: Session, view_id: str, owner_id: str) -> View:
+    view = session.get(View, view_id)
+    if view is None or view.owner_id != owner_id:
+        raise NotFound("There is no such view of yours.")
+    return view

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.charts.units import between, digits, readable, times
+from app.charts.units import between, digits, readable, several, times
 
 GAP = "  "
 
@@ -46,7 +46,9 @@ def _effect(effect: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
         return "", "", "", ""
     exact = effect["low"] == effect["high"]
     span = "exact" if exact else f"{digits(effect['low'])}–{digits(effect['high'])}"
-    return times(effect["ratio"]), span, str(effect["verdict"]), f"n {effect['pairs']}"
+    items = effect["items"]
+    behind = several(effect["pairs"], "pair") if items is None else several(items, "item")
+    return times(effect["ratio"]), span, str(effect["verdict"]), f"n {behind}"
 
 
 def _reading(reading: Mapping[str, Any] | None, unit: str) -> tuple[str, str]:

@@ -111,6 +111,8 @@ def _measured(session: Session, each: RecordedStudy, owner_id: str) -> None:
         ceilings.keep(session, worker_id, each.ceilings)
     study = submission.submit(session, each.study, owner_id, OWNER)
     for run, measured in zip(queries.runs(session, study.id), each.runs, strict=True):
+        if run.state != "queued":
+            continue  # Cancelled, as it would be now: its baseline had failed against itself.
         replay(session, measured.claimed_at)
         token = ledger.claim(session, run.id, worker_id).token
         replay(session, measured.started_at)

@@ -224,9 +224,8 @@ def _serve(
         if not supervisor.stopping:
             print(f"Tradespace serves {address}")
             print(f"Sign in, once:    {address}{link}")
-            print(
-                f"Measures on:      {', '.join(f'{each.device} ({each.name})' for each in found) or 'other machines'}"
-            )
+            devices = ", ".join(f"{each.device} ({each.name})" for each in found)
+            print(f"Measures on:      {devices or 'no worker started here'}")
             print(f"Logs:             {logs}")
             print("Ctrl-C stops it.", flush=True)
         supervisor.keep(web, workers)

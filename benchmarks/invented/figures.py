@@ -77,6 +77,7 @@ def _measurement(metric: Metric, phase: str, arm: str, value: float, spread: flo
         "high": value * (1 + spread),
         "unit": metric.unit,
         "n": 420 if spread else 1,
+        "definition": metric.version,
     }
 
 
@@ -89,7 +90,8 @@ def cells(measured: Rows, effects: Effects, verdicts: Mapping[tuple[str, str], V
         if row is None:
             continue
         key = (row["metric"], row["phase"])
-        values = {part: row[part] for part in ("value", "low", "high")}
+        values = {part: row[part] for part in ("value", "low", "high", "definition")}
+        values["items"] = row["n"] if figure.scored else None
         if key in effects:
             values |= {"ratio": effects[key]["ratio"], "ratio_low": effects[key]["low"]}
             values |= {"ratio_high": effects[key]["high"], "pairs": effects[key]["pairs"], "verdict": verdicts[key]}

@@ -79,6 +79,7 @@ class Kind(NamedTuple):
     device: Device
     effort: str
     baseline: str
+    against: str
     evaluation: str
     latency: float
     weights: float
@@ -150,6 +151,7 @@ def _kind(
         device=device,
         effort=effort,
         baseline=spec.baseline.name,
+        against=label(spec.baseline),
         evaluation=spec.evaluation.label() if spec.evaluation else "",
         latency=latency,
         weights=weights,

@@ -132,6 +132,7 @@ def _result(
         "device": kind.device.kind,
         "hardware": kind.device.name,
         "baseline": kind.baseline,
+        "against": kind.against,
         "label": plan.label,
         "family": plan.family,
         "techniques": plan.techniques,

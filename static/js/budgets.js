@@ -21,10 +21,11 @@ function steps({ dataset }) {
 const open = (box) => (box.dataset.better === "higher" ? 0 : STEPS);
 
 function put(box, limit) {
-  const number = box.querySelector('[type="number"]');
+  const number = box.querySelector(".amount input");
   const slider = box.querySelector('[type="range"]');
   if (limit === null) delete box.dataset.limit;
   else box.dataset.limit = limit;
+  number.removeAttribute("aria-invalid");
   const amount = limit === null ? "" : String(Number((limit / Number(box.dataset.per)).toPrecision(5)));
   if (document.activeElement !== number) number.value = amount;
   if (document.activeElement !== slider) slider.value = limit === null ? open(box) : steps(box).step(limit);
@@ -47,6 +48,8 @@ export function place(plane) {
     const above = values.filter((value) => value > 0);
     box.dataset.above = above.length ? Math.min(...above) : 0;
     const text = chosen(box.dataset.field);
+    // What the address had and nobody could read stays in its field until the reader changes it.
+    if (text === null && box.querySelector("[aria-invalid]")) continue;
     put(box, text === null ? null : Number(text));
   }
 }
@@ -80,7 +83,10 @@ export function listen(moved) {
     if (target.type === "range") {
       const step = Number(target.value);
       put(box, step === open(box) ? null : Number(steps(box).value(step).toPrecision(4)));
-    } else put(box, Number.isNaN(target.valueAsNumber) ? null : target.valueAsNumber * Number(box.dataset.per));
+    } else {
+      const number = target.value.trim() === "" ? Number.NaN : Number(target.value);
+      put(box, Number.isNaN(number) ? null : number * Number(box.dataset.per));
+    }
     moved();
   });
   document.addEventListener("click", (event) => {

@@ -1,6 +1,7 @@
 // Draws figures of the API with Plotly: one configuration for all charts, colours from the page's CSS variables.
 import { call } from "./api.js";
 import { key } from "./key.js";
+import { labelled } from "./labels.js";
 
 export const CONFIG = {
   displaylogo: false,
@@ -47,14 +48,45 @@ function fitted(data, width) {
   );
 }
 
+// A page that has something to draw has brought the library; where the first chart comes later, so does the library.
+let coming = null;
+function library() {
+  coming ??= new Promise((come, fail) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector('meta[name="chart-library"]').content;
+    script.addEventListener("load", come);
+    script.addEventListener("error", () => {
+      coming = null;
+      script.remove();
+      fail(new Error("What draws the charts could not be fetched."));
+    });
+    document.head.append(script);
+  });
+  return coming;
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+function wide(text, size) {
+  pen.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
+// A figure's names, each where it is free in a plot of this size.
+export const lettered = ({ data, layout }, { w, h }) => labelled(data, layout, { width: w, height: h }, wide);
+const names = (data) => JSON.stringify(data.map(({ text, textposition }) => [text, textposition]));
+
+// Answers whether it is drawn: something newer may have taken its place, above all while the library came.
 export async function draw(place, figure, revision) {
   drawn.set(place, { figure, revision });
+  const isNewest = () => drawn.get(place)?.figure === figure;
+  if (!window.Plotly) await library();
+  if (!isNewest()) return false;
   const font = getComputedStyle(document.body).fontFamily;
   const narrow = place.clientWidth < NARROW;
-  const { data, layout } = resolved({
+  const margin = narrow ? { l: 52, r: 12, t: 10, b: 56 } : { l: 64, r: 22, t: 14, b: 60 };
+  const plain = resolved({
     data: fitted(figure.data, place.clientWidth),
     layout: {
-      margin: narrow ? { l: 52, r: 12, t: 10, b: 56 } : { l: 64, r: 22, t: 14, b: 60 },
+      margin,
       ...figure.layout,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
@@ -68,7 +100,14 @@ export async function draw(place, figure, revision) {
   });
   // What the server wrote, or what was said in place of a chart, goes.
   if (!place._fullLayout) place.replaceChildren();
-  await window.Plotly.react(place, data, layout, CONFIG);
+  const { l, r, t, b } = place._fullLayout?._size ?? margin;
+  const data = lettered(plain, { w: place.clientWidth - l - r, h: (plain.layout.height ?? 450) - t - b });
+  await window.Plotly.react(place, data, plain.layout, CONFIG);
+  if (!isNewest()) return false;
+  // How much room the axes' marks and a colour bar leave, only the drawing shows.
+  const exact = lettered(plain, place._fullLayout._size);
+  if (names(exact) !== names(data)) await window.Plotly.react(place, exact, plain.layout, CONFIG);
+  return true;
 }
 
 export function clear(place, words) {

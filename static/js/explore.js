@@ -106,9 +106,10 @@ async function drawn(signal) {
       key(section, { families: chart.families(), parts: [] });
     };
   }
-  const axes = [...document.querySelectorAll('[data-list="axes"] input:checked')].map(({ value }) => figure(value)).filter(spanned);
-  const columns = new Set([...axes.map(({ column }) => column), ...limits.held().keys()]);
-  const query = written([...asked({ limited: false }), ["columns", [...columns].join()]]);
+  const words = [...document.querySelectorAll('[data-list="axes"] input:checked')].map(({ value }) => value);
+  const axes = words.map(figure).filter(spanned);
+  // The axes bring their own columns, and whatever has two of them; what else is limited needs one too.
+  const query = written([...asked({ limited: false }), ["axes", words.join()], ["columns", [...limits.held().keys()].join()]]);
   const points = query === whole.query ? whole.points : await call(`/api/v1/explore/points?${query}`, { signal });
   const same = query === whole.query;
   whole = { query, points };

@@ -135,3 +135,14 @@ export function further(data) {
   bar.value = data.fraction ?? 0;
   row.querySelector("[data-phase]").textContent = [data.phase?.replaceAll("_", " "), data.message].filter(Boolean).join(" · ");
 }
+
+// Writes what programs said at the end of a log; who reads its last lines goes on reading the last.
+export function writing(log) {
+  return ({ lines }) => {
+    const near = log.scrollTop + log.clientHeight > log.scrollHeight - 40;
+    if (log.dataset.empty === "true") log.textContent = "";
+    log.dataset.empty = "false";
+    log.append(`${(lines ?? []).join("\n")}\n`);
+    if (near) log.scrollTop = log.scrollHeight;
+  };
+}

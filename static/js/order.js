@@ -136,6 +136,9 @@ const first = () => {
 async function named() {
   if (query.get("draft")) return (await call(drafts.address(query.get("draft")))).study;
   if (query.get("from")) return (await call(`/api/v1/studies/${encodeURIComponent(query.get("from"))}`)).spec;
+  const start = query.get("start");
+  const words = held.menu.starts.map(({ word }) => word);
+  if (start && !words.includes(start)) throw new Error(`there is no start ${start}. It is one of ${words.join(", ")}.`);
   return first();
 }
 

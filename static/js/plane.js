@@ -30,15 +30,17 @@ function shown(place, side, { log, per, whole }) {
   return now.map((end) => Number(((log ? 10 ** end : end) * per).toPrecision(4))).join(",");
 }
 
-// Calls `zoomed({xr, yr})` with what changed when the reader zooms, and `reset` when all is to be seen again. A change that
-// we made ourselves changes nothing. After every drawing, with its axes.
-export function watch(place, axes, zoomed, reset) {
+// When the reader zooms calls `zoomed({xr, yr})` with what changed, and `reset` when all is to be seen again; `paint` after
+// that and when the window has another size, because names then have other places. A change that we made ourselves changes
+// nothing. After every drawing, with its axes.
+export function watch(place, axes, { zoomed, reset, paint }) {
   place.removeAllListeners("plotly_relayout");
   place.on("plotly_relayout", (what) => {
     const names = Object.keys(what);
     if (names.some((name) => name.endsWith("axis.autorange"))) return reset();
     const moved = ["x", "y"].filter((side) => names.some((name) => name.startsWith(`${side}axis.range`)));
     if (moved.length) zoomed(Object.fromEntries(moved.map((side) => [`${side}r`, shown(place, side, axes[side])])));
+    if (moved.length || names.includes("autosize")) paint();
   });
 }
 

@@ -1,7 +1,7 @@
 // The page of one run: its charts, and while it has not ended its progress, state and log as they come.
 import "./frame.js";
 import { show } from "./charts.js";
-import { follow, further, saying, soon } from "./live.js";
+import { follow, further, saying, soon, writing } from "./live.js";
 import "./notes.js";
 import { obey } from "./orders.js";
 import { renew } from "./parts.js";
@@ -20,22 +20,13 @@ async function refresh() {
 }
 const refreshSoon = soon(refresh);
 
-const log = document.getElementById("log");
-function write({ lines }) {
-  const near = log.scrollTop + log.clientHeight > log.scrollHeight - 40;
-  if (log.dataset.empty === "true") log.textContent = "";
-  log.dataset.empty = "false";
-  log.append(`${(lines ?? []).join("\n")}\n`);
-  if (near) log.scrollTop = log.scrollHeight;
-}
-
 let following = head.dataset.ended === "false";
 function listen() {
   const stop = follow(`/api/v1/events?run=${run}`, {
     after: head.dataset.event,
     on: {
       progress: further,
-      log: write,
+      log: writing(document.getElementById("log")),
       priority: refreshSoon,
       state: (data) => {
         refreshSoon();

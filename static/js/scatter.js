@@ -1,7 +1,7 @@
 // The plane of two figures on the Explore page: points by technique family, the front as a staircase, what may be on it
 // ringed, the knee named. Few points are Plotly's; of many, those that matter are, and the rest lies on a canvas behind.
 import { axis, layout } from "./axes.js";
-import { clear, draw, resolved } from "./charts.js";
+import { clear, draw, lettered, resolved } from "./charts.js";
 import { cloud } from "./cloud.js";
 import { staircase } from "./front.js";
 import { palette } from "./palette.js";
@@ -35,13 +35,19 @@ export function scatter(section, { zoomed, asked }) {
   const value = (name, at) => shown.columns[name][at];
   const name = (figure) => figure.column;
 
+  // What a figure rests on, where that is known: pairs of processes, and a score of quality items.
+  function basis(figure, at) {
+    const noun = ["pair", "item"].find((one) => `${name(figure)}.${one}s` in shown.columns);
+    const n = noun ? value(`${name(figure)}.${noun}s`, at) : null;
+    return n === null ? "" : `, n ${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+  }
+
   function lines(at) {
     const both = ["x", "y"].map((side) => {
       const figure = axes[side].figure;
       const [low, high] = [value(`${name(figure)}.low`, at), value(`${name(figure)}.high`, at)];
       const span = low === null || high === null || low === high ? "" : ` (${told(low, figure.unit)} to ${told(high, figure.unit)})`;
-      const pairs = value(`${name(figure)}.pairs`, at);
-      return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}${pairs === null ? "" : `, n ${pairs} ${pairs === 1 ? "pair" : "pairs"}`}`;
+      return `${figure.title}: ${told(value(name(figure), at), figure.unit)}${span}${basis(figure, at)}`;
     });
     const standing = shown.standings[at];
     return [shown.names[at], ...both, ...(standing ? [STANDINGS[standing]] : [])];
@@ -147,9 +153,9 @@ export function scatter(section, { zoomed, asked }) {
     const points = rest.map((at) => ({
       x: across(at), y: up(at), at, colour: tone(`--family-${shown.families[at]}`), ring: shown.standings[at] === "p" ? tone("--front") : null,
     }));
-    await draw(place, figure(ahead), [axes.x.figure.column, axes.y.figure.column, epoch].join(" "));
+    if (!(await draw(place, figure(ahead), [axes.x.figure.column, axes.y.figure.column, epoch].join(" ")))) return;
     behind.show(points);
-    watch(place, { x: axes.x.on, y: axes.y.on }, moved, reset);
+    watch(place, { x: axes.x.on, y: axes.y.on }, { zoomed: moved, reset, paint });
     for (const [event, act] of [["plotly_relayouting", behind.draw], ["plotly_afterplot", behind.draw], ["plotly_click", clicked]]) {
       place.removeAllListeners(event);
       place.on(event, act);
@@ -222,8 +228,8 @@ export function scatter(section, { zoomed, asked }) {
     // As a picture every point is Plotly's, so that none is missing from it.
     take(format) {
       if (!shown) return null;
-      const { data } = figure(shown.runs.map((_, at) => at));
-      return picture(format, place, "tradespace-explore", resolved(data));
+      const { data, layout } = figure(shown.runs.map((_, at) => at));
+      return picture(format, place, "tradespace-explore", resolved(lettered({ data, layout }, place._fullLayout._size)));
     },
   };
 }

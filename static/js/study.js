@@ -1,9 +1,10 @@
 // The study page while it is open: charts drawn in full, pickers kept in the address, live progress, cancel and run again.
 import "./frame.js";
-import { all, change, chosen, settle, written } from "./address.js";
+import { all, change, settle, written } from "./address.js";
 import { Refused, call } from "./api.js";
 import { clear, draw } from "./charts.js";
 import { key } from "./key.js";
+import { follow, saying, writing } from "./live.js";
 import "./notes.js";
 import { renew } from "./parts.js";
 import { say } from "./say.js";
@@ -51,6 +52,8 @@ async function put(section, drawing, revision) {
   place.style.minHeight = `${drawing.figure.layout.height ?? 400}px`;
   if (plane) await plane.show(drawing);
   else await draw(place, drawing.figure, revision);
+  // Something newer may have been said in its place.
+  if (!place._fullLayout) return;
   place.removeAllListeners("plotly_click");
   place.on("plotly_click", openRun);
 }
@@ -69,14 +72,15 @@ async function show(section, signal) {
 }
 
 let newest = null;
-async function refresh() {
+// `refused` is told when the server refuses the page; the charts say why.
+async function refresh(refused = () => {}) {
   newest?.abort();
   newest = new AbortController();
   const { signal } = newest;
   try {
-    // Why the server refuses, the charts say.
     await renew(written(), signal).catch((error) => {
       if (!(error instanceof Refused)) throw error;
+      refused(error);
     });
     await Promise.all(sections.map((section) => show(section, signal)));
   } catch (error) {
@@ -133,29 +137,35 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+function further(data) {
+  const message = document.getElementById("progress-message");
+  if (message) message.textContent = [data.variant, data.phase?.replaceAll("_", " "), data.message].filter(Boolean).join(" · ");
+  const bar = document.getElementById("progress-bar");
+  if (bar && data.study_fraction !== undefined) bar.value = Math.max(bar.value, data.study_fraction);
+}
+
+const log = document.getElementById("log");
 function listen() {
-  const events = new EventSource(`${api}/events?after=${head.dataset.event}`);
-  const log = document.getElementById("log");
-  let untouched = true;
-  events.addEventListener("state", refreshSoon);
-  events.addEventListener("study", (event) => {
-    refreshSoon();
-    if (["done", "cancelled"].includes(JSON.parse(event.data).state)) events.close();
-  });
-  events.addEventListener("progress", (event) => {
-    const data = JSON.parse(event.data);
-    const message = document.getElementById("progress-message");
-    if (message) message.textContent = [data.variant, data.phase?.replaceAll("_", " "), data.message].filter(Boolean).join(" · ");
-    const bar = document.getElementById("progress-bar");
-    if (bar && data.study_fraction !== undefined) bar.value = Math.max(bar.value, data.study_fraction);
-  });
-  events.addEventListener("log", (event) => {
-    if (!log) return;
-    const near = log.scrollTop + log.clientHeight > log.scrollHeight - 40;
-    if (untouched && log.dataset.empty === "true") log.textContent = "";
-    untouched = false;
-    log.append(`${(JSON.parse(event.data).lines ?? []).join("\n")}\n`);
-    if (near) log.scrollTop = log.scrollHeight;
+  const said = document.querySelector("[data-live-state]");
+  const stop = follow(`${api}/events`, {
+    after: head.dataset.event,
+    on: {
+      progress: further,
+      ...(log && { log: writing(log) }),
+      state: refreshSoon,
+      study: ({ state }) => {
+        refreshSoon();
+        if (!["done", "cancelled"].includes(state)) return;
+        stop();
+        said.hidden = true;
+      },
+    },
+    // What cannot be had is said beside the title, and the charts stay as they are.
+    poll: () =>
+      refresh((error) => {
+        throw error;
+      }),
+    say: saying(said),
   });
 }
 
@@ -163,5 +173,5 @@ for (const section of sections) show(section);
 // On a narrow screen the tabs scroll: the one that is open is in sight.
 const open = document.querySelector(".tabs [aria-current]");
 open.parentElement.scrollLeft += open.getBoundingClientRect().left - open.parentElement.getBoundingClientRect().left - 24;
-if (chosen("tab") === "log") document.getElementById("log").scrollTop = document.getElementById("log").scrollHeight;
+if (log) log.scrollTop = log.scrollHeight;
 if (head.dataset.finished === "false") listen();

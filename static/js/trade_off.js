@@ -65,8 +65,8 @@ export function tradeOff(section, settled) {
     front = judged.found;
     budgets.say(judged.weighed, judged.places.length, judged.options);
     unzoom.hidden = !["x", "y"].some((side) => range(chosen(`${side}r`), axes[side]));
-    await draw(place, restyled(drawing, axes, judged), [plane.x.key, plane.y.key, plane.scale, chosen("point"), epoch].join(" "));
-    watch(place, axes, zoomed, whole);
+    const revision = [plane.x.key, plane.y.key, plane.scale, chosen("point"), epoch].join(" ");
+    if (await draw(place, restyled(drawing, axes, judged), revision)) watch(place, axes, { zoomed, reset: whole, paint });
   }
 
   function zoomed(changes) {

@@ -133,6 +133,17 @@ def test_it_serves_and_stops_with_an_open_stream(server: Server) -> None:
     assert server.token not in said
 
 
+def test_head_leaves_the_connection_for_the_next_request(server: Server) -> None:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    with httpx.Client(base_url=server.address, headers=headers, timeout=30) as client:
+        for path in ("/api/v1/studies", "/studies", "/static/css/page.css"):
+            head, got = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == got.headers["content-length"]
+            assert got.content
+        assert client.head("/api/v1/events").status_code == 405
+
+
 def test_a_body_that_does_not_come_is_given_up(server: Server) -> None:
     head = (
         f"POST /api/v1/studies HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {server.token}\r\n"

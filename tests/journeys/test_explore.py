@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.charts.units import readable
-from app.results.selection import amount
+from app.study.amounts import amount
 from tests import demo
 from tests.journeys.test_browser import NARROW, RULES, WIDE, Site, open_page, serving
 
@@ -126,6 +126,23 @@ def test_a_brush_on_an_axis_filters_the_table(page: Page, site: Site) -> None:
     page.mouse.click(x, box["y"] + 60)
     expect(rows(page)).to_have_count(everything)
     assert "memory_ratio" not in page.url
+
+
+def test_lines_need_two_of_the_axes_and_nothing_of_the_plane(page: Page, site: Site) -> None:
+    # Nobody measured energy here, so that the plane of it is empty.
+    page.goto(f"{site.url}/explore?tab=parallel&x=energy&z=first_call&axes=latency,memory,weights")
+    wanted = page.request.get(f"{site.url}/api/v1/explore/points?axes=latency,memory,weights").json()["total"]
+    assert wanted > 1
+    expect(page.locator("[data-lines]")).to_have_text(f"{wanted} of {wanted} lines keep every limit.")
+    expect(page.locator("#plane-caption")).to_contain_text(f"{wanted} results have at least two of these figures")
+
+
+def test_a_point_says_what_it_rests_on(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/explore?y=kl&scale=measured&length=512&effort=standard")
+    expect(drawn(page).first).to_be_visible()
+    told = page.evaluate("document.querySelector('.plot').data.flatMap(({hovertext}) => hovertext ?? [])")
+    assert told
+    assert all(re.search(r"Latency: .*, n 3 pairs<br>KL divergence: .*, n 256 items", text) for text in told), told
 
 
 def test_zoom_is_kept_in_the_address(page: Page) -> None:

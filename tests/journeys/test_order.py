@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.ordering.menu import STARTS
 from tests import demo
 from tests.journeys.test_browser import WIDE, Site, open_page, serving
 
@@ -194,6 +195,12 @@ def test_nothing_typed_is_lost_by_a_reload_or_a_lost_sign_in(site: Site, page: P
     page.wait_for_url("**/studies/0*")
     page.goto(f"{site.url}/studies/new")
     expect(name).to_have_value("")
+
+
+def test_a_start_that_is_none_is_told_with_those_that_are(site: Site, page: Page) -> None:
+    page.goto(f"{site.url}/studies/new?start=zzz")
+    told = "The form could not be filled: there is no start zzz. It is one of "
+    expect(page.locator("#order-loading")).to_contain_text(told + ", ".join(start.word for start in STARTS))
 
 
 def test_what_the_form_cannot_show_stays_as_text(site: Site, page: Page) -> None:

@@ -57,9 +57,12 @@ def environment(data: Path, **own: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(data: Path, **own: str) -> Iterator[Served]:
+def serving(data: Path, *words: str, **own: str) -> Iterator[Served]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "serve"], env=environment(data, **own), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "app.cli", "serve", *words],
+        env=environment(data, **own),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         yield Served(process)
@@ -81,6 +84,11 @@ def test_it_serves_signs_in_once_and_ends_on_ctrl_c(tmp_path: Path) -> None:
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(30) == 0
         assert not any(map(processes.alive, members))
+
+
+def test_without_workers_it_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path, "--no-workers") as served:
+        assert served.said[2] == "Measures on:      no worker started here"
 
 
 def test_what_dies_starts_again(tmp_path: Path) -> None:

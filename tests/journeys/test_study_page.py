@@ -150,6 +150,22 @@ def test_a_budget_moves_the_front_at_once_and_the_server_agrees(
     assert front_of(page) == before
 
 
+def test_a_budget_that_nobody_can_read_stays_in_its_field_until_it_is_changed(
+    measured: dict[str, str], site: Site, watched: Watched
+) -> None:
+    page = watched.page
+    page.goto(f"{site.url}{measured['study']}?max.{PEAK}=8 apples&max.latency=1 min")
+    drawn(page)
+    field = page.locator(f'[data-budget="{PEAK}"] .amount input')
+    expect(field).to_have_value("8 apples")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[data-fitting]")).to_have_text("6 of 6 options")
+    field.fill("40")
+    expect(page.locator("[data-fitting]")).to_have_text("4 of 6 options")
+    page.wait_for_url(lambda url: "max.latency@prefill=60&" in url and f"max.{PEAK}=41943040" in url)
+    expect(page.locator(f'[data-budget="{PEAK}"] [aria-invalid]')).to_have_count(0)
+
+
 def test_a_link_shows_the_same_in_another_browser(
     measured: dict[str, str], site: Site, watched: Watched, browser: Browser
 ) -> None:

@@ -23,6 +23,8 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _TOO_MANY_DIGITS = 25
+_ENDS = {r"'\x00'": "the end of the text", r"'\n'": "the end of the line"}
+"""What the reader calls by a character, in words."""
 
 
 class Written(NamedTuple):
@@ -142,7 +144,10 @@ def read(body: bytes) -> Written:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise Malformed(f"is not YAML: {error.problem or error.context}{place}.") from None
+        said = str(error.problem or error.context)
+        for character, words in _ENDS.items():
+            said = said.replace(character, words)
+        raise Malformed(f"is not YAML: {said}{place}.") from None
     except yaml.YAMLError:
         raise Malformed("is not YAML: it holds control characters.") from None
     except (ValueError, OverflowError):

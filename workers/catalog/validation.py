@@ -58,11 +58,11 @@ def _problem(error: ErrorDetails, body: Any, model: Any) -> Problem:
         hint, kind = f"Fields: {', '.join(holder.model_fields) if holder else ', '.join(known)}.", "unknown_field"
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         hint, kind = _range(field), "out_of_range"
-        message = f"{given} is not possible."
+        message = f"{given} is not possible.".lstrip()
     elif kind in NUMBERS:
-        message, hint = f"{given} is not {NUMBERS[kind]}.", _meaning(field)
+        message, hint = f"{given} is not {NUMBERS[kind]}.".lstrip(), _meaning(field)
     elif kind == "string_pattern_mismatch":
-        message, hint = f"{given} has not the form that is needed.", _meaning(field)
+        message, hint = f"{given} has not the form that is needed.".lstrip(), _meaning(field)
     elif kind in ("too_long", "too_short"):
         limits = {"max_length": "at most", "min_length": "at least"}
         message = f"has {context.get('actual_length', 'too many')} entries."
@@ -135,7 +135,7 @@ def _inner(model: Any) -> Any:
 def _unknown(given: str, choices: Sequence[str]) -> tuple[str, str]:
     near = closest(given.strip("'"), choices)
     meant = f" Did you mean {near!r}?" if near else ""
-    return f"{given} is not one of the choices.{meant}", f"Choices: {', '.join(choices)}."
+    return f"{given} is not one of the choices.{meant}".lstrip(), f"Choices: {', '.join(choices)}."
 
 
 def _quoted(text: str) -> list[str]:
@@ -143,14 +143,14 @@ def _quoted(text: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value short enough to repeat; what is large or nested is not repeated."""
+    """A value short enough to repeat; of what is large or nested nothing."""
     if isinstance(value, str):
         return repr(value if len(value) <= 80 else f"{value[:80]}…")
     if isinstance(value, bool | float) or value is None:
         return str(value)
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**20 else "The number"
-    return "The value"
+        return f"{value:,}" if abs(value) < 10**20 else ""
+    return ""
 
 
 def _range(field: FieldInfo | None) -> str:

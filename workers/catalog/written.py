@@ -48,6 +48,10 @@ def read_study(body: bytes, form: Form) -> WrittenStudy:
             value, lines = strictyaml.read(body)
         else:
             value = strictjson.read(body)
+        if not isinstance(value, dict):
+            message = "must be a mapping of fields such as name, model and workload."
+            hint = f"Fields: {', '.join(StudySpec.model_fields)}."
+            raise Unfit([Problem("", "not_a_study", message, hint)])
         spec = StudySpec.model_validate(value)
     except ValidationError as error:
         wrong = explain(error.errors(include_url=False), value, StudySpec)

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, get_args
-
-import numpy as np
+from typing import get_args
 
 from workers.catalog.ceilings import Ceilings
 from workers.catalog.environment import NO_ENERGY
@@ -16,6 +14,7 @@ from workers.catalog.lease import Progress
 from workers.catalog.report import Arm, Report
 from workers.catalog.spec import RunSpec
 from workers.measurement import environment, metering, nvml, protocol, summary, typical
+from workers.measurement.answers import Answers
 from workers.measurement.arms import ArmFailed, ArmProcess
 from workers.measurement.contention import Seen, Watch
 from workers.measurement.messages import Answer, Order
@@ -70,8 +69,7 @@ class _Sitting:
                 "they are too low, and utilisation is too high."
             )
         self.pair = 0
-        self.repeated = min(1, self.plan.pairs - 1)
-        """The pair whose baseline answers again, to see whether it agrees with itself: another process where there is one."""
+        self.answers = Answers(spec.evaluation, scratch, self.plan.pairs)
         self.tries = 0
         """How many pairs were measured again, whatever the reason."""
         self.aside: list[tuple[float, float]] = []
@@ -141,7 +139,7 @@ class _Sitting:
             self.watch.recall(known)
             self.record.contention = dict(contention)
             del self.record.unmet[unmet:]
-        self._score()
+        self.answers.score(self.record, self.pair)
 
     def _side_by_side(self) -> bool:
         """Both arms in turns. Whether the pair counts."""
@@ -227,10 +225,12 @@ class _Sitting:
         """Steps until the running median settles, in small helpings."""
         arm = process.arm
         self._say("warm_up", f"warming up the {arm}", 0.22)
+        # A pair whose arms come one after the other has two processes of the baseline, and each has to warm up.
+        begun = len(self.record.warm_up(arm, self.pair))
         samples = 1
         while True:
             self.record.warmed(arm, self.pair, process.do(_steps(samples)))
-            series = self.record.warm_up(arm, self.pair)
+            series = self.record.warm_up(arm, self.pair)[begun:]
             if protocol.warm_enough(series, self.plan.warm_up_s):
                 break
             samples = protocol.helping(series)
@@ -289,18 +289,12 @@ class _Sitting:
         if self.pair == 0:
             self._take(process, Order(deed="count"))
             self._take(process, Order(deed="observe"))
-            self._answers(process, self._outputs(arm))
-        if self.pair == self.repeated and arm == "baseline":
-            self._answers(process, self._again)
+        for path in self.answers.wanted(arm, self.pair):
+            self._say("quality", f"outputs of the {arm}", 0.92)
+            self._take(process, Order(deed="outputs", path=str(path)))
         if self.pair == 0 and not self._inspect(process):
             return
         process.send(Order(deed="end"))
-
-    def _answers(self, process: ArmProcess, path: Path) -> None:
-        """What the arm answers to the evaluation's items, if there is one."""
-        if self.spec.evaluation is not None:
-            self._say("quality", f"outputs of the {process.arm}", 0.92)
-            self._take(process, Order(deed="outputs", path=str(path)))
 
     def _inspect(self, process: ArmProcess) -> bool:
         """What explains the figures, after all of them: what binds, and the profile. Whether the arm still lives.
@@ -321,27 +315,6 @@ class _Sitting:
                 self.record.notes.append(f"The {arm} ended while {what} was looked at: {error.failed.message}")
                 return False
         return True
-
-    def _score(self) -> None:
-        """The variant's answers against the baseline's, item by item; and the baseline's against its own."""
-        evaluation = self.spec.evaluation
-        if evaluation is None:
-            return
-        baseline = _read(self._outputs("baseline"))
-        if self.pair == 0:
-            variant = _read(self._outputs("variant"))
-            self.record.identical = all(np.array_equal(baseline[name], variant[name]) for name in baseline)
-            self.record.scores = dict(evaluation.score(baseline, variant))
-        if self.pair == self.repeated:
-            self.record.again = dict(evaluation.score(baseline, _read(self._again)))
-
-    def _outputs(self, arm: Arm) -> Path:
-        return self.scratch / f"outputs-{arm}.npz"
-
-    @property
-    def _again(self) -> Path:
-        """The baseline's second answers to the same inputs."""
-        return self.scratch / "outputs-again.npz"
 
     def _take(self, process: ArmProcess, order: Order) -> Answer:
         answer = process.do(order)
@@ -395,11 +368,6 @@ class _Sitting:
         pair = f"Pair {self.pair + 1}, of at least {self.plan.pairs}: " if self.plan.most_pairs > 1 else ""
         done = 1.0 if phase == "report" else protocol.fraction(self.pair + share, self.plan)
         self.tell(Progress(phase=phase, message=f"{pair}{message}.", fraction=round(min(done, 1.0), 3)))
-
-
-def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Answers by name."""
-    return dict(np.load(path, allow_pickle=False))
 
 
 def _steps(samples: int, inner: int = 1) -> Order:

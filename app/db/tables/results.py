@@ -1,12 +1,21 @@
 """What runs brought: the rows of reports, and for each ended run the one row that all runs are compared by."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.db.tables.columns import BIG, json_column
 
 
-class MeasurementRow(SQLModel, table=True):
+class _ReportRow(SQLModel):
+    """What every row of a report says: which run it is of, and which attempt brought it."""
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG)
+    run_id: str = Field(foreign_key="runs.id")
+    token: int = 0
+    """Of the attempt that brought it."""
+
+
+class MeasurementRow(_ReportRow, table=True):
     """Summary of one metric in one phase of one arm of a run."""
 
     __tablename__ = "measurements"
@@ -14,10 +23,6 @@ class MeasurementRow(SQLModel, table=True):
         UniqueConstraint("run_id", "token", "metric", "phase", "arm"),
         Index("ix_measurements_metric", "metric", "phase", "value"),
     )
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     metric: str
     phase: str
     arm: str
@@ -34,7 +39,7 @@ class MeasurementRow(SQLModel, table=True):
     """Version of the metric's definition."""
 
 
-class EffectRow(SQLModel, table=True):
+class EffectRow(_ReportRow, table=True):
     """Variant over baseline for one metric in one phase of a run."""
 
     __tablename__ = "effects"
@@ -42,10 +47,6 @@ class EffectRow(SQLModel, table=True):
         UniqueConstraint("run_id", "token", "metric", "phase"),
         Index("ix_effects_metric", "metric", "phase", "ratio"),
     )
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     metric: str
     phase: str
     ratio: float
@@ -58,15 +59,11 @@ class EffectRow(SQLModel, table=True):
     method: str | None = None
 
 
-class SampleRow(SQLModel, table=True):
+class SampleRow(_ReportRow, table=True):
     """Raw values of one metric from one process, as little-endian float64 in the order in which they were taken."""
 
     __tablename__ = "samples"
     __table_args__ = (Index("ix_samples_run", "run_id", "token"),)
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     metric: str
     phase: str
     arm: str
@@ -75,36 +72,28 @@ class SampleRow(SQLModel, table=True):
     contended: bool = False
     """Whether others disturbed the pair, which was measured again; these values are in no summary."""
     count: int
-    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    data: bytes
 
 
-class TimelineRow(SQLModel, table=True):
+class TimelineRow(_ReportRow, table=True):
     """One quantity over the time of one step or sitting: times and values as little-endian float64."""
 
     __tablename__ = "timelines"
     __table_args__ = (UniqueConstraint("run_id", "token", "metric", "phase", "arm"),)
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     metric: str
     phase: str
     arm: str
     count: int
-    at_s: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at_s: bytes
     """Seconds since its beginning."""
-    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    data: bytes
 
 
-class KernelRow(SQLModel, table=True):
+class KernelRow(_ReportRow, table=True):
     """One operator or device kernel of a profiled step."""
 
     __tablename__ = "kernels"
     __table_args__ = (Index("ix_kernels_run", "run_id", "token"),)
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     arm: str
     name: str
     device: str
@@ -112,21 +101,17 @@ class KernelRow(SQLModel, table=True):
     seconds: float
 
 
-class ArtifactRow(SQLModel, table=True):
+class ArtifactRow(_ReportRow, table=True):
     """A file that a run brought back, compressed with gzip as it came."""
 
     __tablename__ = "artifacts"
     __table_args__ = (UniqueConstraint("run_id", "token", "name", "arm"),)
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
-    run_id: str = Field(foreign_key="runs.id")
-    token: int = 0
-    """Of the attempt that brought it."""
     name: str
     arm: str
     media_type: str
     size: int = Field(sa_type=BigInteger)
     """Bytes once unpacked."""
-    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    data: bytes
 
 
 class Result(SQLModel, table=True):
@@ -138,7 +123,7 @@ class Result(SQLModel, table=True):
     __tablename__ = "results"
     # Numbers are never given twice: who has read up to number N asks for what is above N.
     __table_args__ = ({"sqlite_autoincrement": True},)
-    number: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+    number: int | None = Field(default=None, primary_key=True, sa_type=BIG)
     run_id: str = Field(foreign_key="runs.id", unique=True)
     study_id: str = Field(foreign_key="studies.id", index=True)
     study: str
@@ -153,6 +138,8 @@ class Result(SQLModel, table=True):
     """Name of what it was measured on."""
     environment: str | None
     baseline: str
+    against: str
+    """The baseline's stack in words: what the ratios are over."""
     variant: str
     label: str
     """The stack in words."""
@@ -171,7 +158,7 @@ class Result(SQLModel, table=True):
     evaluation: str | None = None
     """How quality was scored, in words; None where it was not."""
     finished_at: float
-    figures: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    figures: bytes
     """Little-endian float64, in the order of ``app/results/figures.py``."""
     verdicts: str
     """A letter for each figure."""

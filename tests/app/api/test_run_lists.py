@@ -77,7 +77,8 @@ def test_priorities_are_set_by_their_owner_and_written_down(
 
 
 @pytest.mark.parametrize("body", [{"priority": 11}, {"priority": -11}, {"priority": 1.5}, {"priority": "1"},
-                                  {"priority": True}, {"priority": None}, {}, {"priority": 1, "x": 1}])  # fmt: skip
+                                  {"priority": True}, {"priority": None}, {"priority": []}, {},
+                                  {"priority": 1, "x": 1}])  # fmt: skip
 def test_a_priority_that_is_none_names_field_and_range(client: TestClient, body: dict[str, Any]) -> None:
     study = client.post("/api/v1/studies", json=small()).json()
     for path in (f"/api/v1/studies/{study['id']}/priority", f"/api/v1/runs/{study['runs'][0]['id']}/priority"):
@@ -87,6 +88,8 @@ def test_a_priority_that_is_none_names_field_and_range(client: TestClient, body:
         if body in ({"priority": 11}, {"priority": -11}):
             assert "-10" in answer.json()["hint"]
             assert "10" in answer.json()["hint"]
+        if body == {"priority": []}:
+            assert answer.json()["detail"] == "priority is not a whole number."
 
 
 def test_raw_samples_as_json_and_as_a_table(client: TestClient, database: Database) -> None:

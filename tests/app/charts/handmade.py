@@ -4,20 +4,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.study.comparison import ComparedRun, Comparison, Quantity
-from app.study.pareto import Reading
+from app.study.pareto import Counted, Reading
 from app.study.verdicts import Ratio
 from workers.catalog import metrics
 from workers.catalog.spec import Point
 
 
-def read(value: float, spread: float = 0.0, n: int = 40) -> Reading:
+def read(value: float, spread: float = 0.0, n: int = 40, counts: Counted = "value") -> Reading:
     """A reading whose interval goes so far to both sides, as a share of it."""
-    return Reading(value=value, low=value * (1 - spread), high=value * (1 + spread), n=n)
+    return Reading(value=value, low=value * (1 - spread), high=value * (1 + spread), n=n, counts=counts)
 
 
-def over(ratio: float, spread: float = 0.01) -> Ratio:
-    """An effect whose interval goes so far to both sides, as a factor."""
-    return Ratio(ratio=ratio, low=ratio / (1 + spread), high=ratio * (1 + spread), verdict="undecided", pairs=3)
+def over(ratio: float, spread: float = 0.01, items: int | None = None) -> Ratio:
+    """An effect whose interval goes so far to both sides, as a factor; of a score over so many items."""
+    low, high, pairs = ratio / (1 + spread), ratio * (1 + spread), 3 if items is None else 1
+    return Ratio(ratio=ratio, low=low, high=high, verdict="undecided", pairs=pairs, items=items)
 
 
 def run(

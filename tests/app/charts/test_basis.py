@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from app.charts import CHARTS, RUN_CHARTS, forest
-from app.charts.basis import MOST, counted, environments
+from app.charts import CHARTS, RUN_CHARTS, forest, trade_off
+from app.charts.basis import MOST, behind, counted, environments, rests_on
 from app.charts.chart import CeilingsChart, Chart, Choice, RunChart, SamplesChart, StudyChart
 from app.charts.drawing import Drawing, draw, draw_run, finished
 from app.study.comparison import ComparedRun, Comparison, compare
@@ -32,14 +32,14 @@ def measured() -> Comparison:
             readings={
                 TIME: read(0.02 / factor, 0.01),
                 PEAK: read(4e6 / factor, n=3),
-                SCORE: read(10.0, 0.01, n=512),
+                SCORE: read(10.0, 0.01, 512, "item"),
                 "compute.intensity@prefill": read(4.0, n=1),
                 "compute.rate@prefill": read(30.0 * factor, 0.05),
                 "energy.token@prefill": read(0.4, 0.05),
                 **{key: read(value, n=3) for key, value in PARTS.items()},
             },
             beside={TIME: read(0.02), **{key: read(value, n=3) for key, value in PARTS.items()}},
-            effects={TIME: over(1 / factor), PEAK: over(1 / factor, 0.0)},
+            effects={TIME: over(1 / factor), PEAK: over(1 / factor, 0.0), SCORE: over(1.0 + factor / 100, items=512)},
             point={"sequence_length": length},
             environment="a1",
             measured_on="AMD EPYC 9B45, torch 2.13.0",
@@ -90,6 +90,19 @@ def test_counts_are_one_number_or_a_span() -> None:
     assert counted([3, 3], "pair") == "n\u202f=\u202f3 pairs"
     assert counted([8, 3, 1_200], "sample", "a line") == "n\u202f=\u202f3–1,200 samples a line"
     assert counted([1], "run") == "n\u202f=\u202f1 run"
+
+
+def test_what_counts_differently_is_told_apart() -> None:
+    scored, timed = over(1.1, items=1_200).reading, [over(0.5).reading, over(0.7).reading]
+    assert rests_on([*timed, scored]) == "n\u202f=\u202f3 pairs or 1,200 items"
+    assert rests_on([read(1.0, n=60), read(1.0, n=1)]) == "n\u202f=\u202f1–60 values"
+    assert [behind(one) for one in (timed[0], scored, read(1.0, n=1_440))] == ["3 pairs", "1,200 items", "1,440"]
+    drawn = draw(trade_off.CHART, FOUND, Choice(x=TIME, y=SCORE, scale="ratio"))
+    assert drawn.figure is not None, drawn.reason
+    assert "n\u202f=\u202f3 pairs or 512 items;" in drawn.caption
+    told = [text for trace in drawn.figure["data"] for text in trace.get("hovertext", ()) if "bf16" in text]
+    assert told
+    assert all("3 pairs" in text and "512 items" in text for text in told)
 
 
 def others(count: int) -> Iterator[ComparedRun]:

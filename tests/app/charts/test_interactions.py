@@ -1,7 +1,6 @@
 """Interactions: together over the product, with an interval from three; what is missing is named."""
 
 import json
-import math
 
 import pytest
 
@@ -9,6 +8,7 @@ from app.charts.chart import Choice
 from app.charts.drawing import Drawing, draw
 from app.charts.interactions import CHART, SIGNS, WORDS, interactions
 from app.study.comparison import Comparison
+from app.study.interaction import Says, quotient
 from app.study.stacks import parts
 from app.study.verdicts import Ratio
 from tests import demo
@@ -31,20 +31,19 @@ def drawn(comparison: Comparison, metric: str = "latency") -> Drawing:
     return draw(CHART, comparison, Choice(x=metric))
 
 
-def test_the_ratio_is_together_over_the_product_with_errors_added_as_squares() -> None:
+def test_each_technique_of_a_stack_is_held_against_the_rest() -> None:
     measured = {frozenset(one.parts): (one, one.effects[TIME]) for one in stacked(0.3).runs if one.parts}
     found = list(interactions(measured))
     assert {(one.technique, *one.rest) for one in found} == {("A", "B"), ("B", "A")}
-    assert found[0].ratio == pytest.approx(0.3 / (0.5 * 0.8))
-    assert math.log(found[0].high / found[0].ratio) == pytest.approx(math.sqrt(3) * math.log(1.01))
-    assert math.log(found[0].ratio / found[0].low) == pytest.approx(math.sqrt(3) * math.log(1.01))
+    assert {one.over for one in found} == {quotient(over(0.3), over(0.5), over(0.8))}
+    assert [(one.alone.ratio, one.other.ratio) for one in found] == [(0.5, 0.8), (0.8, 0.5)]
 
 
 @pytest.mark.parametrize(
     ("together", "spread", "word"),
     [(0.3, 0.01, "adds"), (0.5, 0.01, "cancels"), (0.4, 0.005, "independent"), (0.42, 0.05, "undecided")],
 )
-def test_it_says_whether_one_takes_what_the_other_brought(together: float, spread: float, word: str) -> None:
+def test_it_says_whether_one_takes_what_the_other_brought(together: float, spread: float, word: Says) -> None:
     told = drawn(stacked(together, spread))
     figure = told.figure
     assert figure is not None
@@ -59,6 +58,39 @@ def test_where_more_is_better_a_larger_product_adds() -> None:
     assert figure is not None
     assert figure["layout"]["annotations"][0]["text"].endswith("adds")
     assert figure["data"][0]["z"][0][1] > 0
+
+
+def test_each_interaction_is_judged_by_its_own_margin() -> None:
+    """Bytes that never varied beside bytes that did: 1 % more is something in the one, and the same in the other."""
+    metric = "memory.peak_allocated@prefill"
+    effects = {
+        ("A",): over(0.5, 0.0),
+        ("B",): over(0.8, 0.0),
+        ("A", "B"): over(0.404, 0.0),
+        ("C",): over(0.9, 0.001),
+        ("A", "C"): over(0.4545, 0.001),
+    }
+    found = study(
+        [run("fp32", readings={metric: read(1.0)})]
+        + [
+            run("+".join(each), each, readings={metric: read(1.0)}, effects={metric: one})
+            for each, one in effects.items()
+        ]
+    )
+    told = drawn(found, "memory.peak_allocated").table
+    assert told is not None
+    assert {(*row[:2], row[3]) for row in told.rows} == {
+        ("A", "B", WORDS["cancels"]),
+        ("B", "A", WORDS["cancels"]),
+        ("A", "C", WORDS["independent"]),
+        ("C", "A", WORDS["independent"]),
+    }
+
+
+def test_scores_of_quality_are_refused_with_the_reason() -> None:
+    told = drawn(stacked(0.3, metric="quality.perplexity@quality"), "quality.perplexity")
+    assert told.figure is None
+    assert "the same items against the same baseline" in (told.reason or "")
 
 
 def test_a_technique_can_stand_on_a_whole_stack() -> None:

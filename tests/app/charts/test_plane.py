@@ -8,7 +8,7 @@ import pytest
 from app.charts import trade_off
 from app.charts.chart import Choice, NotDrawn, UnknownQuantity
 from app.charts.drawing import Drawing, draw
-from app.charts.plane import plane
+from app.charts.plane import drift, plane
 from app.charts.still import still
 from app.study import limits
 from app.study.comparison import compare
@@ -124,3 +124,28 @@ def test_the_picture_shows_what_the_figure_shows_and_zooms() -> None:
     assert len(picture.across) >= 3
     assert picture.front
     assert {point.name for point in still(found, "0.3,0.6").points} == {"bf16", "bf16 + flash + compile"}
+
+
+@pytest.mark.parametrize(("times", "share", "told"), [(1.11, 0.11, "11"), (3.0, 2.0, "200"), (1.015, 0.0, None)])
+def test_values_of_sittings_whose_baselines_differ_are_told(times: float, share: float, told: str | None) -> None:
+    study, runs, measurements, stored = demo.rows(demo.order())
+    later = next(run.id for run in runs if run.variant == "bf16")
+    for row in measurements:
+        if (row.run_id, row.arm, row.metric) == (later, "baseline", "latency"):
+            row.value *= times
+    apart = compare(study, runs, measurements, stored)
+    across = apart.quantity(LATENCY)
+    assert across is not None
+    assert drift(apart.runs, across) == pytest.approx(share)
+    says = f"baselines differ by up to {told}\u202f%; ratios over the baseline do not." if told else "sittings"
+    assert (says in draw(trade_off.CHART, apart, Choice(scale="measured")).caption) == (told is not None)
+    assert "sittings" not in draw(trade_off.CHART, apart, Choice(scale="ratio")).caption
+
+
+def test_a_baseline_of_zero_has_no_share() -> None:
+    across = FULL.quantity(LATENCY)
+    assert across is not None
+    first, second = (run for run in FULL.runs if run.variant in ("bf16", "compile"))
+    zero = first.beside[LATENCY].model_copy(update={"value": 0.0})
+    assert drift([first.model_copy(update={"beside": {LATENCY: zero}}), second], across) == 0.0
+    assert drift([], across) == 0.0

@@ -39,6 +39,7 @@ def test_two_variants_of_a_study(full: House) -> None:
     places = [page.index(f'id="{section}"') for section in sections]
     assert places == sorted(places), "what differs comes before what was measured"
     assert "Indirect" in page
+    assert "Scores of quality are left out" in page
     assert page.count("python -I -m workers.measurement") == 2
     assert re.search(
         r'class="value">×0\.52</div><div class="against"><span class="interval">[\d.–]+</span><span>n 3', page

@@ -12,7 +12,8 @@ from app.pages import explore
 from app.pages.exploring import entered
 from app.results import exploration
 from app.results.figures import FIGURES, Figure
-from app.results.selection import amount
+from app.study.amounts import amount
+from tests import demo
 from tests.app.pages.conftest import HOSTILE, House
 from workers.catalog.workloads import WORKLOADS
 
@@ -172,6 +173,23 @@ def test_unlike_values_have_no_front_and_can_be_narrowed_down(full: House) -> No
     assert total(read(full, narrower[1])) < total(page)
 
 
+def test_the_front_is_over_the_baseline_of_most_and_others_can_be_chosen(house: House) -> None:
+    demo.present(house.database)
+    variants = demo.order()["variants"][:3]
+    for stack, some in (([{"technique": "precision", "dtype": "fp32"}], 3), ([{"technique": "torch_compile"}], 2)):
+        asked = demo.order(baseline={"name": "fp32", "stack": stack}, variants=variants[:some])
+        demo.measure(house.database, demo.submit(house.database, asked, house.owner_id))
+    page = read(house, "/explore")
+    assert "5 results have both figures. 3 of them are over precision fp32; the front is of these." in page
+    assert "No front here." not in page
+    narrower = re.search(r'Over another: <a data-partial href="([^"]+)">torch_compile default, auto</a>', page)
+    assert narrower is not None
+    narrowed = read(house, narrower[1])
+    assert "On the Pareto front: " in narrowed
+    assert re.search(r'name="against" value="torch_compile default, auto" checked', narrowed)
+    assert narrowed.count(", over torch_compile default, auto</span>") == total(narrowed) == 2
+
+
 def test_failures_are_named_with_their_outcome(full: House) -> None:
     page = read(full, "/explore?latency_ratio__lte=0.6")
     strip = page[page.index("Ended without figures:") :]
@@ -186,6 +204,24 @@ def test_when_nothing_fits_the_way_back_is_shown(full: House) -> None:
     assert "No result fits" in page
     offered = re.findall(r'<li><a data-partial href="([^"]+)">.*?</a> <span class="quiet">leaves ([\d,]+)', page)
     assert [total(read(full, path)) for path, _ in offered] == [int(count) for _, count in offered]
+
+
+def test_lines_are_of_what_has_two_of_the_axes_whatever_the_plane_is_of(full: House) -> None:
+    api = full.browser.get("/api/v1/explore?limit=500").json()["items"]
+    have = sum(sum(word in one["figures"] for word in ("latency", "kl", "weights")) >= 2 for one in api)
+    # Nothing here has its energy measured: the plane of it is empty, and its axes are not.
+    asked = "x=energy&y=accuracy&z=first_call&scale=measured"
+    found = full.browser.get(f"/api/v1/explore/points?{asked}&axes=latency,kl,weights&columns=memory").json()
+    assert have > 1
+    assert (found["total"], len(found["runs"])) == (have, have)
+    assert set(found["columns"]) == {"latency", "kl", "weights", "memory"}
+    assert full.browser.get(f"/api/v1/explore/points?{asked}").json()["total"] == 0
+    page = read(full, f"/explore?{asked}&tab=parallel&axes=latency,kl,weights")
+    assert f"{have} results have at least two of these figures, a line each." in page
+    assert "No front here." not in page
+    refused = full.browser.get("/api/v1/explore/points?axes=latency,price")
+    assert refused.status_code == 422
+    assert "'price', which is no figure" in refused.text
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ from pydantic import JsonValue
 
 from app.db import queries
 from app.door.security import create_signin_link
+from app.pages.rendering import environment
 from app.pages.study_view import TABS
+from app.study import comparison
 from tests.app.pages.conftest import HOSTILE, House
+from workers.catalog import metrics
 
 TWIN = re.compile(r'<link rel="alternate" type="application/json" href="([^"]+)">')
 STATES = ["done", "swept", "failed", "hostile", "profiled", "mixed", "fallen", "going", "queued"]
@@ -117,10 +120,10 @@ def test_what_was_not_as_asked_is_said(full: House) -> None:
     page = read(full, f"{study}?tab=effects")
     assert "1 not as asked" in page
     assert ">emulated</a>" in page
-    assert "latency: interval ±2.6 %, goal ±2 %" in page
+    assert "Latency: interval ±2.6 %, goal ±2 %" in page
     page = read(full, study)
     assert ">emulated</a>" in page
-    assert "latency: interval ±2.6 %, goal ±2 %" in page
+    assert "Latency: interval ±2.6 %, goal ±2 %" in page
     assert "bandwidth</span>" in read(full, f"{study}?tab=roofline")
 
 
@@ -227,6 +230,18 @@ def test_points_of_a_sweep_are_chosen_by_address(full: House) -> None:
     assert '<option value="1" selected>sequence length 512</option>' in page
     read(full, f"/studies/{full.studies['swept']}?point=2", 404)
     read(full, f"/studies/{full.studies['swept']}?point=-1", 422)
+
+
+def test_a_divergence_says_what_its_ratio_is(full: House) -> None:
+    with full.database.reading() as session:
+        compared = comparison.of_study(session, queries.study(session, full.studies["done"]))
+    run = next(run for run in compared.runs if run.effects)
+    latency = compared.quantity(next(iter(run.effects)))
+    assert latency is not None
+    divergence = latency.model_copy(update={"metric": metrics.QUALITY_KL.name})
+    cell = environment().get_template("_parts.html").module.effect_cell  # type: ignore[attr-defined]
+    said = "× is e to the divergence"
+    assert (said in cell(run, divergence), said in cell(run, latency)) == (True, False)
 
 
 def test_lists_go_on_where_they_ended(full: House) -> None:

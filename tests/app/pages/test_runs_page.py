@@ -72,6 +72,23 @@ def test_lists_are_filtered_and_go_on(full: House, monkeypatch: pytest.MonkeyPat
     read(full, "/runs?state=ended&cursor=nonsense", 422)
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "choices"),
+    [
+        ("/studies?state=zz", "state", "queued, running, done, cancelled"),
+        ("/runs?state=zz", "state", "all"),
+        ("/runs?device=zz", "device", "cpu, cuda"),
+    ],
+)
+def test_a_value_that_is_none_of_the_choices_is_told_once(full: House, path: str, field: str, choices: str) -> None:
+    problem = full.browser.get(path, headers={"Accept": "application/json"}).json()
+    assert [one["field"] for one in problem["errors"]] == [field]
+    assert problem["detail"] == f"{field} 'zz' is not one of the choices."
+    assert problem["hint"].startswith("Choices: ")
+    assert choices in problem["hint"]
+    assert ", ," not in problem["hint"]
+
+
 def test_a_run_leads_to_its_neighbours_and_siblings(full: House) -> None:
     runs = runs_of(full, full.studies["done"])
     first, second, last = (read(full, f"/runs/{run}") for run in (runs[0], runs[1], runs[-1]))

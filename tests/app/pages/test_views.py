@@ -1,7 +1,5 @@
 """Saved views: whose they are, who opens them, and that a short address never leads to another server."""
 
-import re
-
 import pytest
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
@@ -94,7 +92,44 @@ def test_what_is_no_page_of_ours_is_refused(house: House, path: str) -> None:
     assert answer.json()["field"] == "path"
 
 
-def test_every_page_can_be_saved() -> None:
-    first = {str(context.path).split("/")[1] for context in iter_route_contexts(pages.router.routes)}
-    missing = {word for word in first if not re.match(r"\{", word)} - set(views.PAGES) - NO_VIEWS
-    assert missing == set()
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/explore?x=zzz", "x is not one of the choices."),
+        ("/explore?cursor=abc", "cursor is not a cursor of this list."),
+        ("/explore?nonsense=1", "nonsense is not a filter."),
+        ("/runs?state=zzz", "state 'zzz' is not one of the choices."),
+        ("/studies/zzz", "There is no such study."),
+        ("/docs/zzz", "There is nothing here."),
+        ("/compare?runs=zzz", "It asks for something impossible."),
+    ],
+)
+def test_what_does_not_open_is_not_saved(house: House, path: str, says: str) -> None:
+    answer = house.browser.post("/api/v1/views", json={"name": "x", "path": path}, headers=ORIGIN)
+    problem = answer.json()
+    assert (answer.status_code, problem["field"], problem["code"]) == (422, "path", "invalid")
+    assert problem["detail"].startswith("path does not open: ")
+    assert says in problem["detail"]
+    assert house.browser.get("/api/v1/views").json()["items"] == []
+
+
+def test_pages_of_every_kind_are_saved(full: House) -> None:
+    study = f"/studies/{full.studies['swept']}"
+    for path in (
+        "/",
+        study,
+        f"{study}?tab=memory&point=1",
+        "/explore",
+        "/coverage",
+        "/compare",
+        "/docs?q=runs",
+        "/runs",
+    ):
+        assert saved(full.browser, path)["path"] == path
+
+
+def test_exactly_the_pages_that_there_are_can_be_saved() -> None:
+    paths = [str(context.path) for context in iter_route_contexts(pages.router.routes)]
+    assert set(views.PAGES) == {path.split("/")[1] for path in paths} - NO_VIEWS
+    # The refusal names each of them as a whole address.
+    assert {f"/{word}" for word in views.PAGES} <= set(paths)

@@ -16,7 +16,7 @@ from app.errors import Invalid
 from app.presentation import shown_studies
 from app.results import exploration, facets, keeping, plane
 from app.results.columns import Columns, Table
-from app.results.figures import FIGURES, Cell, packed, unpacked
+from app.results.figures import BY_WORD, FIGURES, Cell, packed, unpacked
 from app.results.matching import Matched
 from app.results.selection import read
 from app.runs import orders
@@ -25,6 +25,8 @@ from app.study.limits import read as read_limits
 from app.study.pareto import Candidate, Reading, pareto
 from tests import demo
 from tests.services import BOTH_DATABASES
+from workers.catalog.report import Report
+from workers.catalog.spec import PlannedRun
 
 VARIANTS = demo.order()["variants"]
 
@@ -278,6 +280,24 @@ def test_another_number_of_new_tokens_is_another_workload(database: Database, ow
     assert narrowed.front
 
 
+ALONG = tuple(BY_WORD[word] for word in ("latency", "memory", "kl"))
+
+
+def unscored(planned: PlannedRun) -> Report:
+    """As ``demo.report``, without scores of quality."""
+    found = demo.report(planned)
+    return found.model_copy(update={"measurements": tuple(m for m in found.measurements if m.phase != "quality")})
+
+
+def test_what_was_not_scored_was_not_scored_in_another_way(database: Database, owner: str) -> None:
+    for evaluation, brings in ((demo.order()["evaluation"], demo.report), (None, unscored)):
+        asked = demo.order(evaluation=evaluation, variants=VARIANTS[:2])
+        demo.measure(database, demo.submit(database, asked, owner), brings=brings)
+    with database.reading() as session:
+        found = plane.points(chosen(Columns().table(session)), axes=ALONG)
+    assert (found.total, found.mixed) == (4, {})
+
+
 def test_scores_of_another_evaluation_are_not_held_against_each_other(database: Database, owner: str) -> None:
     for items in (256, 512):
         asked = demo.order(
@@ -289,8 +309,45 @@ def test_scores_of_another_evaluation_are_not_held_against_each_other(database: 
     assert plane.points(chosen(table, "scale=measured&y=kl")).mixed == {"evaluation": 2}
     assert plane.points(chosen(table, "scale=measured&z=kl")).mixed == {"evaluation": 2}
     assert plane.points(chosen(table, "scale=measured")).mixed == {}, "how fast it is does not hang on how it is scored"
+    assert plane.points(chosen(table, "z=kl")).mixed == {"evaluation": 2}, "nor does a ratio make it the same"
+    assert plane.points(chosen(table)).mixed == {}
+    assert plane.points(chosen(table), axes=ALONG).mixed == {"evaluation": 2}
     (facet,) = facets.apart(chosen(table, "scale=measured&y=kl"))
     assert plane.points(chosen(table, f"scale=measured&y=kl&evaluation={facet.choices[0].value}")).front
+
+
+def test_ratios_over_another_baseline_are_not_held_against_each_other(database: Database, owner: str) -> None:
+    """bf16 over fp32 and bf16 over what is compiled: a larger gain over a slower baseline is not a faster variant."""
+    slow, fast = demo.order()["baseline"], {"name": "fp32", "stack": [{"technique": "torch_compile"}]}
+    for baseline, variants in ((fast, VARIANTS[:2]), (slow, VARIANTS[:3])):
+        demo.measure(database, demo.submit(database, demo.order(baseline=baseline, variants=variants), owner))
+    with database.reading() as session:
+        table = Columns().table(session)
+    found = plane.points(chosen(table))
+    assert (found.mixed, found.total) == ({"against": 2}, 5)
+    assert (found.against, found.over) == ("precision fp32", 3), "the front is over the baseline that most have"
+    mine = set(plane.points(chosen(table, "against=precision fp32")).runs)
+    assert found.front
+    assert {found.runs[place] for place, letter in enumerate(found.standings) if letter != "d"} <= mine
+    assert [found.runs[place] for place in found.front] == [
+        narrowed.runs[place]
+        for narrowed in [plane.points(chosen(table, "against=precision fp32"))]
+        for place in narrowed.front
+    ]
+    assert plane.points(chosen(table, "scale=measured")).mixed == {}, "what was read is the same over any baseline"
+    assert plane.points(chosen(table, "scale=measured&y=kl")).mixed == {"against": 2}, (
+        "a divergence is from the baseline"
+    )
+    (facet,) = facets.apart(chosen(table))
+    assert {choice.value: choice.count for choice in facet.choices} == {
+        "precision fp32": 3,
+        "torch_compile default, auto": 2,
+    }
+    narrowed = plane.points(chosen(table, "against=precision fp32"))
+    assert (narrowed.mixed, narrowed.total, narrowed.against) == ({}, 3, None)
+    assert narrowed.front
+    rows = exploration.page(chosen(table, "against=precision fp32")).items
+    assert {(row.baseline, row.against) for row in rows} == {("fp32", "precision fp32")}
 
 
 LIMITS = ["memory__lte=27000000", "latency__lte=0.012&memory__lte=27000000", "kl__lte=0.0003&latency__lte=0.015"]

@@ -110,6 +110,7 @@ def test_figures_of_certainty_come_back(database: Database) -> None:
     with database.reading() as session:
         shown = shown_runs.run_detail(session, run_id).effects[0]
     assert (shown.p_value, shown.method, shown.verdict_alone) == (0.0012, "moderated t over 3 pairs", "faster")
+    assert (shown.pairs, shown.items) == (3, None)
 
 
 @pytest.mark.parametrize(

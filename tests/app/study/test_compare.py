@@ -10,6 +10,7 @@ from app.charts.chart import Choice
 from app.charts.drawing import draw
 from app.study.compare import OWN, Belonging, SideBySide, as_one, between, side_by_side
 from app.study.comparison import ComparedRun, compare
+from app.study.interaction import quotient
 from app.study.verdicts import Ratio
 from app.terminal.beside import lines
 from tests import demo
@@ -35,6 +36,22 @@ def chosen(*names: str, study: str = "01", environment: str = "here", **order: A
     return [of(run) for name in names for run in found.runs if run.variant == name]
 
 
+def scored(one: Belonging) -> Belonging:
+    """The run with a score of quality besides."""
+    score = {
+        "key": "quality.perplexity@quality",
+        "metric": "quality.perplexity",
+        "phase": "quality",
+        "aspect": "quality",
+    }
+    quantities = (*one.study.quantities, one.study.quantities[0].model_copy(update=score))
+    effects = one.run.effects | {score["key"]: effect(1.02, 0.01)}
+    return one._replace(
+        run=one.run.model_copy(update={"effects": effects}),
+        study=one.study.model_copy(update={"quantities": quantities}),
+    )
+
+
 def beside(*selection: Belonging) -> SideBySide:
     return side_by_side(selection, {"here": HERE, "there": THERE})
 
@@ -52,16 +69,17 @@ def test_variants_of_one_study_differ_in_their_stack_alone() -> None:
     assert side.opens == "latency@prefill"
 
 
-def test_a_ratio_through_the_baseline_carries_both_uncertainties() -> None:
-    ratio, low, high = between(effect(0.5, 0.3), effect(0.8, 0.4)) or (0.0, 0.0, 0.0)
-    assert ratio == pytest.approx(0.625)
-    assert math.log(high / ratio) == pytest.approx(0.5)  # The hypotenuse of 0.3 and 0.4.
-    assert math.log(ratio / low) == pytest.approx(0.5)
-    assert between(effect(0.5, 0.0), effect(0.25, 0.0)) == (2.0, 2.0, 2.0)
-    lopsided = Ratio(ratio=1.0, low=1 / math.e, high=1.0, verdict="same", pairs=3)
-    assert between(lopsided, effect(1.0, 0.0)) == pytest.approx((1.0, 1 / math.e, 1.0))
-    assert between(effect(1.0, 0.0), lopsided) == pytest.approx((1.0, 1.0, math.e))
-    assert between(Ratio(ratio=1.0, low=-0.2, high=2.0, verdict="undecided", pairs=3), effect(1.0, 0.1)) is None
+def test_a_ratio_through_the_baseline_needs_positive_intervals() -> None:
+    assert between(effect(0.5, 0.3), effect(0.8, 0.4)) == quotient(effect(0.5, 0.3), effect(0.8, 0.4))
+    below = Ratio(ratio=1.0, low=-0.2, high=2.0, verdict="undecided", pairs=3)
+    assert between(below, effect(1.0, 0.1)) is None
+    assert between(effect(1.0, 0.1), below) is None
+
+
+def test_scores_of_quality_are_not_held_against_each_other() -> None:
+    side = beside(*map(scored, chosen("bf16", "compile")))
+    assert all("quality.perplexity@quality" in one.run.effects for one in side.runs)
+    assert {one.quantity for one in side.between} == set(side.runs[0].run.effects) - {"quality.perplexity@quality"}
 
 
 def test_variants_are_held_against_the_first_of_their_study() -> None:

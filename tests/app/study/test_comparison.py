@@ -1,7 +1,10 @@
 """Comparison: stored rows become readings, effects, families and findings."""
 
+from typing import Any
+
 import pytest
 
+from app.db.tables import EffectRow, MeasurementRow
 from app.study import comparison
 from app.study.comparison import compare, findings
 from app.study.stacks import family
@@ -30,6 +33,23 @@ def test_ratio_scale_reads_effects() -> None:
     assert ratio is not None
     assert ratio.n == 3
     assert ratio.low < ratio.value < ratio.high < 1
+
+
+def test_a_score_rests_on_its_items_and_a_time_on_its_pairs() -> None:
+    study, runs, measurements, effects = demo.rows(demo.order())
+    run = runs[1].id
+    score: dict[str, Any] = {"run_id": run, "metric": "quality.perplexity", "phase": "quality"}
+    measurements += [
+        MeasurementRow(**score, arm=arm, value=10.0, low=9.0, high=11.0, unit="1", n=n)
+        for arm, n in (("baseline", 700), ("variant", 512))
+    ]
+    effects.append(EffectRow(**score, ratio=1.0, low=0.9, high=1.1, verdict="undecided", pairs=1))
+    found = next(one for one in compare(study, runs, measurements, effects).runs if one.run == run)
+    ratio = found.effects["quality.perplexity@quality"]
+    assert (ratio.pairs, ratio.items, ratio.reading.n, ratio.reading.counts) == (1, 512, 512, "item")
+    assert found.readings["quality.perplexity@quality"].counts == "item"
+    time = found.effects["latency@prefill"].reading
+    assert (time.n, time.counts, found.readings["latency@prefill"].counts) == (3, "pair", "value")
 
 
 def test_queued_study_compares_to_nothing() -> None:

@@ -209,8 +209,11 @@ class TestWhatShips:
         studies = everything(database, Study)
         assert studies
         assert {study.state for study in studies} == {"done"}
-        assert {run.state for run in everything(database, Run)} == {"done"}
-        assert "ok" in {run.outcome for run in everything(database, Run)}
+        runs = everything(database, Run)
+        assert [(run.variant, run.point) for run in runs if run.state != "done"] == [
+            ("bf16", {"sequence_length": 4096})
+        ], "beyond the model's positions the baseline fails, which the next run waits for"
+        assert "ok" in {run.outcome for run in runs}
         for study in studies:
             assert study.name.split(":")[0] in read(settings, f"/studies/{study.id}")
 

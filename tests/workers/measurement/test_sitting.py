@@ -1,9 +1,14 @@
 """Which pair counts, and what is left of one that does not."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from tests.workers.measurement.program import SPEC
 from workers.catalog.spec import RunSpec
+from workers.catalog.workloads.classify import Classify
+from workers.measurement import protocol
+from workers.measurement.arms import ArmProcess
+from workers.measurement.messages import Answer, Order, Series
 from workers.measurement.sitting import _Sitting
 
 
@@ -31,3 +36,25 @@ def test_what_a_pair_that_is_measured_again_did_not_reach_is_forgotten(tmp_path:
     assert sitting.record.unmet == ["pair 1: of before", "pair 2: try 3"]
     assert sitting.record.contention["measure"] == 0.5 / 3
     assert sitting.watch.fields == before
+
+
+class Steady:
+    """A process of the baseline whose every step takes a quarter of a second."""
+
+    arm = "baseline"
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def do(self, order: Order) -> Answer:
+        self.steps += order.samples
+        return Answer(series=(Series(metric="latency", phase=Classify().main_phase, values=(0.25,) * order.samples),))
+
+
+def test_each_process_of_the_baseline_warms_up(tmp_path: Path) -> None:
+    spec: dict[str, Any] = SPEC | {"evaluation": None}
+    sitting = _Sitting(RunSpec.model_validate(spec), tmp_path, None, lambda _: None, None)
+    before, after = Steady(), Steady()
+    for process in (before, after):
+        sitting._warm_up(cast(ArmProcess, process))
+    assert before.steps == after.steps >= protocol.MIN_SLOW_WARM_UP
