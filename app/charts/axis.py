@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.charts.units import digits, scale
-from app.study.comparison import Quantity, Scale
+from app.study.comparison import Scale
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from workers.catalog.metrics import Better
 
 LOG_FROM = 16.0

@@ -12,7 +12,8 @@ from pydantic import Field
 from app.charts.units import digits, several
 from app.frozen import Frozen
 from app.study.budgets import Limit
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale
+from app.study.comparison import ComparedRun, Comparison, Scale
+from app.study.quantities import Quantity
 from app.study.samples import Samples
 from app.study.sittings import Sitting
 from app.study.verdicts import Ratio

@@ -25,8 +25,9 @@ from app.charts.chart import (
 from app.charts.memory_over_time import thinned
 from app.charts.rows import shown, spelled
 from app.charts.units import THIN
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.comparison import ComparedRun, Comparison, Scale, reading
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from app.study.samples import Samples
 from app.study.sittings import ARMS
 from workers.catalog.report import Arm

@@ -5,7 +5,8 @@ from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, certainty, chosen, runs_at
 from app.charts.rows import Panel, Row, panels, row_of, same, spelled, unchanged
 from app.charts.units import times
-from app.study.comparison import ComparedRun, Comparison, Quantity, axes
+from app.study.comparison import ComparedRun, Comparison, axes
+from app.study.quantities import Quantity
 
 
 def figure(comparison: Comparison, choice: Choice) -> Figure:

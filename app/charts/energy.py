@@ -8,8 +8,9 @@ from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
 from app.charts.rows import Panel, Row, Shade, panels, row_of, shown, spelled
 from app.charts.units import digits, readable
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.comparison import ComparedRun, Comparison, Scale, reading
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from workers.catalog import metrics
 from workers.catalog.environment import NO_ENERGY
 

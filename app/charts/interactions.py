@@ -12,8 +12,9 @@ from app.charts.axis import INK
 from app.charts.basis import INTERVALS, basis, counted
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, one_quantity, plain, runs_at, shortened, table
 from app.charts.units import digits, times
-from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.comparison import ComparedRun, Comparison
 from app.study.interaction import Quotient, Says, independent, quotient
+from app.study.quantities import Quantity
 from app.study.verdicts import Ratio
 
 CELL = 46

@@ -11,8 +11,9 @@ from app.charts.chart import MIXED, Choice, NotDrawn, chosen, runs_at
 from app.charts.rows import same
 from app.frozen import Frozen
 from app.study.budgets import Limit, Option, Weighed, broken, weigh
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, axes, candidates, reading
+from app.study.comparison import ComparedRun, Comparison, Scale, axes, candidates, reading
 from app.study.pareto import Candidate, Reading, pareto
+from app.study.quantities import Quantity
 from workers.catalog import metrics
 
 LIMITED: tuple[tuple[str, ...], ...] = (

@@ -4,8 +4,9 @@ from app.charts.axis import axis
 from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import Chart, Choice, Figure, NotDrawn, chosen, runs_at, scale_for, table
 from app.charts.rows import Panel, Shade, panels, row_of, shown, spelled
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.comparison import ComparedRun, Comparison, Scale, reading
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 
 
 def figure(comparison: Comparison, choice: Choice) -> Figure:

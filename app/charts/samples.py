@@ -8,8 +8,8 @@ from app.charts.basis import basis, counted
 from app.charts.chart import SYMBOLS, Figure, NotDrawn, RunChart, plain
 from app.charts.memory_over_time import thinned
 from app.charts.units import readable
-from app.study.comparison import Quantity
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from app.study.samples import Samples
 from app.study.sittings import Sitting
 from workers.catalog.metrics import BY_NAME, LATENCY

@@ -23,9 +23,10 @@ from app.charts.chart import (
 )
 from app.charts.rows import spelled
 from app.charts.units import digits
-from app.study.comparison import ComparedRun, Comparison, Quantity, Scale, reading
+from app.study.comparison import ComparedRun, Comparison, Scale, reading
 from app.study.outcomes import RAN, ended
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 
 HEIGHT = 430
 TOP, BOTTOM = 14, 60

@@ -15,9 +15,10 @@ from app.charts.chart import SYMBOLS, Chart, Choice, Figure, plain, runs_at, sho
 from app.charts.plane import Plane, Spot, drift, plane
 from app.charts.rows import spelled
 from app.charts.units import THIN, digits, readable, times
-from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.comparison import ComparedRun, Comparison
 from app.study.outcomes import RAN
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 
 HEIGHT = 430
 """Pixels of the plot, title row excluded."""

@@ -22,9 +22,10 @@ from app.charts.chart import (
 )
 from app.charts.rows import spelled
 from app.charts.units import MINUS, readable, scale
-from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.comparison import ComparedRun, Comparison
 from app.study.outcomes import ended
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from workers.catalog import metrics
 
 ROW = 66

@@ -16,7 +16,7 @@ from app.pages.rendering import page
 from app.pages.session import Reading
 from app.presentation import picking
 from app.study.compare import FEWEST, MOST, SideBySide
-from app.study.comparison import Quantity
+from app.study.quantities import Quantity
 
 router = APIRouter()
 

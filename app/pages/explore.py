@@ -161,12 +161,16 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> View:
         Invalid: a name or a value that does not exist; every one is named with what would do.
     """
     pairs = list(pairs)
-    selection = read(pairs, EXTRAS)
+    wrong: list[Problem] = []
+    selection = Selection()
+    try:
+        selection = read(pairs, EXTRAS)
+    except Invalid as refused:
+        wrong += refused.problems
     found: dict[str, list[str]] = {name: [] for name in EXTRAS}
     for name, value in pairs:
         if name in EXTRAS and value:
             found[name] += [word for word in value.split(",") if word] if name in ("show", "axes") else [value]
-    wrong: list[Problem] = []
     for name, fewest, most in (("show", 1, MOST_COLUMNS), ("axes", FEWEST_AXES, MOST_AXES)):
         known = f"{fewest} to {most} of {', '.join(BY_WORD)}."
         if unknown := [word for word in found[name] if word not in BY_WORD]:

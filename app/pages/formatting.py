@@ -13,9 +13,10 @@ from app.charts.basis import behind
 from app.charts.chart import certainty
 from app.charts.plane import Plane, Spot
 from app.charts.units import THIN, Scale, between, digits, readable, scale, times
-from app.study.comparison import Comparison, Quantity
+from app.study.comparison import Comparison
 from app.study.outcomes import RAN, ended
 from app.study.pareto import Reading
+from app.study.quantities import Quantity
 from app.study.verdicts import Ratio
 from workers.catalog.report import Ran
 from workers.catalog.spec import Point

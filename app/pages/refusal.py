@@ -1,5 +1,7 @@
 """The page for a request that was refused, in place of the API's problem document."""
 
+from urllib.parse import urlencode
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,5 +32,19 @@ def error_page(request: Request, problem: ProblemDocument) -> Response:
         title=TITLES.get(problem.status, problem.title),
         detail=problem.detail,
         hint=problem.hint,
+        others=problem.errors[1:],
+        rest=_rest(request, problem),
         request_id=problem.request_id,
     )
+
+
+def _rest(request: Request, problem: ProblemDocument) -> str | None:
+    """The address without what is wrong in its query; None where something else is wrong as well, or alone."""
+    if request.method not in ("GET", "HEAD") or problem.status != 422:
+        return None
+    asked = request.query_params.multi_items()
+    wrong: set[str | None] = {error.field for error in problem.errors} or {problem.field}
+    if not wrong <= {name for name, _ in asked}:
+        return None
+    kept = [(name, value) for name, value in asked if name not in wrong]
+    return request.url.path + (f"?{urlencode(kept)}" if kept else "")

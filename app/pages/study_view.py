@@ -16,9 +16,10 @@ from app.charts.zoom import range_problem
 from app.errors import Invalid
 from app.study import limits
 from app.study.budgets import Limit
-from app.study.comparison import Comparison, Quantity, Scale
+from app.study.comparison import Comparison, Scale
 from app.study.interaction import independent
 from app.study.limits import FARTHEST
+from app.study.quantities import Quantity
 from workers.catalog.declared import Problem
 
 Tab = Literal[

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from app.frozen import Frozen
-from app.study.comparison import ComparedRun, Comparison, Quantity, in_order
+from app.study.comparison import ComparedRun, Comparison
 from app.study.differences import Difference, Surroundings, orders, surroundings
 from app.study.environments import Fields
 from app.study.interaction import Quotient, independent, quotient
+from app.study.quantities import Quantity, in_order
 from app.study.verdicts import Ratio
 from workers.catalog.spec import Point, RunSpec
 

@@ -15,10 +15,10 @@ from app.frozen import Frozen
 from app.study import definitions, stored
 from app.study.environments import Elsewhere, Fields, elsewhere, machine
 from app.study.pareto import Candidate, Reading
+from app.study.quantities import Quantity, in_order, quantity
 from app.study.stacks import family, label, parts
 from app.study.verdicts import Ratio, corrections, counted, ratio, scored
 from workers.catalog import metrics
-from workers.catalog.metrics import Better
 from workers.catalog.report import Bottleneck, Outcome, Proof, Ran
 from workers.catalog.spec import Point, Variant
 
@@ -37,24 +37,6 @@ COLUMNS: tuple[tuple[str, ...], ...] = (
     (metrics.COLD_FIRST_CALL.name,),
 )
 """Columns of the study's table; each is the first of its metrics that was measured."""
-
-
-class Quantity(Frozen):
-    """One metric in one phase: what an axis or a column shows."""
-
-    key: str
-    """``metric@phase``, as it stands in URLs; ``metric:version@phase`` for one that is held apart."""
-    metric: str
-    phase: str
-    title: str
-    unit: str
-    better: Better
-    aspect: str
-    definition: str
-    version: int = 1
-    """Of the definition that its figures followed."""
-    apart: str | None = None
-    """What sets it apart from the same by the catalogue's definition, for example "definition 1, now 2"; None where it is of that."""
 
 
 class ComparedRun(Frozen):
@@ -240,7 +222,7 @@ def compare(
         baseline=spec.baseline.name,
         main_phase=spec.workload.main_phase,
         points=tuple(spec.points()),
-        quantities=in_order(_quantity(*one) for one in seen),
+        quantities=in_order(quantity(*one) for one in seen),
         columns=(),
         axes=None,
         runs=compared,
@@ -309,42 +291,6 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
                 )
             )
     return tuple(found)
-
-
-def in_order(found: Iterable[Quantity]) -> tuple[Quantity, ...]:
-    """Quantities in the order of the metrics' menu, the catalogue's definition first.
-
-    A title names its phase where a metric has several, and what sets it apart where anything does.
-    """
-    order = {metric.name: index for index, metric in enumerate(metrics.METRICS)}
-    listed = sorted(found, key=lambda one: (order[one.metric], one.phase, one.apart is not None, -one.version))
-    phases: dict[str, set[str]] = {}
-    for one in listed:
-        phases.setdefault(one.metric, set()).add(one.phase)
-    titled = []
-    for one in listed:
-        told = [one.phase.replace("_", " ")] if len(phases[one.metric]) > 1 else []
-        told += [one.apart] if one.apart else []
-        title = metrics.BY_NAME[one.metric].title + (f" ({', '.join(told)})" if told else "")
-        titled.append(one.model_copy(update={"title": title}))
-    return tuple(titled)
-
-
-def _quantity(name: str, phase: str, version: int) -> Quantity:
-    metric, apart = metrics.BY_NAME[name], definitions.apart(name, version)
-    return Quantity(
-        key=definitions.key(name, phase, version),
-        metric=name,
-        phase=phase,
-        title=metric.title,
-        unit=metric.unit,
-        better=metric.better,
-        aspect=metric.aspect,
-        # The catalogue has the words of its own version alone.
-        definition=f"{apart.capitalize()}: {metric.definition}" if apart else metric.definition,
-        version=version,
-        apart=apart,
-    )
 
 
 def _columns(comparison: Comparison) -> Iterable[str]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.study.comparison import ComparedRun, Comparison, Quantity
+from app.study.comparison import ComparedRun, Comparison
 from app.study.pareto import Counted, Reading
+from app.study.quantities import Quantity
 from app.study.verdicts import Ratio
 from workers.catalog import metrics
 from workers.catalog.spec import Point
