@@ -6,7 +6,7 @@ many followed another is told. Ratios are over each study's own baseline, so tha
 together; how many environments there were is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -58,8 +58,8 @@ class Case(Frozen):
     techniques: tuple[str, ...]
     """Words of what sets it apart from the baseline."""
     label: str
-    against: str | None
-    """The baseline's stack; None when its null test has not ended."""
+    against: str
+    """The baseline's stack."""
     turned_on: bool
     """Whether it is what people mean by the techniques, and nothing else differs."""
     model: str
@@ -149,7 +149,6 @@ class Cases:
         """
         self.table = table
         self.places: Places = np.flatnonzero(mask)
-        self._against = _baselines(table, self.places)
         self.groups = _numbered(self._keys())
         self.count = int(self.groups.max()) + 1 if len(self.groups) else 0
         self.runs = np.bincount(self.groups, minlength=self.count)
@@ -167,11 +166,9 @@ class Cases:
         }
         self._stacks: dict[tuple[str, str], Stack] = {}
 
-    def stack(self, case: int) -> Stack | None:
-        """What sets a case apart; None when its baseline's stack is not known."""
+    def stack(self, case: int) -> Stack:
+        """What sets a case apart."""
         label, against = self.table.rows[self.newest[case]].label, self.against(case)
-        if against is None:
-            return None
         found = self._stacks.get((label, against))
         if found is None:
             variant, baseline = parts_of(label), parts_of(against)
@@ -179,9 +176,9 @@ class Cases:
             self._stacks[label, against] = found
         return found
 
-    def against(self, case: int) -> str | None:
+    def against(self, case: int) -> str:
         """The label of a case's baseline."""
-        return self._against.get(int(self.table.words["study_id"][0][self.newest[case]]))
+        return self.word("against", case)
 
     def word(self, name: str, case: int) -> str:
         """The word a case has in a column of the table."""
@@ -213,7 +210,7 @@ class Cases:
             techniques=tuple(techniques.split("+")),
             label=held.label,
             against=self.against(case),
-            turned_on=stack is not None and stack.turned_on,
+            turned_on=stack.turned_on,
             batch_size=self.size("batch_size", case),
             length=self.size("length", case),
             point=held.point,
@@ -244,16 +241,13 @@ class Cases:
     def _keys(self) -> list[Places]:
         """What has to be equal, a column of small numbers each."""
         table, places = self.table, self.places
-        names = ("model", "workload", "device", "hardware", "techniques", "ran", "evaluation")
+        names = ("model", "workload", "device", "hardware", "techniques", "against", "ran", "evaluation")
         keys = [table.words[name][0][places].astype(np.int64) for name in names]
         for sizes in (table.batch_size, table.length):
             keys.append(np.unique(np.nan_to_num(sizes[places], nan=-1.0), return_inverse=True)[1])
-        known: dict[str, int] = {}
         rows = [table.rows[place] for place in places.tolist()]
-        keys.append(_codes([row.label for row in rows], known))
-        studies = table.words["study_id"][0][places].tolist()
-        keys.append(_codes([self._against.get(study, "") for study in studies], known))
-        keys.append(_codes([_rest(row.point) for row in rows], {}))
+        keys.append(_codes(row.label for row in rows))
+        keys.append(_codes(_rest(row.point) for row in rows))
         return keys
 
     def _environments(self) -> Places:
@@ -290,16 +284,6 @@ def _on(part: str, before: str | None) -> bool:
     return part.startswith(known.variant) and not (before or "").startswith(known.variant)
 
 
-def _baselines(table: Table, places: Places) -> dict[int, str]:
-    """The label of each baseline of some rows' studies, by the study's code, as its null tests have it."""
-    codes, words = table.words["study_id"]
-    asked = np.zeros(len(words), np.bool_)
-    asked[codes[places]] = True
-    nulls = np.flatnonzero(having(table, "family", {"baseline"}) & having(table, "techniques", {""}) & asked[codes])
-    rows = ((place, table.rows[place]) for place in nulls.tolist())
-    return {int(codes[place]): row.label for place, row in rows if row.variant == row.baseline}
-
-
 def _rest(point: dict[str, int]) -> str:
     """Of a point of a sweep, what no column holds."""
     if not point:
@@ -308,8 +292,9 @@ def _rest(point: dict[str, int]) -> str:
     return repr(rest) if rest else ""
 
 
-def _codes(texts: Sequence[str], known: dict[str, int]) -> Places:
-    return np.fromiter((known.setdefault(text, len(known)) for text in texts), np.int64, len(texts))
+def _codes(texts: Iterable[str]) -> Places:
+    known: dict[str, int] = {}
+    return np.fromiter((known.setdefault(text, len(known)) for text in texts), np.int64)
 
 
 def _numbered(columns: Sequence[Places]) -> Places:

@@ -191,7 +191,7 @@ def judge(statement: Statement, effect: Effect) -> Status:
 def comparable(cases: Cases, case: int, statement: Statement) -> bool:
     """Whether a case is of the stack and the setting that a statement is of."""
     stack, wanted = cases.stack(case), statement.setting
-    if stack is None or not stack.turned_on or not all(_against(stack, word) for word in statement.stack):
+    if not stack.turned_on or not all(_against(stack, word) for word in statement.stack):
         return False
     baseline = stack.baseline
     return (

@@ -62,7 +62,7 @@ def interactions(cases: Cases, technique: str) -> tuple[Interaction, ...]:
     measured: dict[Key, int] = {}
     for case in range(cases.count):
         stack = cases.stack(case)
-        if stack is None or not stack.turned_on:
+        if not stack.turned_on:
             continue
         key = (_context(cases, case), stack.added, cases.word("ran", case) == EMULATED)
         # How quality was scored says nothing about time and memory: of such cases the one with most runs counts.
