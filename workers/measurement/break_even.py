@@ -6,6 +6,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.random import Generator, default_rng
 
 from workers.measurement.statistics import Array, Estimate, error
 
@@ -56,14 +57,16 @@ def find(
         ratio: Latency of the variant over that of the baseline.
         seed: Of the draws; equal inputs give equal answers.
     """
-    random = np.random.default_rng(seed)
+    random = default_rng(seed)
     extra = _draw(variant_cold, random) - _draw(baseline_cold, random)
     saved = _draw(latency, random) * (1.0 - _draw(ratio, random))
     # More to pay and nothing saved: never. Nothing to pay and something saved: at once. Nothing to pay and nothing saved is an
     # advantage that is used up, not a cost that is paid back, so it counts as never too.
     with np.errstate(divide="ignore", invalid="ignore"):
         calls = np.where(saved > 0, np.maximum(extra, 0.0) / saved, np.inf)
-    low, typical, high = np.quantile(calls, [TAIL, 0.5, 1 - TAIL], method="inverted_cdf")
+    # Draws themselves, nothing between two of them: some may be infinite.
+    calls.sort()
+    low, typical, high = (calls[max(0, math.ceil(share * DRAWS) - 1)] for share in (TAIL, 0.5, 1 - TAIL))
     if np.isinf(low):
         return BreakEven("never")
     if np.isinf(high):
@@ -72,6 +75,6 @@ def find(
     return BreakEven("at_once" if high == 0 else "paid_back", found)
 
 
-def _draw(quantity: Uncertain, random: np.random.Generator) -> Array:
+def _draw(quantity: Uncertain, random: Generator) -> Array:
     drawn: Array = np.exp(random.normal(quantity.logarithm, quantity.error, DRAWS))
     return drawn

@@ -165,10 +165,21 @@ def _processes(groups: Collection[int], proc: Path) -> list[tuple[int, list[str]
     """Processes of some process groups, with the fields of their stat from the state on."""
     found = []
     for entry in os.listdir(proc) if groups else ():
-        fields = read(proc / entry / "stat").rpartition(")")[2].split() if entry.isdigit() else []
+        # The kernel is asked first: reading the files of every process costs a tenth of what the coordinator may take.
+        if not entry.isdigit() or (proc == PROC and _group(int(entry)) not in groups):
+            continue
+        fields = read(proc / entry / "stat").rpartition(")")[2].split()
         if len(fields) > 14 and int(fields[2]) in groups:
             found.append((int(entry), fields))
     return found
+
+
+def _group(pid: int) -> int | None:
+    """The process group of a process; None when it is gone."""
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
 
 
 def load() -> float:
@@ -211,10 +222,11 @@ def temperature(thermal: Path = THERMAL) -> float | None:
     return max(degrees) / 1000 if degrees else None
 
 
-def read(path: Path) -> str:
+def read(path: str | Path) -> str:
     """A kernel file's text; empty when it is not there or not for us."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode(errors="replace").strip()
     except OSError:
         return ""
 

@@ -10,8 +10,6 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from workers.catalog.report import Arm
 from workers.catalog.spec import Effort
 from workers.measurement import statistics
@@ -116,12 +114,12 @@ def settled(series: Sequence[float]) -> bool:
     if n < MIN_WARM_UP:
         return False
     window = max(3, n // 3)
-    last, before = np.asarray(series[-window:]), np.asarray(series[-2 * window : -window])
-    centre = float(np.median(last))
-    quarter, three_quarters = np.quantile(last, [0.25, 0.75])
+    last, before = series[-window:], series[-2 * window : -window]
+    centre = statistics.middle(last)
+    quarter, three_quarters = statistics.quantiles(last, (0.25, 0.75))
     # 0.93 IQR / sqrt(n) is the standard error of a normal sample's median.
-    noise = 0.93 * float(three_quarters - quarter) / math.sqrt(window) / centre
-    return abs(float(np.median(before)) / centre - 1) <= max(SETTLED, 2 * noise)
+    noise = 0.93 * (three_quarters - quarter) / math.sqrt(window) / centre
+    return abs(statistics.middle(before) / centre - 1) <= max(SETTLED, 2 * noise)
 
 
 def warm_enough(series: Sequence[float], cap_s: float) -> bool:
@@ -129,7 +127,7 @@ def warm_enough(series: Sequence[float], cap_s: float) -> bool:
 
     Against the cap count typical steps: one in which a compiler built another graph says nothing about the others.
     """
-    if len(series) >= MIN_SLOW_WARM_UP and len(series) * float(np.median(series)) >= cap_s:
+    if len(series) >= MIN_SLOW_WARM_UP and len(series) * statistics.middle(series) >= cap_s:
         return True
     return settled(series)
 
@@ -163,13 +161,13 @@ def ending(turns: Sequence[float], spent_s: float, plan: Plan) -> Ending | None:
     n = len(turns)
     if n < FEWEST_TURNS:
         return None
-    half_width = half_width_of(turns)
-    if n >= MIN_TURNS and half_width <= plan.pair_goal:
-        return Ending(None)
     if n < MIN_TURNS:
         if spent_s < OVERTIME * plan.measured_s:
             return None
         return Ending(f"{n} turns in {spent_s:.0f} s, goal {MIN_TURNS}: steps are too slow for more.")
+    half_width = half_width_of(turns)
+    if half_width <= plan.pair_goal:
+        return Ending(None)
     if spent_s < plan.measured_s:
         return None
     return Ending(

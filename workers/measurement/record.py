@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 from pydantic import JsonValue
 
 from workers.catalog.ceilings import Ceilings
@@ -14,6 +13,7 @@ from workers.catalog.evaluation import Scores
 from workers.catalog.metrics import LATENCY
 from workers.catalog.report import Arm, Artifact, Bottleneck, Kernel, Proof, Samples, Timeline
 from workers.catalog.spec import RunSpec
+from workers.measurement import statistics
 from workers.measurement.messages import Answer
 
 MOST_RAW = 60_000
@@ -104,7 +104,7 @@ class Record:
             if discard:
                 _append(self.warm_ups, key, pair, *series.values[:discard])
             _append(self.steps, key, pair, *counted)
-            _append(self.turns, key, pair, float(np.median(counted)))
+            _append(self.turns, key, pair, statistics.middle(counted))
 
     def forget(self, pair: int) -> None:
         """Drop everything of a pair that has to be measured again in another way."""
@@ -136,9 +136,9 @@ class Record:
     def pace(self, arm: Arm, pair: int) -> float:
         """Seconds a warm step takes: the median of those that count, before there are any of the warm-up's second half."""
         if counted := self.steps.get(self.latency(arm), {}).get(pair):
-            return float(np.median(counted))
+            return statistics.middle(counted)
         series = self.warm_up(arm, pair)
-        return float(np.median(series[len(series) // 2 :]))
+        return statistics.middle(series[len(series) // 2 :])
 
     def ratios(self, pair: int, key: Key) -> list[float]:
         """Logarithm of variant over baseline, turn by turn."""

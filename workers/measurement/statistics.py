@@ -6,6 +6,7 @@ Times are compared as logarithms, so that "twice as fast" and "half as fast" lie
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,6 +95,24 @@ def effective_n(values: Array) -> float:
     return n * (1 - rho) / (1 + rho)
 
 
+def middle(values: Sequence[float]) -> float:
+    """Median of a short series, many times as fast as numpy's: the coordinator takes it after every block."""
+    return float(statistics.median(values))
+
+
+def quantiles(values: Sequence[float] | Array, shares: Sequence[float]) -> list[float]:
+    """Values below which shares of a series lie, linear between neighbours: numpy's definition at a fraction of its cost."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    found = []
+    for share in shares:
+        place = share * (len(ordered) - 1)
+        left = min(int(place), len(ordered) - 1)
+        right = min(left + 1, len(ordered) - 1)
+        low, high = float(ordered[left]), float(ordered[right])
+        found.append(low + (high - low) * (place - left))
+    return found
+
+
 def median(values: Sequence[float] | Array) -> Estimate:
     """Median of a series in time with an order-statistic interval for its effective n.
 
@@ -102,8 +121,8 @@ def median(values: Sequence[float] | Array) -> Estimate:
     series = np.asarray(values, dtype=np.float64)
     independent = max(effective_n(series), 1.0)
     reach = Z * 0.5 / math.sqrt(independent)
-    low, value, high = np.quantile(series, [max(0.0, 0.5 - reach), 0.5, min(1.0, 0.5 + reach)])
-    return Estimate(float(value), float(low), float(high), len(series), independent)
+    low, value, high = quantiles(series, (max(0.0, 0.5 - reach), 0.5, min(1.0, 0.5 + reach)))
+    return Estimate(value, low, high, len(series), independent)
 
 
 def error(estimate: Estimate) -> float:
@@ -138,9 +157,8 @@ def over_processes(logarithms: Sequence[float], errors: Sequence[float], known: 
 
 def _ranks(values: Array) -> Array:
     """Ranks from 0; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: Array = (last - (counts + 1) / 2)[inverse]
+    ordered = np.sort(values)
+    shared: Array = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - 1) / 2
     return shared
 
 

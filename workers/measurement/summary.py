@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from workers.catalog import metrics
 from workers.catalog.ceilings import CONTENDED
 from workers.catalog.evaluation import Scores, Scoring
@@ -134,7 +132,7 @@ def _once(record: Record) -> Iterator[Measurement]:
         if metric in EXACT:
             estimate = Estimate(values[0], values[0], values[0], 1, 1.0)
         elif metric in COUNTERS or min(values) <= 0:
-            estimate = Estimate(float(np.median(values)), min(values), max(values), len(values), float(len(values)))
+            estimate = Estimate(statistics.middle(values), min(values), max(values), len(values), float(len(values)))
         else:
             logs = [math.log(value) for value in values]
             estimate = statistics.over_processes(
@@ -164,7 +162,7 @@ def _once_effects(record: Record) -> Iterator[Effect]:
         logs = [math.log(b / a) for a, b in zip(old, new, strict=True)]
         if metric in COUNTERS:
             ratios = [math.exp(value) for value in logs]
-            ratio = Estimate(float(np.median(ratios)), min(ratios), max(ratios), len(ratios), float(len(ratios)))
+            ratio = Estimate(statistics.middle(ratios), min(ratios), max(ratios), len(ratios), float(len(ratios)))
             yield _effect(key, metric, ratio, COUNTED_MARGIN, len(shared))
         else:
             errors = [
@@ -231,7 +229,7 @@ def _remarks(record: Record) -> Iterator[str]:
     """What a reader must know."""
     for arm in ("baseline", "variant"):
         steps = record.steps.get(record.latency(arm))
-        if steps and min(float(np.median(values)) for values in steps.values()) < SHORTEST_S:
+        if steps and min(statistics.middle(values) for values in steps.values()) < SHORTEST_S:
             yield f"A step of the {arm} takes less than a millisecond: much of it is the calling of operators."
     for proof in record.proofs:
         if proof.ran == "fell_back":
@@ -260,7 +258,7 @@ def _measurement(key: Key, metric: Metric, estimate: Estimate, samples: Sequence
     value, low, high = estimate.value, estimate.low, estimate.high
     if metric.unit == "B":  # A mean of logarithms; there are no parts of bytes.
         value, low, high = float(round(value)), float(math.floor(low)), float(math.ceil(high))
-    quartiles = np.quantile(samples, (0.25, 0.75)).tolist() if len(samples) > 0 else (None, None)
+    quartiles = statistics.quantiles(samples, (0.25, 0.75)) if len(samples) > 0 else (None, None)
     return Measurement(
         metric=key.metric,
         phase=key.phase,

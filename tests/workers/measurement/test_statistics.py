@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.signal import lfilter
 
@@ -167,3 +169,9 @@ def test_what_is_far_out_stays_a_number() -> None:
     found = statistics.over_processes([0.0], [statistics.FARTHEST], COLD)
     assert math.isfinite(found.low)
     assert math.isfinite(found.high)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_quantiles_and_medians_are_those_of_numpy(values: list[float], shares: list[float]) -> None:
+    assert statistics.quantiles(values, shares) == pytest.approx(np.quantile(values, shares).tolist(), abs=1e-6)
+    assert statistics.middle(values) == pytest.approx(float(np.median(values)), abs=1e-6)
