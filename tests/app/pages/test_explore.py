@@ -235,7 +235,7 @@ def test_a_wrong_address_is_refused_with_what_would_do(full: House, query: str) 
 def test_a_wrong_address_offers_what_is_right_of_it(full: House) -> None:
     page = read(full, "/explore?family=precision&show=price&q=a%26b&memory__lte=much&tab=parallel", 422)
     assert 'href="/explore?family=precision&q=a%26b&tab=parallel">Open it without that</a>' in page
-    assert "<li>" in page, "every part that is wrong is named"
+    assert "<b>show</b> has 'price', which is no figure." in page, "every part that is wrong is named"
     read(full, "/explore?family=precision&q=a%26b&tab=parallel")
     assert "Open it without that" not in read(full, "/nowhere?family=precision", 404)
 
