@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.signal import lfilter
@@ -171,6 +171,7 @@ def test_what_is_far_out_stays_a_number() -> None:
     assert math.isfinite(found.high)
 
 
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40), st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_quantiles_and_medians_are_those_of_numpy(values: list[float], shares: list[float]) -> None:
     assert statistics.quantiles(values, shares) == pytest.approx(np.quantile(values, shares).tolist(), abs=1e-6)

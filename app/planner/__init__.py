@@ -1,0 +1,1 @@
+"""Will it fit, how fast: closed formulas over a model's anatomy. No torch, no model is built; an answer takes milliseconds."""

@@ -1,0 +1,160 @@
+"""What a training step needs: full, or of low-rank adapters on frozen weights that may be quantised."""
+
+from pydantic import Field
+
+from app.frozen import Frozen
+from app.planner import activations, overheads, states
+from app.planner.activations import Loss
+from app.planner.anatomy import Anatomy
+from app.planner.formats import BY_WORD as FORMATS
+from app.planner.formats import weight_bytes
+from app.planner.parts import Instant, Needed, Part, about, exact
+from app.planner.states import BY_WORD as OPTIMIZERS
+from app.planner.states import Sharding
+
+GATHERED_LAYERS = 2
+"""Layers that fully sharded training has whole at a time: the one at work and the one fetched ahead."""
+BUCKET_BYTES = 25 * 2**20
+"""Of DistributedDataParallel's gradient buckets, by default."""
+GRADIENTS_OF_ADAPTERS = 4
+
+
+class Training(Frozen):
+    """A training step."""
+
+    batch: int = Field(1, ge=1)
+    """Sequences a device takes at a time."""
+    sequence: int = Field(2_048, ge=1)
+    weights: str = "bf16"
+    """Format of the weights; a quantised one needs adapters."""
+    computing: str = "bf16"
+    master: bool = False
+    """Whether float32 weights are kept besides, and float32 gradients."""
+    optimizer: str = "adamw"
+    fused: bool = True
+    """Whether the optimizer's step needs no temporary list of tensors."""
+    checkpointing: bool = False
+    flash: bool = True
+    loss: Loss = "naive"
+    rank: int | None = Field(None, ge=1)
+    """Of adapters on all linear layers; None trains all weights."""
+    sharding: Sharding = "none"
+    devices: int = Field(1, ge=1)
+    on_gpu: bool = True
+    """Whether a device's context and its allocator count."""
+
+
+def needed(anatomy: Anatomy, asked: Training) -> Needed:
+    """Memory of each device at the three instants at which a step may need most.
+
+    Args:
+        anatomy: the model.
+        asked: how it is trained.
+    """
+    kept, computing, optimizer = FORMATS[asked.weights], FORMATS[asked.computing], OPTIMIZERS[asked.optimizer]
+    element_bytes = round(computing.bits / 8)
+    of_weights, of_gradients, of_states = states.shares(asked.sharding, asked.devices)
+    adapters = states.adapter_parameters(anatomy, asked.rank) if asked.rank else 0
+    trained = adapters or anatomy.parameters
+    gradient_bytes = GRADIENTS_OF_ADAPTERS if adapters or asked.master else element_bytes
+    always = [_weights(anatomy, asked, of_weights)]
+    if adapters:
+        always.append(
+            exact(
+                "adapters",
+                of_weights * 4.0 * adapters,
+                f"4 B × {adapters:,} of rank {asked.rank}",
+                "LoRA, arXiv 2106.09685; float32",
+            )
+        )
+    elif asked.master:
+        always.append(
+            exact(
+                "master weights",
+                of_states * 4.0 * trained,
+                f"4 B × {trained:,}",
+                "float32 copy of mixed precision, arXiv 1710.03740",
+            )
+        )
+    moments = of_states * states.optimizer_bytes(optimizer, trained, anatomy.stored)
+    always.append(exact("optimizer", moments, f"{optimizer.bytes:g} B × {trained:,}", optimizer.source))
+    gradients = exact(
+        "gradients",
+        of_gradients * gradient_bytes * float(trained),
+        f"{gradient_bytes} B × {trained:,}",
+        "one of each trained parameter",
+    )
+    if kept.is_quantised:
+        widest = max(anatomy.linear(), key=lambda matrix: matrix.outputs * matrix.inputs)
+        size = widest.outputs * widest.inputs * computing.bits / 8
+        always.append(
+            exact(
+                "dequantised",
+                size,
+                f"{computing.bits / 8:g} B × {widest.outputs:,} × {widest.inputs:,}",
+                "the largest matrix, in the computing format while it works",
+            )
+        )
+    always += _sharded(anatomy, asked, element_bytes)
+    whole, layer = activations.kept(
+        anatomy, batch=asked.batch, sequence=asked.sequence, element_bytes=element_bytes,
+        checkpointing=asked.checkpointing, flash=asked.flash,
+    )  # fmt: skip
+    scores = activations.logits(anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss)
+    step = [] if asked.fused or not optimizer.temporary else [
+        exact("step", of_states * optimizer.temporary * trained, f"{optimizer.temporary:g} B × {trained:,}", "temporary list of tensors of a step that is not fused")
+    ]  # fmt: skip
+    instants = (
+        ("start of the backward pass", [*always, whole, scores]),
+        ("end of the backward pass", [*always, gradients, layer]),
+        ("optimizer's step", [*always, gradients, *step]),
+    )
+    return Needed(
+        instants=tuple(Instant(name=name, parts=_with_overheads(parts, asked.on_gpu)) for name, parts in instants)
+    )
+
+
+def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:
+    kept, computing = FORMATS[asked.weights], FORMATS[asked.computing]
+    size = share * weight_bytes(anatomy, kept, computing)
+    return exact(
+        "weights",
+        size,
+        f"{anatomy.parameters:,} parameters, {kept.title}"
+        + (f", the rest {computing.title}" if kept.is_quantised else ""),
+        kept.source,
+    )
+
+
+def _sharded(anatomy: Anatomy, asked: Training, element_bytes: int) -> list[Part]:
+    """What has to be whole at a time although its parts lie on several devices."""
+    if asked.sharding == "zero3":
+        layer = sum(matrix.weights for matrix in anatomy.linear()) / anatomy.layers
+        size = GATHERED_LAYERS * layer * element_bytes
+        return [
+            exact(
+                "gathered",
+                size,
+                f"{GATHERED_LAYERS} layers × {layer:,.0f} × {element_bytes} B",
+                "ZeRO-3 and FSDP: the layer at work and the one fetched ahead",
+            )
+        ]
+    if asked.sharding == "ddp":
+        most = float(asked.devices > 1) * element_bytes * anatomy.parameters
+        return [
+            about(
+                "buckets",
+                min(BUCKET_BYTES, most),
+                0.0,
+                most,
+                "25 MiB, up to a copy of all gradients unless they are views of the buckets",
+                "torch.nn.parallel.DistributedDataParallel",
+            )
+        ]
+    return []
+
+
+def _with_overheads(parts: list[Part], on_gpu: bool) -> tuple[Part, ...]:
+    if not on_gpu:
+        return tuple(parts)
+    return (*parts, overheads.fragmentation(sum(part.bytes for part in parts)), overheads.context())

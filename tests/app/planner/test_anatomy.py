@@ -1,0 +1,117 @@
+"""Models taken apart: every element is counted as the model's own code has it, and caches are as wide as it keeps them."""
+
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from app.errors import Invalid
+from app.planner import anatomy
+from app.planner.anatomy import FAMILIES
+
+SMALL: dict[str, Any] = {
+    "vocab_size": 320,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "pad_token_id": 0,
+}
+EXPERTS = {"num_experts": 6, "num_local_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 48}
+OWN: dict[str, dict[str, Any]] = {
+    "qwen3": {"head_dim": 24},
+    "qwen3_moe": EXPERTS | {"head_dim": 24},
+    "mixtral": {"num_local_experts": 6, "num_experts_per_tok": 2},
+    "gemma": {"head_dim": 32},
+    "gemma2": {"head_dim": 32, "sliding_window": 8},
+    "gemma3_text": {"head_dim": 32, "sliding_window": 8, "sliding_window_pattern": 3},
+    "gpt2": {"n_embd": 64, "n_layer": 5, "n_head": 4, "n_positions": 128, "vocab_size": 320},
+    "gpt_neox": {"num_key_value_heads": None},
+    "deepseek_v3": {
+        "q_lora_rank": 24, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 12, "v_head_dim": 12,
+        "n_routed_experts": 8, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+        "first_k_dense_replace": 2, "n_group": 2, "topk_group": 1, "num_key_value_heads": 4,
+    },
+}  # fmt: skip
+
+
+def config_of(family: str, **changed: Any) -> Any:
+    transformers = pytest.importorskip("transformers")
+    own = OWN.get(family, {})
+    values = (own if family == "gpt2" else SMALL | own) | changed
+    return transformers.AutoConfig.for_model(
+        family, **{name: value for name, value in values.items() if value is not None}
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_element_is_counted(family: str, tied: bool) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    config = config_of(family, tie_word_embeddings=tied)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    found = anatomy.read(config.to_dict())
+    assert found.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert found.tied is tied
+
+
+PUBLISHED: dict[str, tuple[dict[str, JsonValue], int, int]] = {
+    "Llama 2 7B": ({"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32000, "tie_word_embeddings": False}, 6_738_415_616, 524_288),
+    "Llama 3.1 8B": ({"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False}, 8_030_261_248, 131_072),
+    "Llama 3.1 70B": ({"model_type": "llama", "hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False}, 70_553_706_496, 327_680),
+    "Llama 3.2 1B": ({"model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128256, "tie_word_embeddings": True}, 1_235_814_400, 32_768),
+    "Mistral 7B": ({"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "sliding_window": 4096}, 7_241_732_096, 131_072),
+    "Mixtral 8x7B": ({"model_type": "mixtral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000}, 46_702_792_704, 131_072),
+    "Qwen2.5 7B": ({"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False}, 7_615_616_512, 57_344),
+    "Qwen3 8B": ({"model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": False}, 8_190_735_360, 147_456),
+    "Gemma 2B": ({"model_type": "gemma", "hidden_size": 2048, "intermediate_size": 16384, "num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256, "vocab_size": 256000}, 2_506_172_416, 18_432),
+    "Gemma 2 9B": ({"model_type": "gemma2", "hidden_size": 3584, "intermediate_size": 14336, "num_hidden_layers": 42, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "sliding_window": 4096, "vocab_size": 256000}, 9_241_705_984, 344_064),
+    "Phi-3 mini": ({"model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32064, "sliding_window": 2047}, 3_821_079_552, 393_216),
+    "GPT-2": ({"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab_size": 50257}, 124_439_808, 36_864),
+    "Pythia 1B": ({"model_type": "gpt_neox", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 8, "vocab_size": 50304}, 1_011_781_632, 131_072),
+    "DeepSeek V3": ({"model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128, "vocab_size": 129280, "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 3}, 671_026_404_352, 70_272),
+}  # fmt: skip
+"""Configurations as published, the parameters that their models have, and bytes that they keep of a token in BF16."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_models(name: str) -> None:
+    config, parameters, of_a_token = PUBLISHED[name]
+    found = anatomy.read(config)
+    assert found.parameters == parameters
+    assert 2 * (found.cache_elements(1_000) - found.cache_elements(999)) == of_a_token
+
+
+def test_windows_keep_no_more_than_they_are_wide() -> None:
+    found = anatomy.read(PUBLISHED["Gemma 2 9B"][0])
+    assert found.cache_elements(8_192) - found.cache_elements(4_096) == 21 * 4_096 * 2 * 8 * 256
+    mistral = anatomy.read(PUBLISHED["Mistral 7B"][0])
+    assert mistral.cache_elements(100_000) == mistral.cache_elements(4_096)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"model_type": "resnet"}, "model_type"),
+        ({"model_type": None}, "model_type"),
+        ({"hidden_size": None}, "hidden_size"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"num_hidden_layers": "32"}, "num_hidden_layers"),
+        ({"vocab_size": True}, "vocab_size"),
+        ({"intermediate_size": 2**50}, "intermediate_size"),
+    ],
+)
+def test_what_is_wrong_is_named(changed: dict[str, JsonValue], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        anatomy.read(PUBLISHED["Llama 3.1 8B"][0] | changed)
+    assert refused.value.field == field
+    assert refused.value.hint
+
+
+def test_the_language_part_of_a_model_of_several() -> None:
+    inner = PUBLISHED["Llama 3.1 8B"][0]
+    assert anatomy.read({"model_type": "some_vision_model", "text_config": inner}).parameters == 8_030_261_248
