@@ -11,10 +11,10 @@ LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 6.0, "chunked": 0.0
 """Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; one of them and the bfloat16
 ones; none."""
 WITHIN = 0.06
-"""Largest error of the copies against seven published and measured models."""
+"""Largest error of the copies against six models that were measured."""
 SOURCE = (
-    "Copies of a layer's tensors that autograd keeps, counted for rotary decoders with RMSNorm; within 6 % of seven models "
-    "measured by stas00/ml-engineering and by this project's authors"
+    "Copies of a layer's tensors that autograd keeps, counted for rotary decoders with RMSNorm; within 6 % of what "
+    "stas00/ml-engineering measured of six models"
 )
 
 

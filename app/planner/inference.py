@@ -50,7 +50,7 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
     instants = [
         Instant(
             name="prompt",
-            parts=_whole(
+            parts=overheads.with_these(
                 [weights, cache(asked.prompt), _working(anatomy, asked, asked.batch * asked.prompt)], asked.on_gpu
             ),
         )
@@ -59,7 +59,7 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
         instants.append(
             Instant(
                 name="last token",
-                parts=_whole([weights, cache(last), _working(anatomy, asked, asked.batch)], asked.on_gpu),
+                parts=overheads.with_these([weights, cache(last), _working(anatomy, asked, asked.batch)], asked.on_gpu),
             )
         )
     return Needed(instants=tuple(instants))
@@ -84,9 +84,3 @@ def _working(anatomy: Anatomy, asked: Inference, tokens: int) -> Part:
         f"{chunk:,} tokens × {least:,} elements × {element_bytes:g} B + 4 B × {asked.batch} × {anatomy.vocabulary:,} logits",
         "the widest tensors of one layer that live at the same time; at most what training would keep of it",
     )
-
-
-def _whole(parts: list[Part], on_gpu: bool) -> tuple[Part, ...]:
-    if not on_gpu:
-        return tuple(parts)
-    return (*parts, overheads.fragmentation(sum(part.bytes for part in parts)), overheads.context())

@@ -19,3 +19,10 @@ def fragmentation(held: float) -> Part:
         "allocator", 0.02 * held, 0.0, 0.10 * held, "0 to 10 % of what is allocated",
         "torch's caching allocator: segments of 2 and 20 MiB; 0 to 2 % with expandable segments, up to 10 % without",
     )  # fmt: skip
+
+
+def with_these(parts: list[Part], on_gpu: bool) -> tuple[Part, ...]:
+    """Parts of an instant, and on a GPU what is held besides."""
+    if not on_gpu:
+        return tuple(parts)
+    return (*parts, fragmentation(sum(part.bytes for part in parts)), context())

@@ -110,7 +110,7 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
         ("optimizer's step", [*always, gradients, *step]),
     )
     return Needed(
-        instants=tuple(Instant(name=name, parts=_with_overheads(parts, asked.on_gpu)) for name, parts in instants)
+        instants=tuple(Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu)) for name, parts in instants)
     )
 
 
@@ -152,9 +152,3 @@ def _sharded(anatomy: Anatomy, asked: Training, element_bytes: int) -> list[Part
             )
         ]
     return []
-
-
-def _with_overheads(parts: list[Part], on_gpu: bool) -> tuple[Part, ...]:
-    if not on_gpu:
-        return tuple(parts)
-    return (*parts, overheads.fragmentation(sum(part.bytes for part in parts)), overheads.context())

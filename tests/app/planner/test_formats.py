@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.planner import anatomy
+from app.planner import families
 from app.planner.formats import BY_WORD, FORMATS, weight_bytes
-from tests.app.planner.test_anatomy import PUBLISHED
+from tests.app.planner.test_families import PUBLISHED
 
-LLAMA = anatomy.read(PUBLISHED["Llama 3.1 8B"][0])
+LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_what_quantisation_leaves_alone() -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_fewer_bits_are_never_larger(name: str) -> None:
-    model = anatomy.read(PUBLISHED[name][0])
+    model = families.read(PUBLISHED[name][0])
     sizes = [weight_bytes(model, BY_WORD[word], BY_WORD["bf16"]) for word in ("bf16", "int8", "nf4", "nf4_double")]
     assert sizes == sorted(sizes, reverse=True)
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.planner import anatomy
+from app.planner import families
 from app.planner.inference import Inference, needed
-from tests.app.planner.test_anatomy import PUBLISHED
+from tests.app.planner.test_families import PUBLISHED
 
-LLAMA = anatomy.read(PUBLISHED["Llama 3.1 8B"][0])
+LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
 
 
 def part(name: str, asked: Inference, instant: int = 0) -> float:

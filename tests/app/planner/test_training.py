@@ -4,18 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.planner import anatomy
+from app.planner import families
+from app.planner.anatomy import Anatomy
 from app.planner.states import Sharding, adapter_parameters
 from app.planner.training import Training, needed
-from tests.app.planner.test_anatomy import PUBLISHED
+from tests.app.planner.test_families import PUBLISHED
 
 GIB = 2**30
-LLAMA = anatomy.read(PUBLISHED["Llama 3.1 8B"][0])
-LLAMA_2 = anatomy.read(PUBLISHED["Llama 2 7B"][0])
+LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
+LLAMA_2 = families.read(PUBLISHED["Llama 2 7B"][0])
 QLORA = Training(weights="nf4_double", rank=16, checkpointing=True, on_gpu=False)
 
 
-def gib(asked: Training, model: anatomy.Anatomy = LLAMA) -> float:
+def gib(asked: Training, model: Anatomy = LLAMA) -> float:
     return needed(model, asked).peak.bytes / GIB
 
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import JsonValue
 
 from app.errors import Invalid
-from app.planner import anatomy
-from app.planner.anatomy import FAMILIES
+from app.planner import families
+from app.planner.families import FAMILIES
 
 SMALL: dict[str, Any] = {
     "vocab_size": 320,
@@ -54,7 +54,7 @@ def test_every_element_is_counted(family: str, tied: bool) -> None:
     config = config_of(family, tie_word_embeddings=tied)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    found = anatomy.read(config.to_dict())
+    found = families.read(config.to_dict())
     assert found.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert found.tied is tied
 
@@ -81,15 +81,15 @@ PUBLISHED: dict[str, tuple[dict[str, JsonValue], int, int]] = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_models(name: str) -> None:
     config, parameters, of_a_token = PUBLISHED[name]
-    found = anatomy.read(config)
+    found = families.read(config)
     assert found.parameters == parameters
     assert 2 * (found.cache_elements(1_000) - found.cache_elements(999)) == of_a_token
 
 
 def test_windows_keep_no_more_than_they_are_wide() -> None:
-    found = anatomy.read(PUBLISHED["Gemma 2 9B"][0])
+    found = families.read(PUBLISHED["Gemma 2 9B"][0])
     assert found.cache_elements(8_192) - found.cache_elements(4_096) == 21 * 4_096 * 2 * 8 * 256
-    mistral = anatomy.read(PUBLISHED["Mistral 7B"][0])
+    mistral = families.read(PUBLISHED["Mistral 7B"][0])
     assert mistral.cache_elements(100_000) == mistral.cache_elements(4_096)
 
 
@@ -107,11 +107,11 @@ def test_windows_keep_no_more_than_they_are_wide() -> None:
 )
 def test_what_is_wrong_is_named(changed: dict[str, JsonValue], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        anatomy.read(PUBLISHED["Llama 3.1 8B"][0] | changed)
+        families.read(PUBLISHED["Llama 3.1 8B"][0] | changed)
     assert refused.value.field == field
     assert refused.value.hint
 
 
 def test_the_language_part_of_a_model_of_several() -> None:
     inner = PUBLISHED["Llama 3.1 8B"][0]
-    assert anatomy.read({"model_type": "some_vision_model", "text_config": inner}).parameters == 8_030_261_248
+    assert families.read({"model_type": "some_vision_model", "text_config": inner}).parameters == 8_030_261_248
