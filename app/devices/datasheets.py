@@ -4,8 +4,10 @@ Memory of GPUs is sold in units of 2³⁰ bytes; everything else is decimal. Pea
 """
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from app.frozen import Frozen
 from app.knowledge.claims import Source
@@ -28,6 +30,10 @@ class Datasheet(Frozen):
     """Bytes per second."""
     peaks: dict[str, float]
     """Operations per second by the format of the factors, as torch names it."""
+    capability: tuple[int, int] | None
+    """CUDA compute capability; None for what is not NVIDIA's."""
+    link: float | None
+    """Bytes per second, one way, to other devices of its kind over its fastest usual link."""
     power: float | None
     """Watts it may draw."""
     sources: tuple[Source, ...]
@@ -40,15 +46,42 @@ class Datasheet(Frozen):
         return self.peaks[dtype] / self.bandwidth if dtype in self.peaks else None
 
 
+class Processor(Frozen):
+    """One CPU or class of CPUs as it is described or reckoned, in base units; no driver's name belongs to it."""
+
+    title: str
+    maker: str
+    architecture: str
+    flags: tuple[str, ...]
+    """Instruction-set flags that matter, as Linux lists them."""
+    memory: int | None
+    """None where machines of the class differ."""
+    bandwidth: float
+    """Bytes per second on the wire."""
+    peaks: dict[str, float]
+    power: float | None
+    sources: tuple[Source, ...]
+    doubt: tuple[str, ...]
+    note: str | None
+
+
 @cache
 def datasheets() -> tuple[Datasheet, ...]:
     """All of them, in the order of the file."""
+    return tuple(Datasheet.model_validate(one) for one in _held("datasheets"))
+
+
+@cache
+def processors() -> tuple[Processor, ...]:
+    """CPUs that are no device of the list above, in the order of the file."""
+    return tuple(Processor.model_validate(one) for one in _held("processors"))
+
+
+def _held(kind: str) -> Iterator[dict[str, Any]]:
     held = json.loads(FILE.read_text(encoding="utf-8"))
     sources = {word: Source.model_validate(source) for word, source in held["sources"].items()}
-    return tuple(
-        Datasheet.model_validate(one | {"sources": [sources[word] for word in one["sources"]]})
-        for one in held["datasheets"]
-    )
+    for one in held[kind]:
+        yield one | {"sources": [sources[word] for word in one["sources"]]}
 
 
 def datasheet(name: str, memory: int) -> Datasheet | None:
