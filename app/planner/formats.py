@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from app.frozen import Frozen
+from app.planner import mixtures
 from app.planner.anatomy import Anatomy, Matrix
+from app.planner.mixtures import MIXTURES, Mixture
+from app.planner.tensor_types import BY_WORD as TENSOR_TYPES
 
 
 class Format(Frozen):
@@ -19,18 +22,30 @@ class Format(Frozen):
     """Elements along the inputs that share a scale; None for one scale a row."""
     block_bits: float = 0.0
     """Of scale and zero, for each block, or for each row."""
+    mixture: Mixture | None = None
+    """Of the tensor types of a GGUF file, of which ``bits`` are those that most elements have."""
     source: str
 
     @property
     def is_quantised(self) -> bool:
-        """Whether it is for the layers' matrices alone; embedding, head, norms and biases then keep the computing format."""
-        return self.block_bits > 0
+        """Whether it is for the layers' matrices alone; embedding, head, norms and biases then keep the computing format.
+
+        In a GGUF file they have types of their own, whatever is computed in.
+        """
+        return self.block_bits > 0 or self.mixture is not None
 
     def bytes(self, matrix: Matrix) -> float:
         """Of all copies of a matrix, their biases apart."""
         blocks = 1 if self.block is None else -(-matrix.inputs // self.block)
         row = matrix.inputs * self.bits + blocks * self.block_bits
         return matrix.count * matrix.outputs * row / 8
+
+
+def _of_file(mixture: Mixture) -> Format:
+    most = TENSOR_TYPES[mixture.most]
+    return Format(
+        word=mixture.word, title=f"GGUF {mixture.title}", bits=most.bits, mixture=mixture, source=mixtures.SOURCE
+    )  # fmt: skip
 
 
 FORMATS: Sequence[Format] = (
@@ -45,6 +60,7 @@ FORMATS: Sequence[Format] = (
     Format(word="nf4_double", title="NF4, double quantisation", bits=4, block=64, block_bits=8 + 32 / 256, source="QLoRA, arXiv 2305.14314: 8-bit absmax, FP32 for 256 of them"),
     Format(word="mxfp4", title="MXFP4", bits=4, block=32, block_bits=8, source="OCP Microscaling: E8M0 scale for each 32"),
     Format(word="nvfp4", title="NVFP4", bits=4, block=16, block_bits=8, source="FP8 scale for each 16, one FP32 for the tensor"),
+    *(_of_file(each) for each in MIXTURES),
 )  # fmt: skip
 BY_WORD: dict[str, Format] = {each.word: each for each in FORMATS}
 
@@ -57,6 +73,8 @@ def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format) -> float:
         kept: format of the layers' matrices.
         computing: format of everything that quantisation leaves alone.
     """
+    if kept.mixture is not None:
+        return mixtures.weight_bytes(anatomy, kept.mixture)
     taken = set(anatomy.linear()) if kept.is_quantised else set(anatomy.stored)
     matrices = sum((kept if each in taken else computing).bytes(each) for each in anatomy.stored)
     rest = anatomy.vectors + sum(each.biases for each in anatomy.stored)
