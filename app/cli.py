@@ -1,4 +1,4 @@
-"""The command ``tradespace``: serve, demo, worker, measure, ceilings, submit, wait, cancel, compare, token.
+"""The command ``tradespace``: serve, demo, worker, measure, ceilings, submit, wait, cancel, compare, plan, token.
 
 What a command needs is imported when it runs, so that each starts quickly.
 """
@@ -164,6 +164,34 @@ def compare(
 
     with _asking(server, token) as client:
         print("\n".join(lines(client.compare(runs))))
+
+
+@app.command()
+def plan(
+    model: Annotated[
+        str, typer.Argument(help="A well-known model, for example Llama-3.1-8B, or the path of a config.json.")
+    ],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE]...",
+            help='As in the planner\'s address: phase=qlora batch=4 sequence=2048 device="RTX 4060" memory=7.6GiB …',
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+) -> None:
+    """Say whether a model fits, what would make it fit and how fast it may be; with no server. Ends with 1 when it does not fit."""
+    from app.errors import Invalid
+    from app.terminal.planned import answered, lines
+
+    try:
+        found = answered(model, fields or ())
+    except Invalid as refused:
+        wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
+        fail(f"this cannot be answered:\n{wrong}", BAD_SETTINGS)
+    print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
+    if found.fit and found.fit.verdict == "no":
+        raise typer.Exit(1)
 
 
 @tokens.command("create")

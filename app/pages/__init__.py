@@ -11,6 +11,7 @@ from app.pages import (
     hardware,
     home,
     models,
+    plan,
     run,
     runs,
     sign_in,
@@ -27,6 +28,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(remember)])
 PARTS = (
     home,
     studies,
+    plan,
     explore,
     coverage,
     views,

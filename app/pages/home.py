@@ -4,8 +4,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from app.ordering.menu import STARTS
+from app.pages.plan import FIRST, devices
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.planner import known
+from app.planner.question import PHASES
 from app.presentation.overview import overview
 
 router = APIRouter()
@@ -13,4 +16,11 @@ router = APIRouter()
 
 @router.get("/", response_class=HTMLResponse)
 def home(session: Reading) -> HTMLResponse:
-    return page("home.html", here="home", twin="/api/v1/overview", overview=overview(session), starts=STARTS)
+    return page(
+        "home.html",
+        here="home",
+        twin="/api/v1/overview",
+        overview=overview(session),
+        starts=STARTS,
+        fits={"models": known.models(), "phases": PHASES, "devices": devices(), "first": FIRST},
+    )

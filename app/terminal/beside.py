@@ -15,7 +15,7 @@ def lines(side: Mapping[str, Any]) -> Iterator[str]:
         side: what ``GET /api/v1/compare`` answers.
     """
     runs: Sequence[Mapping[str, Any]] = side["runs"]
-    yield from _aligned(
+    yield from aligned(
         (one["letter"], one["run"]["variant"], one["run"]["label"], one["study_name"], one["model"], one["workload"])
         for one in runs
     )
@@ -25,7 +25,7 @@ def lines(side: Mapping[str, Any]) -> Iterator[str]:
     if not side["same_baseline"]:
         yield "the ratios are over different baselines"
     yield ""
-    yield from _aligned(_rows(side["quantities"], runs))
+    yield from aligned(_rows(side["quantities"], runs))
 
 
 def _rows(quantities: Iterable[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -59,7 +59,7 @@ def _reading(reading: Mapping[str, Any] | None, unit: str) -> tuple[str, str]:
     return readable(reading["value"], unit), f"{span}, n {reading['n']}"
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows as lines whose columns begin below each other."""
     read = list(rows)
     widths = [max(map(len, column)) for column in zip(*read, strict=True)]

@@ -1,0 +1,89 @@
+"""Well-known models, by the fields of their published ``config.json`` that decide memory and time; facts of ``models.json``."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from app.frozen import Frozen
+from app.planner import families
+from app.planner.anatomy import Anatomy
+
+FILE = Path(__file__).parent / "models.json"
+
+
+class Known(Frozen):
+    """One published model."""
+
+    name: str
+    hub: str
+    """Its repository on the Hugging Face hub, where the configuration is from."""
+    parameters: int
+    config: dict[str, JsonValue]
+
+    @property
+    def url(self) -> str:
+        """Where the configuration stands."""
+        return f"https://huggingface.co/{self.hub}/blob/main/config.json"
+
+
+@cache
+def models() -> tuple[Known, ...]:
+    """All of them, the smallest first."""
+    held = json.loads(FILE.read_text(encoding="utf-8"))
+    return tuple(sorted((Known.model_validate(one) for one in held["models"]), key=lambda one: one.parameters))
+
+
+@cache
+def by_name() -> Mapping[str, Known]:
+    """Them by name."""
+    return {one.name: one for one in models()}
+
+
+@cache
+def anatomy(name: str) -> Anatomy:
+    """One of them, taken apart."""
+    return families.read(by_name()[name].config)
+
+
+class _Noted(Mapping[str, JsonValue]):
+    """A configuration that notes which of its fields are read."""
+
+    def __init__(self, held: Mapping[str, JsonValue]) -> None:
+        self.held = held
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> JsonValue:
+        self.read.add(name)
+        return self.held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+def essential(config: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], Anatomy]:
+    """The fields of a configuration that anything here depends on, few enough for an address, and what they make.
+
+    Args:
+        config: the content of ``config.json``.
+
+    Raises:
+        Invalid: as ``families.read``.
+    """
+    inner = config.get("text_config")
+    if isinstance(inner, dict):
+        config = {"torch_dtype": config.get("torch_dtype"), **inner}
+    noted = _Noted(config)
+    found = families.read(noted)
+    kept = {name: config[name] for name in config if name in noted.read and config[name] is not None}
+    return {name: _short(value) for name, value in kept.items()}, found
+
+
+def _short(value: JsonValue) -> JsonValue:
+    # Kinds of layers count only by how often they occur; rope settings and the like are never read.
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -1,0 +1,203 @@
+"""The answer to a question: what it needs, part by part; where it fits; what would make it fit; how fast it may be."""
+
+from app.devices.datasheets import Datasheet, datasheets
+from app.frozen import Frozen
+from app.planner import known
+from app.planner.anatomy import Anatomy
+from app.planner.fit import Verdict, verdict
+from app.planner.parts import Needed, Part
+from app.planner.question import Question, Read
+from app.planner.speed import PEAKS, Speed, speeds
+from app.planner.ways import Way, least, needed, ways
+
+FREE = 0.95
+"""Share of a card's memory that is free at best: 7.6 to 7.9 of the 8 GiB of an RTX 4060; the driver and a desktop keep the rest."""
+FREE_MEMORY = "free memory"
+"""Stands for a device where an amount alone was given."""
+SMALLER = 3
+"""Smaller models that are named."""
+
+
+class ModelFacts(Frozen):
+    """What the answer rests on of the model."""
+
+    name: str
+    source: str | None
+    family: str
+    parameters: int
+    active_parameters: int
+    """That are multiplied for each token."""
+    layers: int
+    hidden: int
+    heads: int
+    vocabulary: int
+    context: int | None
+    cache_bytes: float
+    """Of keys and values of one token more, in 16 bits, before any window is full."""
+
+
+class ShownInstant(Frozen):
+    """An instant at which memory may be largest."""
+
+    name: str
+    bytes: float
+    low: float
+    high: float
+    parts: tuple[Part, ...]
+
+
+class Fit(Frozen):
+    """One device, or one amount of memory."""
+
+    title: str
+    memory: int
+    """Bytes it has."""
+    free: float
+    """Bytes of them that the verdict is about."""
+    verdict: Verdict
+    """Of its memory."""
+    lacks: str | None
+    """The format to compute in, where the device has no units for it."""
+    speeds: tuple[Speed, ...]
+
+
+class Smaller(Frozen):
+    """A smaller well-known model with which the question, unchanged, fits."""
+
+    name: str
+    parameters: int
+    bytes: float
+
+
+class Plan(Frozen):
+    """The whole answer."""
+
+    question: Question
+    """With every setting that was left out."""
+    model: ModelFacts
+    bytes: float
+    """At the peak."""
+    low: float
+    high: float
+    peak: str
+    """The instant that decides."""
+    instants: tuple[ShownInstant, ...]
+    fit: Fit | None
+    """On the device or in the memory of the question; None where neither was named."""
+    ways: tuple[Way, ...]
+    """What would make it fit; empty where it fits, or where nothing does."""
+    least: float | None
+    """Where nothing makes it fit: bytes that it needs with every change at once."""
+    smaller: tuple[Smaller, ...]
+    devices: tuple[Fit, ...]
+    """Every device with a datasheet."""
+    remarks: tuple[str, ...]
+
+
+def plan(read: Read) -> Plan:
+    """Answer a question."""
+    question, anatomy = read.question, read.anatomy
+    found = needed(anatomy, question)
+    fit = _fit(read, found)
+    tries = ways(anatomy, question, fit.free) if fit and fit.verdict != "fits" else []
+    return Plan(
+        question=question.model_copy(update={"weights": question.kept_weights}),
+        model=_facts(read),
+        bytes=found.peak.bytes,
+        low=found.low,
+        high=found.high,
+        peak=found.peak.name,
+        instants=tuple(
+            ShownInstant(name=each.name, bytes=each.bytes, low=each.low, high=each.high, parts=each.parts)
+            for each in found.instants
+        ),
+        fit=fit,
+        ways=tuple(tries),
+        least=least(anatomy, question).high if fit and fit.verdict != "fits" and not tries else None,
+        smaller=_smaller(read, fit.free) if fit and fit.verdict != "fits" else (),
+        devices=tuple(_on(sheet, anatomy, question, found, free_of(sheet)) for sheet in datasheets()),
+        remarks=tuple(_remarks(read)),
+    )
+
+
+def free_of(sheet: Datasheet) -> float:
+    """Bytes of a device that can be counted on."""
+    return FREE * sheet.memory
+
+
+def _fit(read: Read, found: Needed) -> Fit | None:
+    question, sheet = read.question, read.sheet
+    if sheet is not None:
+        free = float(question.memory) if question.memory is not None else free_of(sheet)
+        return _on(sheet, read.anatomy, question, found, free)
+    if question.memory is None:
+        return None
+    return Fit(
+        title=FREE_MEMORY,
+        memory=question.memory,
+        free=float(question.memory),
+        verdict=verdict(found, question.memory),
+        lacks=None,
+        speeds=(),
+    )
+
+
+def _on(sheet: Datasheet, anatomy: Anatomy, question: Question, found: Needed, free: float) -> Fit:
+    return Fit(
+        title=sheet.title,
+        memory=sheet.memory,
+        free=free,
+        verdict=verdict(found, free),
+        lacks=None if PEAKS[question.computing] in sheet.peaks else question.computing,
+        speeds=speeds(anatomy, question, sheet),
+    )
+
+
+def _facts(read: Read) -> ModelFacts:
+    anatomy = read.anatomy
+    return ModelFacts(
+        name=read.name,
+        source=read.source,
+        family=anatomy.family,
+        parameters=anatomy.parameters,
+        active_parameters=round(anatomy.active_parameters),
+        layers=anatomy.layers,
+        hidden=anatomy.widths.hidden,
+        heads=anatomy.heads,
+        vocabulary=anatomy.vocabulary,
+        context=anatomy.context,
+        cache_bytes=2.0 * anatomy.cache_elements(1),
+    )
+
+
+def _smaller(read: Read, free: float) -> tuple[Smaller, ...]:
+    """The largest of those that surely fit."""
+    found: list[Smaller] = []
+    for one in reversed(known.models()):
+        if one.parameters >= read.anatomy.parameters:
+            continue
+        need = needed(known.anatomy(one.name), read.question)
+        if verdict(need, free) == "fits":
+            found.append(Smaller(name=one.name, parameters=one.parameters, bytes=need.peak.bytes))
+            if len(found) == SMALLER:
+                break
+    return tuple(found)
+
+
+def _remarks(read: Read) -> list[str]:
+    question, anatomy, sheet = read.question, read.anatomy, read.sheet
+    said = []
+    longest = question.sequence + (question.generated if question.phase == "inference" else 0)
+    if anatomy.context is not None and longest > anatomy.context:
+        said.append(f"The model was made for {anatomy.context:,} tokens; {longest:,} are asked for.")
+    if sheet is not None and question.computing == "bf16" and "bfloat16" not in sheet.peaks:
+        said.append(f"{sheet.title} has no units for bf16: take fp16, and in training a scaler of gradients.")
+    if question.phase == "training" and question.optimizer == "adamw":
+        moments = 8 * anatomy.parameters
+        said.append(
+            f"AdamW's two float32 moments are 8 bytes a parameter, {moments / 1e9:,.0f} GB here. Figures twice as high that go "
+            "around count the gradients and a float32 copy of the weights with them."
+        )
+    if question.devices > 1:
+        said.append("Time is that of the arithmetic; what devices send to each other comes on top.")
+    return said

@@ -1,0 +1,245 @@
+"""What the planner is asked: a model, what is done with it, with which settings, on which device. Strict: nothing is guessed.
+
+The page's address, the body of ``POST /api/v1/plan`` and the options of ``tradespace plan`` are this, field by field.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, JsonValue, ValidationError
+
+from app.devices.datasheets import Datasheet, datasheets
+from app.errors import Invalid
+from app.planner import known
+from app.planner.activations import Loss
+from app.planner.anatomy import Anatomy
+from app.planner.formats import BY_WORD as FORMATS
+from app.planner.inference import CACHE_BITS, Inference
+from app.planner.states import BY_WORD as OPTIMIZERS
+from app.planner.states import Sharding
+from app.planner.training import Training
+from app.study.amounts import amount
+from workers.catalog.declared import Exact, Problem, closest
+from workers.catalog.strictjson import Malformed, Unfit, read
+from workers.catalog.validation import explain
+
+Phase = Literal["inference", "training", "lora", "qlora"]
+PHASES: dict[Phase, str] = {
+    "inference": "Inference",
+    "training": "Full fine-tuning",
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+}
+Computing = Literal["bf16", "fp16", "fp32"]
+MOST_SEQUENCES = 100_000
+MOST_TOKENS = 10_000_000
+USUAL_WEIGHTS: dict[Phase, str] = {"inference": "bf16", "training": "bf16", "lora": "bf16", "qlora": "nf4_double"}
+OF_TRAINING = frozenset(
+    {"optimizer", "master", "fused", "checkpointing", "flash", "loss", "rank", "sharding", "devices"}
+)
+OF_INFERENCE = frozenset({"generated", "cache", "chunk"})
+OF_ADAPTERS = frozenset({"rank"})
+OF_FULL = frozenset({"master"})
+MAKERS_WORDS = frozenset({"nvidia", "geforce", "tesla", "amd", "instinct", "intel"})
+
+
+class Question(Exact):
+    """One question; what is left out is as usual, and the answer says what that was."""
+
+    model: str | None = Field(None, max_length=200, description="Name of a well-known model, for example Llama-3.1-8B.")
+    config: dict[str, JsonValue] | None = Field(
+        None, description="Instead of a name: the model's config.json, or its fields that matter."
+    )
+    phase: Phase = Field("inference", description="What is done with the model.")
+    batch: int = Field(1, ge=1, le=MOST_SEQUENCES, description="Sequences that a device takes at a time.")
+    sequence: int = Field(
+        2_048, ge=1, le=MOST_TOKENS, description="Tokens of each sequence; in inference, of each prompt."
+    )
+    generated: int = Field(256, ge=0, le=MOST_TOKENS, description="Tokens of each answer.")
+    weights: str | None = Field(
+        None, description="Format of the layers' weights; left out, bf16, for QLoRA nf4_double."
+    )
+    computing: Computing = Field("bf16", description="Format in which is computed, and of what is not quantised.")
+    optimizer: str = Field("adamw", description="Optimizer.")
+    master: bool = Field(False, description="Mixed precision: float32 weights and gradients besides.")
+    fused: bool = Field(
+        True, description="Whether the optimizer's step is one kernel, without a temporary list of tensors."
+    )
+    checkpointing: bool = Field(False, description="Keep the layers' inputs alone and compute the rest again.")
+    flash: bool = Field(True, description="Attention that never keeps its scores (flash, or memory-efficient).")
+    loss: Loss = Field("naive", description="How cross-entropy is computed: naive, in_place, or chunked.")
+    rank: int = Field(16, ge=1, le=65_536, description="Of the adapters on all linear layers.")
+    cache: str = Field("bf16", description="Format of the KV cache.")
+    chunk: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="Tokens of prompts computed at a time; left out, all."
+    )
+    sharding: Sharding = Field("none", description="How several devices share the states of training.")
+    devices: int = Field(1, ge=1, le=65_536, description="Devices that work on it together.")
+    device: str | None = Field(None, max_length=200, description="Title of a datasheet, for example GeForce RTX 4060.")
+    memory: int | None = Field(
+        None, ge=1, le=2**60, description="Bytes that are free on each device; left out, all that the device has."
+    )
+
+    @property
+    def kept_weights(self) -> str:
+        """Format of the layers' weights."""
+        return self.weights or USUAL_WEIGHTS[self.phase]
+
+
+class Read(NamedTuple):
+    """A question that can be answered, and what it is about."""
+
+    question: Question
+    name: str
+    """Of the model."""
+    source: str | None
+    """Where its configuration stands; None for one that was given."""
+    anatomy: Anatomy
+    sheet: Datasheet | None
+
+
+def of_body(question: Question) -> Read:
+    """Check what single fields do not show.
+
+    Raises:
+        Invalid: every field that is wrong, with what would do.
+    """
+    problems = [*_contradictions(question), *_words(question)]
+    sheet = None
+    if question.device is not None:
+        sheet = _sheet(question.device)
+        if sheet is None:
+            titles = [one.title for one in datasheets()]
+            near = closest(question.device, titles)
+            meant = f" Did you mean {near!r}?" if near else ""
+            problems.append(
+                Problem("device", "unknown_choice", f"{question.device!r} has no datasheet here.{meant}", f"One of {', '.join(titles)}; or give memory in bytes.")
+            )  # fmt: skip
+        else:
+            question = question.model_copy(update={"device": sheet.title})
+    if problems:
+        raise Invalid.of(problems)
+    if question.config is not None:
+        try:
+            config, anatomy = known.essential(question.config)
+        except Invalid as wrong:
+            inside = [one._replace(field=f"config.{one.field}") for one in wrong.problems]
+            raise Invalid.of(inside) from None
+        return Read(question.model_copy(update={"config": config}), f"a {anatomy.family} model", None, anatomy, sheet)
+    assert question.model is not None
+    found = known.by_name()[question.model]
+    return Read(question, found.name, found.url, known.anatomy(found.name), sheet)
+
+
+def of_address(given: Mapping[str, str]) -> Read:
+    """A question as an address has it: every value is text, and an empty one was not given; memory may be "24 GiB".
+
+    Raises:
+        Invalid: every field that is wrong, with what would do.
+    """
+    said: dict[str, Any] = {name: value for name, value in given.items() if value != ""}
+    config = said.pop("config", None)
+    if (size := amount(said.get("memory", ""), "B")) is not None:
+        said["memory"] = f"{size:.0f}"
+    try:
+        question = Question.model_validate_strings(said)
+    except ValidationError as error:
+        raise Invalid.of(explain(error.errors(), said, Question)) from None
+    if config is not None:
+        try:
+            held = read(config.encode())
+        except (Malformed, Unfit) as error:
+            raise Invalid.of([Problem("config", "malformed_json", f"{error}", "The content of config.json.")]) from None
+        if not isinstance(held, dict):
+            raise Invalid.of([Problem("config", "dict_type", "must be a JSON object.", "The content of config.json.")])
+        question = Question.model_validate({**question.model_dump(exclude_unset=True), "config": held})
+    return of_body(question)
+
+
+def training(question: Question) -> Training:
+    """The training step of a question."""
+    return Training(
+        batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
+        master=question.master, optimizer=question.optimizer, fused=question.fused, checkpointing=question.checkpointing,
+        flash=question.flash, loss=question.loss, rank=question.rank if question.phase in ("lora", "qlora") else None,
+        sharding=question.sharding, devices=question.devices,
+    )  # fmt: skip
+
+
+def inference(question: Question) -> Inference:
+    """The inference of a question."""
+    return Inference(
+        batch=question.batch, prompt=question.sequence, generated=question.generated, chunk=question.chunk,
+        weights=question.kept_weights, computing=question.computing, cache=question.cache,
+    )  # fmt: skip
+
+
+def foreign(phase: Phase) -> frozenset[str]:
+    """Fields that say nothing in a phase."""
+    if phase == "inference":
+        return OF_TRAINING
+    return OF_INFERENCE | (OF_ADAPTERS if phase == "training" else OF_FULL)
+
+
+def _sheet(name: str) -> Datasheet | None:
+    """The device of a name, with or without its maker's words before it."""
+    return next((one for one in datasheets() if _short(one.title) == _short(name)), None)
+
+
+def _short(title: str) -> str:
+    words = title.casefold().split()
+    while len(words) > 1 and words[0] in MAKERS_WORDS:
+        del words[0]
+    return " ".join(words)
+
+
+def _contradictions(question: Question) -> Iterable[Problem]:
+    said = question.model_fields_set
+    if (question.model is None) == (question.config is None):
+        both = "cannot stand beside config." if question.model else "or config is missing."
+        yield Problem("model", "missing", both, f"One of {', '.join(known.by_name())}; or config instead.")
+    for field in sorted(said & foreign(question.phase)):
+        if getattr(question, field) != Question.model_fields[field].default:
+            yield Problem(
+                field, "does_not_apply", f"says nothing in phase {question.phase}.", "Leave it out, or choose another phase."
+            )  # fmt: skip
+    quantised = question.kept_weights in FORMATS and FORMATS[question.kept_weights].is_quantised
+    if question.phase in ("training", "lora") and quantised:
+        yield Problem(
+            "weights", "contradiction", f"{question.weights} is quantised; phase {question.phase} keeps whole weights.",
+            "bf16, fp16 or fp32; phase qlora trains adapters on quantised weights.",
+        )  # fmt: skip
+    if question.phase == "qlora" and question.kept_weights in FORMATS and not quantised:
+        yield Problem(
+            "weights", "contradiction", f"{question.weights} is not quantised, which QLoRA is about.",
+            f"One of {', '.join(word for word, one in FORMATS.items() if one.is_quantised)}; or phase lora.",
+        )  # fmt: skip
+    if question.phase != "inference":
+        if question.sharding == "none" and question.devices > 1:
+            yield Problem(
+                "sharding", "contradiction", f"is none with {question.devices} devices.", "ddp, zero1, zero2 or zero3."
+            )
+        if question.sharding != "none" and question.devices == 1:
+            yield Problem("devices", "contradiction", f"is 1 with sharding {question.sharding}.", "At least 2.")
+
+
+def _words(question: Question) -> Iterable[Problem]:
+    if question.model is not None and question.model not in known.by_name():
+        yield _unknown("model", question.model, known.by_name(), "; or its config.json as config.")
+    if question.kept_weights not in FORMATS:
+        yield _unknown("weights", question.kept_weights, FORMATS)
+    if question.optimizer not in OPTIMIZERS:
+        yield _unknown("optimizer", question.optimizer, OPTIMIZERS)
+    if question.cache not in CACHE_BITS:
+        yield _unknown("cache", question.cache, CACHE_BITS)
+
+
+def _unknown(field: str, given: str, choices: Iterable[str], more: str = ".") -> Problem:
+    near = closest(given, choices)
+    meant = f" Did you mean {near!r}?" if near else ""
+    return Problem(
+        field,
+        "unknown_choice",
+        f"{given[:80]!r} is not one of the choices.{meant}",
+        f"One of {', '.join(choices)}{more}",
+    )

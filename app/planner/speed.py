@@ -1,0 +1,182 @@
+"""How fast: a step under the roofs of its device, with an interval as wide as what was published of such steps.
+
+Ceilings are a datasheet's. What of them is reached differs between programs more than between devices, and that is the interval.
+"""
+
+from typing import Literal
+
+from app.devices.datasheets import Datasheet
+from app.frozen import Frozen
+from app.planner.anatomy import Anatomy
+from app.planner.formats import BY_WORD as FORMATS
+from app.planner.formats import weight_bytes
+from app.planner.inference import CACHE_BITS
+from app.planner.question import Question
+
+Binds = Literal["compute", "bandwidth", "overhead"]
+PEAKS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+"""Peaks of a datasheet by the format that is computed in."""
+
+ARITHMETIC = (0.68, 0.45, 0.19)
+"""Share of the peak that large products reach in a whole step: compiled with flash attention, eager with it, plain."""
+ARITHMETIC_SOURCE = (
+    "torchtune's README: 2,413 tokens a second of an 8B QLoRA on an RTX 4090 are 67 % of its peak, compiled; arXiv 2509.12229: "
+    "19 % on an RTX 4060, plain"
+)
+DEQUANTISING = (1.0, 0.78, 0.64)
+"""Speed of QLoRA over LoRA: weights are dequantised in every layer (torchtune's README; Lightning-AI/litgpt's tables)."""
+BANDWIDTH = (1.0, 0.85, 0.6)
+"""Share of the bandwidth that reading weights reaches."""
+BANDWIDTH_SOURCE = (
+    "meta-pytorch/gpt-fast on A100: 2,041 of 2,039 GB/s after what each layer costs; copies reach 79 to 90 %; eager "
+    "programs less"
+)
+A_LAYER = (60e-6, 110e-6, 700e-6)
+"""Seconds that each layer of a decoding step costs besides: with CUDA graphs, compiled, eager."""
+A_LAYER_SOURCE = (
+    "meta-pytorch/gpt-fast 95 µs, pytorch/ao 112 µs, llama.cpp 178 µs a layer, fitted to their tables; eager: about 35 "
+    "operators of 20 µs"
+)
+
+
+class Speed(Frozen):
+    """Time of one step, between the best and the plainest of what was published."""
+
+    what: str
+    """What a step is."""
+    seconds: float
+    low: float
+    high: float
+    tokens: float
+    """Tokens of a step."""
+    binds: Binds
+    operations: float
+    """Floating-point operations of a step; multiply and add are two, attention is causal."""
+    bytes: float
+    """That must be read of weights and caches."""
+    formula: str
+    source: str
+
+    @property
+    def per_second(self) -> tuple[float, float, float]:
+        """Tokens a second: likely, at least, at most."""
+        return self.tokens / self.seconds, self.tokens / self.high, self.tokens / self.low
+
+
+def forward_operations(anatomy: Anatomy, sequences: int, tokens: int) -> float:
+    """Operations of a forward pass over whole sequences, attention causal: half of its square."""
+    products = 2 * anatomy.active_parameters * sequences * tokens
+    return products + sequences * 2.0 * tokens**2 * anatomy.widths.queries * anatomy.layers
+
+
+def training_operations(anatomy: Anatomy, question: Question) -> float:
+    """Operations of a training step: twice the forward pass backward, once where weights are frozen; again where recomputed."""
+    forward = forward_operations(anatomy, question.batch, question.sequence)
+    backward = 1.0 if question.phase in ("lora", "qlora") else 2.0
+    return forward * (1.0 + backward + (1.0 if question.checkpointing else 0.0))
+
+
+def speeds(anatomy: Anatomy, question: Question, sheet: Datasheet) -> tuple[Speed, ...]:
+    """The steps of a question on a device; none where its datasheet has no peak of the format."""
+    peak = sheet.peaks.get(PEAKS[question.computing])
+    if peak is None:
+        return ()
+    if question.phase != "inference":
+        return (_training(anatomy, question, peak),)
+    prompt = _prompt(anatomy, question, peak, sheet.bandwidth)
+    return (prompt, _token(anatomy, question, peak, sheet.bandwidth)) if question.generated else (prompt,)
+
+
+def _training(anatomy: Anatomy, question: Question, peak: float) -> Speed:
+    work = training_operations(anatomy, question)
+    shares = ARITHMETIC
+    if question.phase == "qlora":
+        shares = tuple(share * slower for share, slower in zip(ARITHMETIC, DEQUANTISING, strict=True))  # type: ignore[assignment]
+    best, usual, plain = (work / (peak * share) for share in shares)
+    slower = f", QLoRA {DEQUANTISING[2]:.0%} to 100 % of that" if question.phase == "qlora" else ""
+    return Speed(
+        what="training step",
+        seconds=usual,
+        low=best,
+        high=plain,
+        tokens=float(question.batch * question.sequence),
+        binds="compute",
+        operations=work,
+        bytes=weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing]),
+        formula=f"{work:.3g} operations / ({peak:.3g} a second × {ARITHMETIC[2]:.0%} to {ARITHMETIC[0]:.0%}{slower})",
+        source=ARITHMETIC_SOURCE,
+    )
+
+
+def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
+    tokens = float(question.batch * question.sequence)
+    work = forward_operations(anatomy, question.batch, question.sequence)
+    held = weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
+    times = [
+        max(work / (peak * share), held / (bandwidth * read)) + anatomy.layers * layer
+        for share, read, layer in zip(ARITHMETIC, BANDWIDTH, A_LAYER, strict=True)
+    ]
+    at = {"compute": work / (peak * ARITHMETIC[1]), "bandwidth": held / (bandwidth * BANDWIDTH[1])}
+    return Speed(
+        what="prompt",
+        seconds=times[1],
+        low=times[0],
+        high=times[2],
+        tokens=tokens,
+        binds=_largest(at, anatomy.layers * A_LAYER[1]),
+        operations=work,
+        bytes=held,
+        formula=(
+            f"the longer of {work:.3g} operations / ({peak:.3g} a second × {ARITHMETIC[2]:.0%} to {ARITHMETIC[0]:.0%}) and "
+            f"{held:.3g} B / ({bandwidth:.3g} B/s × {BANDWIDTH[2]:.0%} to {BANDWIDTH[0]:.0%}), + {anatomy.layers} layers"
+        ),
+        source=f"{ARITHMETIC_SOURCE}; {BANDWIDTH_SOURCE}",
+    )
+
+
+def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
+    """One token of every sequence, in the middle of the answers."""
+    length = question.sequence + question.generated // 2
+    weights = weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
+    weights *= _touched(anatomy, question.batch)
+    cache = question.batch * anatomy.cache_elements(length) * CACHE_BITS[question.cache] / 8
+    work = question.batch * (2 * anatomy.active_parameters + 4.0 * length * anatomy.widths.queries * anatomy.layers)
+    held = weights + cache
+    times = [
+        max(work / (peak * share), held / (bandwidth * read)) + anatomy.layers * layer
+        for share, read, layer in zip(ARITHMETIC, BANDWIDTH, A_LAYER, strict=True)
+    ]
+    at = {"compute": work / (peak * ARITHMETIC[1]), "bandwidth": held / (bandwidth * BANDWIDTH[1])}
+    return Speed(
+        what="token of every answer",
+        seconds=times[1],
+        low=times[0],
+        high=times[2],
+        tokens=float(question.batch),
+        binds=_largest(at, anatomy.layers * A_LAYER[1]),
+        operations=work,
+        bytes=held,
+        formula=(
+            f"{held:.3g} B / ({bandwidth:.3g} B/s × {BANDWIDTH[2]:.0%} to {BANDWIDTH[0]:.0%}) + {anatomy.layers} layers × "
+            f"{A_LAYER[0] * 1e6:.0f} to {A_LAYER[2] * 1e6:.0f} µs"
+        ),
+        source=f"{BANDWIDTH_SOURCE}; {A_LAYER_SOURCE}",
+    )
+
+
+def _touched(anatomy: Anatomy, batch: int) -> float:
+    """Share of the weights that a step reads: of experts, those that any sequence chose, were they chosen evenly."""
+    whole = sum(each.weights for each in anatomy.stored if each.role != "embedding" or anatomy.tied)
+    read = sum(
+        each.weights * (1 - (1 - each.active) ** batch)
+        for each in anatomy.stored
+        if each.role != "embedding" or anatomy.tied
+    )
+    everything = sum(each.weights for each in anatomy.stored)
+    return read / everything if whole else 1.0
+
+
+def _largest(at: dict[str, float], overhead: float) -> Binds:
+    if overhead > max(at.values()):
+        return "overhead"
+    return "compute" if at["compute"] >= at["bandwidth"] else "bandwidth"

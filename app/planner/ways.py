@@ -1,0 +1,212 @@
+"""What would make it fit: the smallest changes to a question, those that cost nothing first."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.frozen import Frozen
+from app.planner import inference, training
+from app.planner.anatomy import Anatomy
+from app.planner.fit import Verdict, verdict
+from app.planner.formats import BY_WORD as FORMATS
+from app.planner.inference import CACHE_BITS
+from app.planner.parts import Needed
+from app.planner.question import Question
+from app.planner.question import inference as of_inference
+from app.planner.question import training as of_training
+
+MOST_CHANGES = 4
+SHORTEST = 256
+"""Tokens below which no shorter sequence is proposed."""
+CHUNK = 2_048
+"""Tokens of prompts that engines compute at a time."""
+
+Fields = Mapping[str, Any]
+
+
+class Change(NamedTuple):
+    """One thing that can be asked for otherwise."""
+
+    words: str
+    costs: str
+    """What is paid for it, in words."""
+    about: str
+    """Of changes about the same thing, one is made."""
+    fields: Callable[[Question], Fields | None]
+    """What to ask instead; None where it changes nothing or does not apply."""
+
+
+class Step(Frozen):
+    """One change of a way, after those before it."""
+
+    words: str
+    costs: str
+    bytes: float
+    """Needed with it."""
+    low: float
+    high: float
+
+
+class Way(Frozen):
+    """Changes that together make it fit, in the order of their cost."""
+
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    question: Question
+
+
+def needed(anatomy: Anatomy, question: Question) -> Needed:
+    """Memory of each device at every instant that may be the largest."""
+    if question.phase == "inference":
+        return inference.needed(anatomy, of_inference(question))
+    return training.needed(anatomy, of_training(question))
+
+
+def _of_training(field: str, wanted: Any) -> Callable[[Question], Fields | None]:
+    def fields(question: Question) -> Fields | None:
+        return {field: wanted} if question.phase != "inference" and getattr(question, field) != wanted else None
+
+    return fields
+
+
+def _one_at_a_time(question: Question) -> Fields | None:
+    return {"batch": 1} if question.batch > 1 else None
+
+
+def _shorter(times: int) -> Callable[[Question], Fields | None]:
+    def fields(question: Question) -> Fields | None:
+        return {"sequence": question.sequence // times} if question.sequence >= times * SHORTEST else None
+
+    return fields
+
+
+def _eight_bit_states(question: Question) -> Fields | None:
+    fits = question.phase != "inference" and question.optimizer in ("adamw", "adamw_bf16", "lion")
+    return {"optimizer": "adamw_8bit"} if fits else None
+
+
+def _no_master(question: Question) -> Fields | None:
+    if question.phase == "training" and (question.master or question.computing == "fp32"):
+        return {"weights": "bf16", "computing": "bf16", "master": False}
+    return None
+
+
+def _adapters(question: Question) -> Fields | None:
+    return {"phase": "lora", "master": False} if question.phase == "training" else None
+
+
+def _quantised_adapters(question: Question) -> Fields | None:
+    if question.phase not in ("training", "lora"):
+        return None
+    return {"phase": "qlora", "weights": None, "master": False}
+
+
+def _weights(word: str) -> Callable[[Question], Fields | None]:
+    def fields(question: Question) -> Fields | None:
+        fewer = FORMATS[word].bits < FORMATS[question.kept_weights].bits
+        return {"weights": word} if question.phase == "inference" and fewer else None
+
+    return fields
+
+
+def _cache(word: str) -> Callable[[Question], Fields | None]:
+    def fields(question: Question) -> Fields | None:
+        fewer = CACHE_BITS[word] < CACHE_BITS[question.cache]
+        return {"cache": word} if question.phase == "inference" and fewer else None
+
+    return fields
+
+
+def _chunked(question: Question) -> Fields | None:
+    tokens = question.batch * question.sequence
+    if question.phase != "inference" or tokens <= CHUNK or (question.chunk or tokens) <= CHUNK:
+        return None
+    return {"chunk": CHUNK}
+
+
+CHANGES: Sequence[Change] = (
+    Change("flash attention", "nothing", "attention", _of_training("flash", True)),
+    Change("loss in chunks, or fused with the head", "nothing", "loss", _of_training("loss", "chunked")),
+    Change("fused optimizer step", "nothing", "step", _of_training("fused", True)),
+    Change(f"prompts in chunks of {CHUNK:,} tokens", "next to nothing", "chunk", _chunked),
+    Change("gradient checkpointing", "a forward pass more for each step", "checkpointing", _of_training("checkpointing", True)),
+    Change("one sequence at a time", "speed; in training, accumulate gradients over as many steps", "batch", _one_at_a_time),
+    Change("8-bit optimizer states", "precision of the states", "states", _eight_bit_states),
+    Change("weights and gradients in BF16 alone", "precision of small updates", "precision", _no_master),
+    Change("KV cache in FP8", "precision of keys and values", "cache", _cache("fp8")),
+    Change("weights in INT8", "a little quality", "weights", _weights("int8")),
+    Change("adapters instead of all weights (LoRA)", "which weights are trained", "adapters", _adapters),
+    Change("adapters on NF4 weights (QLoRA)", "which weights are trained, precision of the frozen ones", "adapters", _quantised_adapters),
+    Change("KV cache in 4 bits", "precision of keys and values", "cache", _cache("q4_0")),
+    Change("weights in INT4", "quality, more of it in small models", "weights", _weights("int4")),
+    Change("sequences half as long", "context", "sequence", _shorter(2)),
+    Change("sequences a quarter as long", "context", "sequence", _shorter(4)),
+)  # fmt: skip
+"""The smallest first: what costs nothing, then time, then precision, then what is trained, then what is asked."""
+
+
+def ways(anatomy: Anatomy, question: Question, budget: float, most: int = 3) -> list[Way]:
+    """The smallest sets of changes with which it fits, fewest changes first; where none surely fits, those that might.
+
+    Args:
+        anatomy: the model.
+        question: what does not fit.
+        budget: bytes that are free.
+        most: how many to find; no set contains another.
+    """
+    if least(anatomy, question).low > budget:
+        return []
+    able = [change for change in CHANGES if change.fields(question) is not None]
+    held: dict[frozenset[str], tuple[Question, Needed] | None] = {}
+    for wanted in ("fits", "tight"):
+        found: list[tuple[frozenset[str], Way]] = []
+        for chosen in _sets(able):
+            words = frozenset(change.words for change in chosen)
+            if any(known < words for known, _ in found):
+                continue
+            if words not in held:
+                changed = applied(question, chosen)
+                held[words] = None if changed is None else (changed, needed(anatomy, changed))
+            reached = held[words]
+            if reached is not None and verdict(reached[1], budget) == wanted:
+                found.append((words, _way(anatomy, question, chosen, wanted)))
+                if len(found) == most:
+                    break
+        if found:
+            return [way for _, way in found]
+    return []
+
+
+def applied(question: Question, changes: Sequence[Change]) -> Question | None:
+    """With all changes; None where one of them changes nothing after those before it."""
+    for change in changes:
+        fields = change.fields(question)
+        if fields is None:
+            return None
+        question = question.model_copy(update=dict(fields))
+    return question
+
+
+def least(anatomy: Anatomy, question: Question) -> Needed:
+    """What is needed with every change that lowers it."""
+    for change in CHANGES:
+        changed = applied(question, [change])
+        if changed is not None:
+            question = changed
+    return needed(anatomy, question)
+
+
+def _way(anatomy: Anatomy, question: Question, changes: Sequence[Change], reached: Verdict) -> Way:
+    steps = []
+    for change in changes:
+        question = question.model_copy(update=dict(change.fields(question) or {}))
+        now = needed(anatomy, question)
+        steps.append(Step(words=change.words, costs=change.costs, bytes=now.peak.bytes, low=now.low, high=now.high))
+    return Way(verdict=reached, steps=tuple(steps), question=question)
+
+
+def _sets(able: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
+    for size in range(1, MOST_CHANGES + 1):
+        for chosen in itertools.combinations(able, size):
+            if len({change.about for change in chosen}) == size:
+                yield chosen

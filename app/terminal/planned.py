@@ -1,0 +1,121 @@
+"""The planner's answer as lines of text, for a terminal: ``tradespace plan``."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from app.charts.units import MINUS, between, digits, readable, several
+from app.errors import Invalid
+from app.planner.plan import Plan, plan
+from app.planner.question import Question, Read, of_address
+from app.terminal.beside import aligned
+from workers.catalog.declared import Problem
+
+MOST_BYTES = 1_000_000
+"""Of a config.json, which has a few thousand."""
+SAID = {"fits": "fits", "tight": "may fit, or may not", "no": "does not fit"}
+
+
+def answered(model: str, words: Iterable[str]) -> Plan:
+    """Answer what was typed.
+
+    Args:
+        model: a well-known name, or the path of a config.json.
+        words: the question's other fields as ``name=value``.
+
+    Raises:
+        Invalid: every field that is wrong, with what would do.
+    """
+    return plan(_read(model, words))
+
+
+def lines(found: Plan) -> Iterator[str]:
+    """Verdict, parts, what would make it fit, how fast, and where it fits."""
+    fit = found.fit
+    yield f"{found.model.name}: {found.model.parameters:,} parameters"
+    yield _sum(found)
+    yield ""
+    parts = next(each.parts for each in found.instants if each.name == found.peak)
+    yield f"At the {found.peak}:"
+    yield from aligned(
+        (f"  {part.name}", readable(part.bytes, "B"), between(part.low, part.high, "B", part.bytes), part.formula)
+        for part in sorted(parts, key=lambda part: -part.bytes)
+        if part.high > 0
+    )
+    if fit and fit.verdict != "fits":
+        yield ""
+        yield from _ways(found)
+    for speed in fit.speeds if fit else ():
+        likely, low, high = speed.per_second
+        yield ""
+        yield f"{speed.what}: {readable(speed.seconds, 's')} ({readable(speed.low, 's')} to {readable(speed.high, 's')})"
+        yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {speed.binds} binds; from the datasheet"
+    fitting = [one.title for one in found.devices if one.verdict == "fits"]
+    yield ""
+    yield f"Fits on {len(fitting)} of {several(len(found.devices), 'device')}: {', '.join(fitting) or 'none'}"
+    yield from found.remarks
+
+
+def _sum(found: Plan) -> str:
+    needed = f"{readable(found.bytes, 'B')} ({between(found.low, found.high, 'B', found.bytes)}) needed"
+    fit = found.fit
+    return needed if fit is None else f"{fit.title}: {SAID[fit.verdict]}; {needed}, {readable(fit.free, 'B')} free"
+
+
+def _ways(found: Plan) -> Iterator[str]:
+    if not found.ways:
+        least = "" if found.least is None else f"; with all at once it needs {readable(found.least, 'B')}"
+        yield f"No change known here makes it fit{least}."
+        return
+    for number, way in enumerate(found.ways, start=1):
+        yield f"What would make it fit, {number}:" if way.verdict == "fits" else f"What might make it fit, {number}:"
+        before = found.bytes
+        rows = []
+        for step in way.steps:
+            less = before - step.bytes
+            rows.append((f"  {step.words}", f"{MINUS}{readable(less, 'B')}", f"leaves {readable(step.bytes, 'B')}", f"costs {step.costs}"))  # fmt: skip
+            before = step.bytes
+        yield from aligned(rows)
+    if found.smaller:
+        yield f"Smaller models that fit as asked: {', '.join(one.name for one in found.smaller)}"
+
+
+def _read(model: str, words: Iterable[str]) -> Read:
+    given: dict[str, str] = {}
+    problems = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not value:
+            problems.append(
+                Problem(name, "malformed", "needs a value.", f"NAME=VALUE; names: {', '.join(Question.model_fields)}.")
+            )
+        elif name in given or name in ("model", "config"):
+            problems.append(
+                Problem(name, "duplicate_key", "is given twice.", "Give each field once; the model stands first.")
+            )
+        given[name] = value
+    if problems:
+        raise Invalid.of(problems)
+    path = Path(model)
+    if path.suffix == ".json" or path.is_file():
+        return of_address(given | {"config": _text(path)})
+    return of_address(given | {"model": model})
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise Invalid.of(
+                [
+                    Problem(
+                        "config",
+                        "too_large",
+                        f"has more than {MOST_BYTES:,} bytes.",
+                        "A config.json has a few thousand.",
+                    )
+                ]
+            )
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid.of(
+            [Problem("config", "unreadable", f"cannot be read: {error}.", "The path of a config.json.")]
+        ) from None
