@@ -24,6 +24,10 @@ class Format(Frozen):
     """Of scale and zero, for each block, or for each row."""
     mixture: Mixture | None = None
     """Of the tensor types of a GGUF file, of which ``bits`` are those that most elements have."""
+    at_loading: bool = False
+    """Whether files are of 16 bits and each matrix is quantised on the device while it is loaded."""
+    unpacked: bool = False
+    """Whether a matrix has to be whole in the computing format while many tokens are multiplied with it."""
     source: str
 
     @property
@@ -55,9 +59,10 @@ FORMATS: Sequence[Format] = (
     Format(word="fp8", title="FP8, a scale a row", bits=8, block_bits=32, source="OCP FP8 E4M3 with an FP32 scale for each output"),
     Format(word="int8", title="INT8, a scale a row", bits=8, block_bits=16, source="symmetric, an FP16 scale for each output"),
     Format(word="int4", title="INT4, groups of 128 with zero", bits=4, block=128, block_bits=16 + 4, source="GPTQ and AWQ: FP16 scale and 4-bit zero for each group"),
+    Format(word="int4_64", title="INT4, groups of 64", bits=4, block=64, block_bits=32, source="tinygemm: BF16 scale and BF16 zero for each group"),
     Format(word="int4_32", title="INT4, groups of 32", bits=4, block=32, block_bits=32, source="tinygemm: BF16 scale and BF16 zero for each group"),
-    Format(word="nf4", title="NF4", bits=4, block=64, block_bits=32, source="QLoRA, arXiv 2305.14314: FP32 absmax for each block of 64"),
-    Format(word="nf4_double", title="NF4, double quantisation", bits=4, block=64, block_bits=8 + 32 / 256, source="QLoRA, arXiv 2305.14314: 8-bit absmax, FP32 for 256 of them"),
+    Format(word="nf4", title="NF4", bits=4, block=64, block_bits=32, at_loading=True, unpacked=True, source="QLoRA, arXiv 2305.14314: FP32 absmax for each block of 64"),
+    Format(word="nf4_double", title="NF4, double quantisation", bits=4, block=64, block_bits=8 + 32 / 256, at_loading=True, unpacked=True, source="QLoRA, arXiv 2305.14314: 8-bit absmax, FP32 for 256 of them"),
     Format(word="mxfp4", title="MXFP4", bits=4, block=32, block_bits=8, source="OCP Microscaling: E8M0 scale for each 32"),
     Format(word="nvfp4", title="NVFP4", bits=4, block=16, block_bits=8, source="FP8 scale for each 16, one FP32 for the tensor"),
     *(_of_file(each) for each in MIXTURES),
@@ -65,17 +70,24 @@ FORMATS: Sequence[Format] = (
 BY_WORD: dict[str, Format] = {each.word: each for each in FORMATS}
 
 
-def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format) -> float:
+def quantised(anatomy: Anatomy, head: bool = False) -> tuple[Matrix, ...]:
+    """Matrices that quantisation takes: the layers', and the head where it is asked for and has memory of its own."""
+    ends = [each for each in anatomy.stored if head and each.role == "head"]
+    return (*anatomy.linear(), *ends)
+
+
+def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format, *, head: bool = False) -> float:
     """All weights of a model.
 
     Args:
         anatomy: the model.
         kept: format of the layers' matrices.
         computing: format of everything that quantisation leaves alone.
+        head: whether the head is quantised as the layers' matrices are; in a GGUF file it always is.
     """
     if kept.mixture is not None:
         return mixtures.weight_bytes(anatomy, kept.mixture)
-    taken = set(anatomy.linear()) if kept.is_quantised else set(anatomy.stored)
+    taken = set(quantised(anatomy, head)) if kept.is_quantised else set(anatomy.stored)
     matrices = sum((kept if each in taken else computing).bytes(each) for each in anatomy.stored)
     rest = anatomy.vectors + sum(each.biases for each in anatomy.stored)
     return matrices + rest * (computing if kept.is_quantised else kept).bits / 8
