@@ -103,3 +103,11 @@ class Anatomy(Frozen):
     def cache_elements(self, tokens: int) -> int:
         """Elements that all layers keep for one sequence of so many tokens."""
         return sum(cache.elements(tokens) for cache in self.caches)
+
+
+def ends(vocabulary: int, h: int) -> tuple[Matrix, Matrix]:
+    """Embedding and head."""
+    return (
+        Matrix(name="embedding", role="embedding", outputs=vocabulary, inputs=h, count=1),
+        Matrix(name="head", role="head", outputs=vocabulary, inputs=h, count=1),
+    )

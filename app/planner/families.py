@@ -9,7 +9,9 @@ from typing import Literal
 from pydantic import JsonValue
 
 from app.errors import Invalid
-from app.planner.anatomy import Anatomy, Cache, Matrix, Widths
+from app.planner import ungated
+from app.planner.anatomy import Anatomy, Cache, Matrix, Widths, ends
+from app.planner.configuration import Configuration
 from workers.catalog.declared import Problem
 
 QkNorm = Literal["none", "head", "width"]
@@ -42,55 +44,13 @@ def read(config: Mapping[str, JsonValue]) -> Anatomy:
                 )
             ]
         )
-    return FAMILIES[family](_Config(family, config))
-
-
-class _Config:
-    """A configuration, read field by field; what is wrong is refused by name."""
-
-    def __init__(self, family: str, values: Mapping[str, JsonValue]) -> None:
-        self.family = family
-        self._values = values
-
-    def number(self, name: str, default: int | None = None) -> int:
-        """A whole number of at least 1."""
-        value = self._values.get(name)
-        if value is None and default is not None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**40:
-            said = "is missing." if value is None else f"is {value!r}, which is no whole number from 1."
-            raise Invalid.of([Problem(name, "invalid_number", said, f"config.json of a {self.family} model has it.")])
-        return value
-
-    def maybe(self, name: str) -> int | None:
-        """A whole number, or None where it is absent or null."""
-        return None if self._values.get(name) is None else self.number(name)
-
-    def flag(self, name: str, default: bool) -> bool:
-        """A switch."""
-        value = self._values.get(name)
-        return value if isinstance(value, bool) else default
-
-    def words(self, name: str) -> list[str]:
-        """A list of words; empty where it is absent."""
-        value = self._values.get(name)
-        return [str(each) for each in value] if isinstance(value, list) else []
-
-    def text(self, name: str) -> str | None:
-        """A word, or None."""
-        value = self._values.get(name)
-        return value if isinstance(value, str) else None
-
-    @property
-    def dtype(self) -> str | None:
-        """Format of the published weights."""
-        return self.text("dtype") or self.text("torch_dtype")
+    return FAMILIES[family](Configuration(family, config))
 
 
 def _gated(
     *, qkv_bias: bool = False, out_bias: bool = False, ffn_bias: bool = False, qk_norm: QkNorm = "none", norms: int = 2,
     tied: bool = False, sparse: bool = False,
-) -> Callable[[_Config], Anatomy]:  # fmt: skip
+) -> Callable[[Configuration], Anatomy]:  # fmt: skip
     """Decoders with rotary positions, RMSNorm and gated feed-forward layers, which most are.
 
     Args:
@@ -103,7 +63,7 @@ def _gated(
         sparse: whether experts take the feed-forward layer's place.
     """
 
-    def anatomy(config: _Config) -> Anatomy:
+    def anatomy(config: Configuration) -> Anatomy:
         h, layers = config.number("hidden_size"), config.number("num_hidden_layers")
         heads = config.number("num_attention_heads")
         kv_heads = config.number("num_key_value_heads", heads)
@@ -136,7 +96,7 @@ def _gated(
             vocabulary=vocabulary,
             context=config.maybe("max_position_embeddings"),
             tied=config.flag("tie_word_embeddings", tied),
-            matrices=(*_ends(vocabulary, h), *matrices, *feed),
+            matrices=(*ends(vocabulary, h), *matrices, *feed),
             vectors=layers * (norms * h + normed) + h,
             caches=_windowed(config, layers, 2 * kv),
             widths=Widths(hidden=h, queries=q, keys=kv, ffn=width, qk_norm=qk_norm != "none"),
@@ -147,14 +107,7 @@ def _gated(
     return anatomy
 
 
-def _ends(vocabulary: int, h: int) -> tuple[Matrix, Matrix]:
-    return (
-        Matrix(name="embedding", role="embedding", outputs=vocabulary, inputs=h, count=1),
-        Matrix(name="head", role="head", outputs=vocabulary, inputs=h, count=1),
-    )
-
-
-def _feed_forward(config: _Config, h: int, layers: int, bias: bool) -> tuple[list[Matrix], int]:
+def _feed_forward(config: Configuration, h: int, layers: int, bias: bool) -> tuple[list[Matrix], int]:
     f = config.number("intermediate_size")
     return [
         Matrix(name="gate", role="ffn", outputs=f, inputs=h, count=layers, bias=bias),
@@ -163,7 +116,7 @@ def _feed_forward(config: _Config, h: int, layers: int, bias: bool) -> tuple[lis
     ], f
 
 
-def _experts(config: _Config, h: int, layers: int) -> tuple[list[Matrix], int]:
+def _experts(config: Configuration, h: int, layers: int) -> tuple[list[Matrix], int]:
     """Experts in every layer, some of which work on a token."""
     count = config.maybe("num_local_experts") or config.number("num_experts")
     chosen = config.number("num_experts_per_tok")
@@ -181,7 +134,7 @@ def _expert(name: str, h: int, f: int, count: int, active: float) -> list[Matrix
     ]
 
 
-def _windowed(config: _Config, layers: int, width: int) -> tuple[Cache, ...]:
+def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ...]:
     """Caches of layers that keep everything, and of those that keep a window."""
     window = config.maybe("sliding_window")
     named = config.words("layer_types")
@@ -204,58 +157,7 @@ def _windowed(config: _Config, layers: int, width: int) -> tuple[Cache, ...]:
     return tuple(cache for cache in found if cache.layers)
 
 
-def _gpt2(config: _Config) -> Anatomy:
-    """GPT-2: learned positions, which are a matrix of their own."""
-    h, positions = config.number("n_embd"), config.number("n_positions", 1_024)
-    found = _ungated(
-        config, h, config.number("n_layer"), config.number("n_head"), config.number("n_inner", 4 * h),
-        bias=True, tied=True, context=positions,
-    )  # fmt: skip
-    learned = Matrix(name="positions", role="embedding", outputs=positions, inputs=h, count=1)
-    return found.model_copy(
-        update={
-            "matrices": (*found.matrices, learned),
-            "widths": found.widths.model_copy(update={"rotary": False}),
-        }
-    )
-
-
-def _gpt_neox(config: _Config) -> Anatomy:
-    """GPT-NeoX and Pythia: rotary positions."""
-    h, layers, heads = (config.number(name) for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
-    bias, context = config.flag("attention_bias", True), config.maybe("max_position_embeddings")
-    return _ungated(
-        config, h, layers, heads, config.number("intermediate_size"), bias=bias, tied=False, context=context
-    )
-
-
-def _ungated(
-    config: _Config, h: int, layers: int, heads: int, f: int, *, bias: bool, tied: bool, context: int | None
-) -> Anatomy:
-    """LayerNorm, no gate, biases; queries, keys and values in one matrix."""
-    vocabulary = config.number("vocab_size")
-    matrices = (
-        Matrix(name="queries, keys, values", role="attention", outputs=3 * h, inputs=h, count=layers, bias=bias),
-        Matrix(name="output", role="attention", outputs=h, inputs=h, count=layers, bias=bias),
-        Matrix(name="up", role="ffn", outputs=f, inputs=h, count=layers, bias=True),
-        Matrix(name="down", role="ffn", outputs=h, inputs=f, count=layers, bias=True),
-    )
-    return Anatomy(
-        family=config.family,
-        layers=layers,
-        vocabulary=vocabulary,
-        context=context,
-        tied=config.flag("tie_word_embeddings", tied),
-        matrices=(*_ends(vocabulary, h), *matrices),
-        vectors=layers * 4 * h + 2 * h,
-        caches=(Cache(layers=layers, width=2 * h),),
-        widths=Widths(hidden=h, queries=h, keys=h, ffn=f, gated=False),
-        heads=heads,
-        dtype=config.dtype,
-    )
-
-
-def _latent(config: _Config) -> Anatomy:
+def _latent(config: Configuration) -> Anatomy:
     """Multi-head latent attention and shared experts (DeepSeek V3): layers keep one latent of keys and values together."""
     h, layers, heads = (config.number(name) for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
     rank, rope = config.number("kv_lora_rank"), config.number("qk_rope_head_dim")
@@ -296,7 +198,7 @@ def _latent(config: _Config) -> Anatomy:
         vocabulary=vocabulary,
         context=config.maybe("max_position_embeddings"),
         tied=config.flag("tie_word_embeddings", False),
-        matrices=(*_ends(vocabulary, h), *matrices),
+        matrices=(*ends(vocabulary, h), *matrices),
         vectors=layers * (2 * h + rank + (q_rank or 0)) + h,
         caches=(Cache(layers=layers, width=rank + rope),),
         widths=Widths(
@@ -307,7 +209,7 @@ def _latent(config: _Config) -> Anatomy:
     )
 
 
-FAMILIES: dict[str, Callable[[_Config], Anatomy]] = {
+FAMILIES: dict[str, Callable[[Configuration], Anatomy]] = {
     "llama": _gated(),
     "mistral": _gated(),
     "granite": _gated(),
@@ -321,8 +223,8 @@ FAMILIES: dict[str, Callable[[_Config], Anatomy]] = {
     "gemma2": _gated(norms=4, tied=True),
     "gemma3_text": _gated(norms=4, qk_norm="head", tied=True),
     "olmo2": _gated(qk_norm="width"),
-    "gpt2": _gpt2,
-    "gpt_neox": _gpt_neox,
+    "gpt2": ungated.gpt2,
+    "gpt_neox": ungated.gpt_neox,
     "deepseek_v3": _latent,
 }
 """How each family of models is taken apart, by ``model_type``."""
