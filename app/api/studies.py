@@ -28,7 +28,7 @@ from workers.catalog.validation import explain
 
 router = APIRouter(prefix="/studies", tags=["studies"], route_class=StrictRoute, responses=REFUSALS)
 
-_EFFORTS: tuple[Effort, ...] = ("quick", "standard", "thorough")
+_EFFORTS: tuple[Effort, ...] = ("exact", "quick", "standard", "thorough")
 
 
 class Prioritised(BaseModel):

@@ -22,6 +22,7 @@ EFFORTS: dict[Effort, str] = {
     "quick": "1 pair of fresh processes: a first look, wide intervals",
     "standard": "3 pairs: most effects of a few percent are decided",
     "thorough": "8 pairs: for small effects and for the record",
+    "exact": "memory alone, counted on tensors without values: any size on any CPU, nothing is timed",
 }
 DEVICES: dict[DeviceKind, str] = {"cpu": "CPU", "cuda": "NVIDIA GPU"}
 

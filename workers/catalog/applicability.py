@@ -20,7 +20,7 @@ MAX_SWEEP_VALUES = 100
 
 def problems(spec: StudySpec) -> list[Problem]:
     """Everything wrong with a study that its single fields do not show; empty when it can be queued."""
-    return [*_names(spec), *_workload(spec), *_evaluation(spec), *_sweep(spec), *_stacks(spec)]
+    return [*_names(spec), *_workload(spec), *_evaluation(spec), *_sweep(spec), *_stacks(spec), *_exact(spec)]
 
 
 def unfit(technique: type[Technique], model: Model, workload: Workload, device: DeviceKind) -> str | None:
@@ -119,6 +119,47 @@ def _sweep(spec: StudySpec) -> Iterator[Problem]:
             f"The study would have {spec.size:,} runs.",
             f"A study has at most {MAX_RUNS} runs (points times variants, the baseline's null test included).",
         )
+
+
+def _exact(spec: StudySpec) -> Iterator[Problem]:
+    """What can only be measured, where a study asks to count."""
+    if spec.effort != "exact":
+        return
+    if spec.device != "cpu":
+        yield Problem(
+            "device", "exact_needs_cpu", "Effort exact counts on tensors that have no memory; no GPU takes part.",
+            "Give device cpu: any CPU worker counts any size. Another effort measures on the GPU.",
+        )  # fmt: skip
+    if spec.evaluation is not None:
+        yield Problem(
+            "evaluation", "exact_computes_nothing", "Effort exact computes nothing, so there are no outputs to score.",
+            "Leave the evaluation out, or take another effort.",
+        )  # fmt: skip
+    if spec.profile:
+        yield Problem(
+            "profile", "exact_computes_nothing", "Effort exact computes nothing, so there is no step to profile.",
+            "Leave the profile out, or take another effort.",
+        )  # fmt: skip
+    if not spec.workload.on_fake_tensors:
+        from workers.catalog.workloads import WORKLOADS
+
+        fitting = [each.word for each in WORKLOADS if each.on_fake_tensors and spec.model.kind in each.models]
+        yield Problem(
+            "workload", "cannot_be_counted", f"{spec.workload.title} decides by values, and effort exact has none.",
+            f"Workloads that can be counted: {', '.join(fitting)}. Or take another effort.",
+        )  # fmt: skip
+    for field, variant in (
+        ("baseline", spec.baseline),
+        *((f"variants.{i}", each) for i, each in enumerate(spec.variants)),
+    ):
+        for index, technique in enumerate(variant.stack):
+            if not technique.on_fake_tensors:
+                fitting = [each.word for each in TECHNIQUES if each.on_fake_tensors]
+                yield Problem(
+                    f"{field}.stack.{index}", "cannot_be_counted",
+                    f"{technique.title} needs tensors that have values, and effort exact has none.",
+                    f"Techniques that can be counted: {', '.join(fitting)}. Or take another effort.",
+                )  # fmt: skip
 
 
 def _names(spec: StudySpec) -> Iterator[Problem]:

@@ -179,6 +179,71 @@ MEMORY_ALLOCATED = Metric(
     "memory",
     "Bytes held by tensors at one moment of a step; kept as a series over the step's time.",
 )
+MEMORY_EXACT_PEAK = Metric(
+    "memory.exact.peak",
+    "Exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Most bytes that tensors of the phase would hold, counted while the model's own code ran on fake tensors, which have "
+    "shapes and no memory. Not measured: nothing was computed.",
+)
+MEMORY_EXACT_PARAMETERS = Metric(
+    "memory.exact.parameters",
+    "Parameters at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: parameters and buffers.",
+)
+MEMORY_EXACT_GRADIENTS = Metric(
+    "memory.exact.gradients",
+    "Gradients at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: gradients of parameters, from their allocation to their release.",
+)
+MEMORY_EXACT_OPTIMIZER = Metric(
+    "memory.exact.optimizer",
+    "Optimizer states at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: what the optimizer keeps from one step to the next.",
+)
+MEMORY_EXACT_ACTIVATIONS = Metric(
+    "memory.exact.activations",
+    "Activations at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: what the forward pass, recomputation included, makes and what outlives the operator that made it.",
+)
+MEMORY_EXACT_KV_CACHE = Metric(
+    "memory.exact.kv_cache",
+    "KV cache at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: keys and values of the tokens read so far.",
+)
+MEMORY_EXACT_TEMPORARY = Metric(
+    "memory.exact.temporary",
+    "Temporary at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: gradients of activations on their way, workspaces of operators, and what the optimizer makes for an update.",
+)
+MEMORY_EXACT_OTHER = Metric(
+    "memory.exact.other",
+    "Other at the exact peak",
+    "B",
+    "lower",
+    "memory",
+    "Part of the exact peak: inputs and whatever else was held before the step.",
+)
 MEMORY_FRAGMENTATION = Metric(
     "memory.fragmentation",
     "Fragmentation",
@@ -413,6 +478,14 @@ METRICS: tuple[Metric, ...] = (
     MEMORY_PEAK_TEMPORARY,
     MEMORY_PEAK_OTHER,
     MEMORY_ALLOCATED,
+    MEMORY_EXACT_PEAK,
+    MEMORY_EXACT_PARAMETERS,
+    MEMORY_EXACT_GRADIENTS,
+    MEMORY_EXACT_OPTIMIZER,
+    MEMORY_EXACT_ACTIVATIONS,
+    MEMORY_EXACT_KV_CACHE,
+    MEMORY_EXACT_TEMPORARY,
+    MEMORY_EXACT_OTHER,
     MEMORY_FRAGMENTATION,
     MEMORY_OUTSIDE_TORCH,
     MODEL_PARAMETERS,

@@ -22,7 +22,8 @@ LINE_BREAKS = "\u2028\u2029"
 DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the direction of what follows, so that a name would read as another one."""
 
-Effort = Literal["quick", "standard", "thorough"]
+Effort = Literal["exact", "quick", "standard", "thorough"]
+"""How much is measured; ``exact`` measures nothing: it counts the memory of a step on tensors that have none."""
 
 
 def _plain(text: str) -> str:

@@ -70,6 +70,8 @@ class LoadOptions:
     """transformers' attn_implementation; None leaves its default."""
     device: str = "cpu"
     seed: int = 0
+    shapes_only: bool = False
+    """Whether tensors will have no values: weights that would be read from files are left out."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class Technique(Declared):
     requires: ClassVar[Requires] = Requires()
     conflicts: ClassVar[frozenset[str]] = frozenset()
     """Words of techniques that cannot stand in the same stack; one side naming the other is enough."""
+    on_fake_tensors: ClassVar[bool] = True
+    """Whether it acts on tensors without values too; what does not cannot be counted (effort ``exact``)."""
     order: ClassVar[int] = 50
     """Place in a stack; lower acts first (precision 10, attention 20, quantisation 30, training 40, compile 90)."""
 

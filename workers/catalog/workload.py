@@ -102,6 +102,8 @@ class Workload(Declared):
     models: ClassVar[frozenset[ModelKind]] = ANY_MODEL
     sweepable: ClassVar[tuple[str, ...]] = ()
     """Fields that a study may sweep over."""
+    on_fake_tensors: ClassVar[bool] = True
+    """Whether a step works on tensors without values; what does not cannot be counted (effort ``exact``)."""
     logits: ClassVar[bool] = True
     """Whether the workload runs the whole model, so that outputs can be compared."""
 

@@ -58,6 +58,8 @@ def _read() -> RunSpec:
         baseline=Variant(name="baseline", stack=spec.baseline.stack),
         variants=(Variant(name="variant", stack=spec.variant.stack),),
         device=spec.device,
+        effort=spec.effort,
+        profile=spec.profile,
     )
     if wrong := problems(study):
         _refuse_each([each._replace(field=each.field.replace("variants.0", "variant")) for each in wrong])

@@ -27,12 +27,12 @@ MOST_ANSWER = 64_000_000
 """Bytes of one answer: eight artifacts of 4 MB and a long series of steps stay below."""
 PULSE_S = 30.0
 """Between two looks at whether an arm that is busy with something long still computes."""
-LONG = frozenset({"load", "convert", "first_call"})
+LONG = frozenset({"load", "convert", "first_call", "exact"})
 """Deeds that may rightly take minutes without a word; their own limit is the runner's time to start."""
 
 PHASES: dict[Deed, str] = {
     "begin": "start", "load": "load", "convert": "convert", "first_call": "first_call", "steps": "measure",
-    "memory": "memory", "count": "memory", "observe": "memory", "outputs": "quality", "perturb": "memory", "profile": "memory", "energy": "energy", "end": "report",
+    "memory": "memory", "exact": "memory", "count": "memory", "observe": "memory", "outputs": "quality", "perturb": "memory", "profile": "memory", "energy": "energy", "end": "report",
 }  # fmt: skip
 
 

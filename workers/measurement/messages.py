@@ -19,6 +19,7 @@ Deed = Literal[
     "first_call",
     "steps",
     "memory",
+    "exact",
     "observe",
     "count",
     "outputs",

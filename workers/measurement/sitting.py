@@ -13,7 +13,7 @@ from workers.catalog.environment import NO_ENERGY
 from workers.catalog.lease import Progress
 from workers.catalog.report import Arm, Report
 from workers.catalog.spec import RunSpec
-from workers.measurement import environment, metering, nvml, protocol, summary, typical
+from workers.measurement import environment, exact, metering, nvml, protocol, summary, typical
 from workers.measurement.answers import Answers
 from workers.measurement.arms import ArmFailed, ArmProcess
 from workers.measurement.contention import Seen, Watch
@@ -47,6 +47,8 @@ def hold(
         tell: is told how far the sitting is.
         ceilings: what the device can do; without them nothing is said about utilisation and what binds.
     """
+    if spec.effort == "exact":
+        return exact.hold(spec, scratch, tell)
     return _Sitting(spec, scratch, memory_limit, tell, ceilings).hold()
 
 

@@ -39,6 +39,7 @@ from workers.measurement.messages import Answer, Order, Reading
 from workers.measurement.probes import (
     anatomy,
     evidence,
+    fakes,
     latency,
     memory,
     peaks,
@@ -177,6 +178,11 @@ class Subject:
             )
         timeline = anatomy.timeline(dissected, workload.main_phase, self.arm)
         return Answer(readings=tuple(readings), timelines=(timeline,), notes=tuple(notes))
+
+    def exact(self, order: Order) -> Answer:
+        """The memory of a step counted on fake tensors; no model is loaded, and nothing is computed."""
+        found = fakes.of_step(self.spec, self.stack)
+        return Answer(readings=tuple(fakes.readings(found)))
 
     def count(self, order: Order) -> Answer:
         """Operations, their formats and the bytes moved of one eager step, and of its parts."""

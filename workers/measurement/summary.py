@@ -29,6 +29,17 @@ PARTS_OF_THE_PEAK = frozenset(
         metrics.MEMORY_PEAK_OTHER,
     }
 )
+PARTS_OF_THE_EXACT_PEAK = frozenset(
+    {
+        metrics.MEMORY_EXACT_PARAMETERS,
+        metrics.MEMORY_EXACT_GRADIENTS,
+        metrics.MEMORY_EXACT_OPTIMIZER,
+        metrics.MEMORY_EXACT_ACTIVATIONS,
+        metrics.MEMORY_EXACT_KV_CACHE,
+        metrics.MEMORY_EXACT_TEMPORARY,
+        metrics.MEMORY_EXACT_OTHER,
+    }
+)
 EXACT = frozenset(
     {
         metrics.MODEL_PARAMETERS,
@@ -46,6 +57,8 @@ COUNTERS = frozenset(
         metrics.MEMORY_PEAK_RESERVED,
         metrics.MEMORY_ACTIVATIONS,
         *PARTS_OF_THE_PEAK,
+        metrics.MEMORY_EXACT_PEAK,
+        *PARTS_OF_THE_EXACT_PEAK,
     }
 )
 """Counters that repeat to the byte, or nearly: their interval is what was seen."""
@@ -62,6 +75,7 @@ NO_EFFECT = frozenset(
         metrics.MEMORY_FRAGMENTATION,
         # Where a peak moves to another moment, these compare the one moment's with the other's.
         *(PARTS_OF_THE_PEAK - {metrics.MEMORY_PEAK_OPTIMIZER_STATES}),
+        *(PARTS_OF_THE_EXACT_PEAK - {metrics.MEMORY_EXACT_OPTIMIZER}),
         # The same machine at rest, and the luck of one reading.
         metrics.POWER_IDLE,
         metrics.POWER_PEAK,

@@ -251,7 +251,7 @@ def test_cancelling_twice_done_and_somebody_elses(app: FastAPI, client: TestClie
 def test_checking_a_spec_counts_its_runs_and_stores_nothing(client: TestClient, database: Database) -> None:
     checked = client.post("/api/v1/studies/check", json=DESIGNED).json()
     assert (checked["ok"], checked["runs"], checked["problems"]) == (True, 4, [])
-    assert checked["seconds"] == {"quick": None, "standard": None, "thorough": None}
+    assert checked["seconds"] == {"exact": None, "quick": None, "standard": None, "thorough": None}
     assert stored(database) == (0, 0, 0)
     study = client.post("/api/v1/studies", json=small()).json()
     worker = WorkerDouble(database)

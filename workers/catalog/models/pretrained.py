@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from workers.catalog.model import Model, Unsupported
-from workers.catalog.models import decoder, images
+from workers.catalog.models import decoder, images, seeded
 from workers.catalog.technique import LoadOptions, ModelKind
 
 if TYPE_CHECKING:
@@ -103,11 +103,16 @@ def load(folder: Path, task: Task, options: LoadOptions) -> nn.Module:
     """
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoModelForImageClassification
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageClassification
 
     check_checkpoint(folder)
     loader: Any = AutoModelForCausalLM if task == "decoder" else AutoModelForImageClassification
     try:
+        if options.shapes_only:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            # Never what config.json asks for, as below.
+            config._attn_implementation = options.attention or "sdpa"
+            return seeded.build(lambda: loader.from_config(config), options)
         model, notes = loader.from_pretrained(
             folder,
             dtype=getattr(torch, options.dtype),

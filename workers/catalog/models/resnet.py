@@ -70,6 +70,8 @@ class Resnet(Model):
             layer_type=shape.block,
         )
         config.num_labels = self.classes
+        if options.shapes_only:
+            return seeded.build(lambda: ResNetForImageClassification(config), options)
         # In fp32 first: batch norm's statistics must not hang on the format the model ends up in.
         model = seeded.build(
             lambda: ResNetForImageClassification(config), dataclasses.replace(options, dtype="float32")

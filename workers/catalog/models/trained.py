@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workers.catalog.models import seeded
 from workers.catalog.reference import FOLDER
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def build(construct: Callable[[], nn.Module], word: str, options: LoadOptions, f
     from accelerate import init_empty_weights
     from safetensors.torch import load_file
 
+    if options.shapes_only:
+        return seeded.build(construct, options)
     dtype = getattr(torch, options.dtype)
     with init_empty_weights(include_buffers=False):
         model = construct()

@@ -42,6 +42,7 @@ class LlmInt8(Technique):
     )
     family = "quantization"
     order = 30
+    on_fake_tensors = False
     requires = Requires(phases=INFERENCE, workloads=FORWARD_WORKLOADS, packages=("bitsandbytes",))
     conflicts = frozenset({"int8_weight_only", "nf4"})
     expected = (

@@ -43,6 +43,7 @@ class Nf4(Technique):
     )
     family = "quantization"
     order = 30
+    on_fake_tensors = False
     requires = Requires(phases=INFERENCE, workloads=FORWARD_WORKLOADS, packages=("bitsandbytes",))
     conflicts = frozenset({"int8_weight_only", "llm_int8"})
     expected = (

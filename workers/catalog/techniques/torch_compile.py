@@ -34,6 +34,7 @@ class TorchCompile(Technique):
     summary = "Traces the model into graphs and generates fused kernels for them. Costs seconds to minutes once, before the first call."
     family = "compile"
     order = 90
+    on_fake_tensors = False
     requires = Requires(workloads=MODEL_WORKLOADS)
     expected = (
         # Geometric means over 180+ models on an A100: 2.27 times faster in inference, 1.41 times in training.

@@ -28,6 +28,7 @@ class Generate(Workload):
     )
     phase = "inference"
     models = DECODERS
+    on_fake_tensors = False
     sweepable = ("batch_size", "prompt_length", "new_tokens")
 
     batch_size: int = Field(1, ge=1, le=4_096, description="Prompts answered together.")
