@@ -29,6 +29,16 @@ class Configuration:
         """A whole number, or None where it is absent or null."""
         return None if self._values.get(name) is None else self.number(name)
 
+    def none_or_more(self, name: str) -> int:
+        """A whole number that may be zero, which it is where it is absent."""
+        return 0 if not self._values.get(name) else self.number(name)
+
+    def same(self, name: str, wanted: int) -> None:
+        """Refuse a number that differs from another one, of which it may be absent."""
+        found = self.number(name, wanted)
+        if found != wanted:
+            raise Invalid.of([Problem(name, "not_read", f"is {found}.", f"Models of which it is {wanted} are read.")])
+
     def flag(self, name: str, default: bool) -> bool:
         """A switch."""
         value = self._values.get(name)

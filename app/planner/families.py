@@ -12,12 +12,15 @@ from app.errors import Invalid
 from app.planner import ungated
 from app.planner.anatomy import Anatomy, Cache, Matrix, Widths, ends
 from app.planner.configuration import Configuration
+from app.planner.hybrids import hybrid
 from workers.catalog.declared import Problem
 
 QkNorm = Literal["none", "head", "width"]
 """Norm of queries and keys: over each head, or over all heads together."""
-DEFAULT_PATTERN = 6
-"""Gemma 3: every sixth layer attends to everything."""
+PATTERNS = {"gemma3_text": 6, "cohere2": 4}
+"""Families of which every so many layers one attends to everything, where the configuration does not say."""
+ALTERNATING = frozenset({"gemma2", "gpt_oss"})
+"""Families of which every other layer keeps a window, the first among them."""
 
 
 def read(config: Mapping[str, JsonValue]) -> Anatomy:
@@ -48,19 +51,22 @@ def read(config: Mapping[str, JsonValue]) -> Anatomy:
 
 
 def _gated(
-    *, qkv_bias: bool = False, out_bias: bool = False, ffn_bias: bool = False, qk_norm: QkNorm = "none", norms: int = 2,
-    tied: bool = False, sparse: bool = False,
+    *, qkv_bias: bool = False, out_bias: bool | None = None, ffn_bias: bool = False, qk_norm: QkNorm = "none", norms: int = 2,
+    tied: bool = False, sparse: bool = False, layer_norm: bool = False, bias_key: str = "attention_bias", sinks: bool = False,
 ) -> Callable[[Configuration], Anatomy]:  # fmt: skip
     """Decoders with rotary positions, RMSNorm and gated feed-forward layers, which most are.
 
     Args:
         qkv_bias: whether queries, keys and values have biases, where the configuration does not say.
-        out_bias: the same of the attention's output.
+        out_bias: the same of the attention's output; None for one where queries have one because the configuration says so.
         ffn_bias: the same of the feed-forward matrices.
         qk_norm: norm of queries and keys.
         norms: norms of the width of the model in each layer.
         tied: whether head and embedding are one where the configuration does not say.
         sparse: whether experts take the feed-forward layer's place.
+        layer_norm: whether norms have biases.
+        bias_key: what the configuration calls biases of queries, keys and values.
+        sinks: whether each head has a score of its own for attending to nothing, and experts have biases (GPT-OSS).
     """
 
     def anatomy(config: Configuration) -> Anatomy:
@@ -69,7 +75,9 @@ def _gated(
         kv_heads = config.number("num_key_value_heads", heads)
         head = config.number("head_dim", max(1, h // heads))
         q, kv = heads * head, kv_heads * head
-        biased = config.flag("attention_bias", qkv_bias)
+        biased = config.flag(bias_key, qkv_bias)
+        parallel = config.flag("use_parallel_residual", False)
+        of_layer = (1 if parallel else norms) * (2 if layer_norm else 1)
         matrices = [
             Matrix(name="query", role="attention", outputs=q, inputs=h, count=layers, bias=biased),
             Matrix(name="key", role="attention", outputs=kv, inputs=h, count=layers, bias=biased),
@@ -80,16 +88,17 @@ def _gated(
                 outputs=h,
                 inputs=q,
                 count=layers,
-                bias=out_bias or (biased and not qkv_bias),
+                bias=biased and (sinks or not qkv_bias) if out_bias is None else out_bias,
             ),
         ]
         feed, width = (
-            _experts(config, h, layers)
+            _experts(config, h, layers, bias=sinks)
             if sparse
             else _feed_forward(config, h, layers, config.flag("mlp_bias", ffn_bias))
         )
         vocabulary = config.number("vocab_size")
-        normed = {"none": 0, "head": 2 * head, "width": q + kv}[qk_norm]
+        per_head = config.flag("qk_layernorm", False)
+        normed = q + kv if per_head else {"none": 0, "head": 2 * head, "width": q + kv}[qk_norm]
         return Anatomy(
             family=config.family,
             layers=layers,
@@ -97,9 +106,9 @@ def _gated(
             context=config.maybe("max_position_embeddings"),
             tied=config.flag("tie_word_embeddings", tied),
             matrices=(*ends(vocabulary, h), *matrices, *feed),
-            vectors=layers * (norms * h + normed) + h,
+            vectors=layers * (of_layer * h + normed + (heads if sinks else 0)) + (2 if layer_norm else 1) * h,
             caches=_windowed(config, layers, 2 * kv),
-            widths=Widths(hidden=h, queries=q, keys=kv, ffn=width, qk_norm=qk_norm != "none"),
+            widths=Widths(hidden=h, queries=q, keys=kv, ffn=width, qk_norm=per_head or qk_norm != "none"),
             heads=heads,
             dtype=config.dtype,
         )
@@ -116,21 +125,21 @@ def _feed_forward(config: Configuration, h: int, layers: int, bias: bool) -> tup
     ], f
 
 
-def _experts(config: Configuration, h: int, layers: int) -> tuple[list[Matrix], int]:
+def _experts(config: Configuration, h: int, layers: int, *, bias: bool = False) -> tuple[list[Matrix], int]:
     """Experts in every layer, some of which work on a token."""
     count = config.maybe("num_local_experts") or config.number("num_experts")
     chosen = config.number("num_experts_per_tok")
     f = config.maybe("moe_intermediate_size") or config.number("intermediate_size")
-    matrices = [Matrix(name="router", role="router", outputs=count, inputs=h, count=layers)]
-    matrices += _expert("expert", h, f, layers * count, chosen / count)
+    matrices = [Matrix(name="router", role="router", outputs=count, inputs=h, count=layers, bias=bias)]
+    matrices += _expert("expert", h, f, layers * count, chosen / count, bias=bias)
     return matrices, chosen * f
 
 
-def _expert(name: str, h: int, f: int, count: int, active: float) -> list[Matrix]:
+def _expert(name: str, h: int, f: int, count: int, active: float, *, bias: bool = False) -> list[Matrix]:
     return [
-        Matrix(name=f"{name} gate", role="ffn", outputs=f, inputs=h, count=count, active=active),
-        Matrix(name=f"{name} up", role="ffn", outputs=f, inputs=h, count=count, active=active),
-        Matrix(name=f"{name} down", role="ffn", outputs=h, inputs=f, count=count, active=active),
+        Matrix(name=f"{name} gate", role="ffn", outputs=f, inputs=h, count=count, active=active, bias=bias),
+        Matrix(name=f"{name} up", role="ffn", outputs=f, inputs=h, count=count, active=active, bias=bias),
+        Matrix(name=f"{name} down", role="ffn", outputs=h, inputs=f, count=count, active=active, bias=bias),
     ]
 
 
@@ -142,10 +151,10 @@ def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ..
         sliding = sum(word == "sliding_attention" for word in named)
     elif window is None or not config.flag("use_sliding_window", config.family not in ("qwen2", "qwen3", "qwen3_moe")):
         sliding = 0
-    elif config.family == "gemma2":
-        sliding = (layers + 1) // 2  # Every other one, the first among them.
-    elif config.family == "gemma3_text":
-        sliding = layers - layers // config.number("sliding_window_pattern", DEFAULT_PATTERN)
+    elif config.family in ALTERNATING:
+        sliding = (layers + 1) // 2
+    elif config.family in PATTERNS:
+        sliding = layers - layers // config.number("sliding_window_pattern", PATTERNS[config.family])
     elif config.family in ("qwen2", "qwen3", "qwen3_moe"):
         sliding = max(0, layers - config.number("max_window_layers", layers))
     else:
@@ -223,8 +232,19 @@ FAMILIES: dict[str, Callable[[Configuration], Anatomy]] = {
     "gemma2": _gated(norms=4, tied=True),
     "gemma3_text": _gated(norms=4, qk_norm="head", tied=True),
     "olmo2": _gated(qk_norm="width"),
+    "glm4": _gated(norms=4, qkv_bias=True),
+    "cohere": _gated(norms=1, tied=True),
+    "cohere2": _gated(norms=1, tied=True),
+    "stablelm": _gated(layer_norm=True, bias_key="use_qkv_bias", out_bias=False),
+    "gpt_oss": _gated(qkv_bias=True, sparse=True, sinks=True),
+    "granitemoehybrid": hybrid,
     "gpt2": ungated.gpt2,
     "gpt_neox": ungated.gpt_neox,
+    "phi": ungated.phi,
+    "falcon": ungated.falcon,
+    "opt": ungated.opt,
+    "bloom": ungated.bloom,
+    "starcoder2": ungated.starcoder2,
     "deepseek_v3": _latent,
 }
 """How each family of models is taken apart, by ``model_type``."""

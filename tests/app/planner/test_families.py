@@ -28,6 +28,17 @@ OWN: dict[str, dict[str, Any]] = {
     "gemma3_text": {"head_dim": 32, "sliding_window": 8, "sliding_window_pattern": 3},
     "gpt2": {"n_embd": 64, "n_layer": 5, "n_head": 4, "n_positions": 128, "vocab_size": 320},
     "gpt_neox": {"num_key_value_heads": None},
+    "cohere2": {"sliding_window": 8, "sliding_window_pattern": 2},
+    "gpt_oss": {"head_dim": 24, "num_local_experts": 6, "num_experts_per_tok": 2, "sliding_window": 8},
+    "granitemoehybrid": {
+        "num_local_experts": 6, "num_experts_per_tok": 2, "shared_intermediate_size": 40, "mamba_n_heads": 8,
+        "mamba_d_state": 16, "mamba_d_head": 16, "mamba_n_groups": 2,
+        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention", "full_attention"],
+    },
+    "phi": {},
+    "falcon": {"num_kv_heads": 2, "new_decoder_architecture": True},
+    "opt": {"ffn_dim": 96, "max_position_embeddings": 128, "word_embed_proj_dim": 64},
+    "bloom": {"n_layer": 5, "n_head": 4, "vocab_size": 320, "hidden_size": 64},
     "deepseek_v3": {
         "q_lora_rank": 24, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 12, "v_head_dim": 12,
         "n_routed_experts": 8, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
@@ -39,7 +50,7 @@ OWN: dict[str, dict[str, Any]] = {
 def config_of(family: str, **changed: Any) -> Any:
     transformers = pytest.importorskip("transformers")
     own = OWN.get(family, {})
-    values = (own if family == "gpt2" else SMALL | own) | changed
+    values = (own if family in ("gpt2", "bloom") else SMALL | own) | changed
     return transformers.AutoConfig.for_model(
         family, **{name: value for name, value in values.items() if value is not None}
     )
@@ -57,6 +68,34 @@ def test_every_element_is_counted(family: str, tied: bool) -> None:
     found = families.read(config.to_dict())
     assert found.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert found.tied is tied
+
+
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("falcon", {"num_kv_heads": None, "new_decoder_architecture": False, "multi_query": True}),
+    ("falcon", {"num_kv_heads": None, "new_decoder_architecture": False, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True}),
+    ("falcon", {"num_ln_in_parallel_attn": 1}),
+    ("stablelm", {"use_parallel_residual": True, "use_qkv_bias": True}),
+    ("stablelm", {"qk_layernorm": True}),
+    ("phi", {"qk_layernorm": True}),
+    ("opt", {"do_layer_norm_before": False, "enable_bias": False}),
+    ("starcoder2", {"use_bias": False}),
+    ("llama", {"attention_bias": True, "mlp_bias": True}),
+    ("qwen2", {"head_dim": 24}),
+    ("granitemoehybrid", {"num_local_experts": 0, "mamba_proj_bias": True, "mamba_conv_bias": False}),
+    ("gpt_oss", {"attention_bias": False}),
+]  # fmt: skip
+"""Settings by which models of a family differ."""
+
+
+@pytest.mark.parametrize(("family", "changed"), VARIANTS)
+def test_every_element_of_variants_is_counted(family: str, changed: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    config = config_of(family, **changed)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    assert families.read(config.to_dict()).parameters == sum(each.numel() for each in model.parameters())
 
 
 PUBLISHED: dict[str, tuple[dict[str, JsonValue], int, int]] = {
