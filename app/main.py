@@ -25,6 +25,7 @@ from app import errors, pages
 from app.api import (
     activity,
     catalog,
+    claims,
     compare,
     comparisons,
     coverage,
@@ -78,6 +79,7 @@ API = (
     workers.router,
     environments.router,
     techniques.router,
+    claims.router,
     targets.router,
     hardware.router,
     catalog.router,

@@ -7,21 +7,20 @@ measured here, stand in ``claims.json``. Nothing of this is ever mixed with meas
 import json
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
 
 from app.frozen import Frozen
+from app.knowledge.reckoned import Bound, Reckoned
+from app.knowledge.sources import GRADES as GRADES
+from app.knowledge.sources import Grade as Grade
+from app.knowledge.sources import Source as Source
 from app.results.figures import FIGURES
 from workers.catalog.technique import Expectation, Technique
 
 FILE = Path(__file__).parent / "claims.json"
 
-Grade = Literal["A", "B", "C", "D"]
-GRADES: dict[Grade, str] = {
-    "A": "measured with its method told, and by others too",
-    "B": "measured with its method told",
-    "C": "measured, with little told about how",
-    "D": "said, with nothing told that would let it be checked",
-}
 ROUNDED = 0.01
 """Literature gives about two digits: each end of a range reaches this share further."""
 ROUNDED_QUALITY = 0.002
@@ -31,13 +30,6 @@ SINGLE = 0.1
 """One measurement without an interval is taken for this much to both sides, more than which no benchmark should move."""
 NARROW = 1.02
 """Upper over lower end of an expected range up to which it is a single measurement; bytes of weights are counted."""
-
-
-class Source(Frozen):
-    """Where it is said."""
-
-    title: str
-    url: str | None
 
 
 class Setting(Frozen):
@@ -89,6 +81,12 @@ class Statement(Frozen):
     """What better evidence says."""
     single: bool = False
     """Whether it is one measurement without an interval."""
+    topic: str | None = None
+    """What it is said about, a key of ``topics``; None for the literature that a technique names."""
+    effort: str | None = None
+    """What it is said to cost somebody to use it."""
+    example: dict[str, JsonValue] | None = None
+    """Model with which it is best measured, as a study names it; None where any will do."""
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -101,21 +99,36 @@ class Unmeasurable(Frozen):
     """A claim that no technique of the catalogue can test."""
 
     word: str
+    topic: str
     says: str
     why: str
     source: Source
     grade: Grade
     beside: str | None = None
+    effort: str | None = None
+
+
+class Held(NamedTuple):
+    """What ``claims.json`` holds."""
+
+    topics: dict[str, str]
+    contrasts: dict[str, Contrast]
+    conditions: dict[str, Setting]
+    claims: tuple[Statement, ...]
+    null_tests: tuple[Statement, ...]
+    reckoned: tuple[Reckoned, ...]
+    bounds: tuple[Bound, ...]
+    unmeasurable: tuple[Unmeasurable, ...]
 
 
 def contrast(technique: str) -> Contrast | None:
     """How a technique is compared; None when it is simply there or not."""
-    return _read()[0].get(technique)
+    return _read().contrasts.get(technique)
 
 
 def expected(technique: type[Technique]) -> tuple[Statement, ...]:
     """What the literature that a technique names expects of it."""
-    conditions = _read()[1]
+    conditions = _read().conditions
     return tuple(
         Statement(
             word=f"{technique.word}-expected-{number}",
@@ -135,17 +148,37 @@ def expected(technique: type[Technique]) -> tuple[Statement, ...]:
 
 def claims(technique: str | None = None) -> tuple[Statement, ...]:
     """The claims of articles; of one technique, alone or in a stack, or all."""
-    return tuple(one for one in _read()[2] if technique is None or technique in one.stack)
+    return tuple(one for one in _read().claims if technique is None or technique in one.stack)
 
 
 def unmeasurable() -> tuple[Unmeasurable, ...]:
     """Claims about what the catalogue does not have."""
-    return _read()[3]
+    return _read().unmeasurable
+
+
+def topics() -> dict[str, str]:
+    """What claims are about, in the order of pages, with titles."""
+    return _read().topics
+
+
+def null_tests() -> tuple[Statement, ...]:
+    """Claims that a baseline measured against itself tests."""
+    return _read().null_tests
+
+
+def reckoned() -> tuple[Reckoned, ...]:
+    """Claims that need no measurement."""
+    return _read().reckoned
+
+
+def bounds() -> tuple[Bound, ...]:
+    """Claims about what binds a workload."""
+    return _read().bounds
 
 
 def conditions() -> dict[str, Setting]:
     """Settings of the literature that techniques name, by the address of the source."""
-    return _read()[1]
+    return _read().conditions
 
 
 def figure_of(metric: str) -> str:
@@ -159,13 +192,20 @@ def _said(one: Expectation) -> str:
 
 
 @cache
-def _read() -> tuple[dict[str, Contrast], dict[str, Setting], tuple[Statement, ...], tuple[Unmeasurable, ...]]:
-    held = json.loads(FILE.read_text(encoding="utf-8"))
+def _read() -> Held:
+    held: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     sources = {word: Source.model_validate(source) for word, source in held["sources"].items()}
-    contrasts = {word: Contrast.model_validate(one) for word, one in held["contrasts"].items()}
-    return (
-        contrasts,
-        {url: Setting.model_validate(one) for url, one in held["conditions"].items()},
-        tuple(Statement.model_validate(one | {"source": sources[one["source"]]}) for one in held["claims"]),
-        tuple(Unmeasurable.model_validate(one | {"source": sources[one["source"]]}) for one in held["unmeasurable"]),
+
+    def sourced(section: str) -> list[dict[str, Any]]:
+        return [one | {"source": sources[one["source"]]} for one in held[section]]
+
+    return Held(
+        topics=held["topics"],
+        contrasts={word: Contrast.model_validate(one) for word, one in held["contrasts"].items()},
+        conditions={url: Setting.model_validate(one) for url, one in held["conditions"].items()},
+        claims=tuple(Statement.model_validate(one) for one in sourced("claims")),
+        null_tests=tuple(Statement.model_validate(one) for one in sourced("null_tests")),
+        reckoned=tuple(Reckoned.model_validate(one) for one in sourced("reckoned")),
+        bounds=tuple(Bound.model_validate(one) for one in sourced("bounds")),
+        unmeasurable=tuple(Unmeasurable.model_validate(one) for one in sourced("unmeasurable")),
     )

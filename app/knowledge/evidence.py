@@ -153,6 +153,17 @@ def known(table: Table, technique: type[Technique]) -> Knowledge:
     )
 
 
+def judged(table: Table, statements: Sequence[Statement]) -> tuple[Judged, ...]:
+    """Statements of any techniques, each with what was measured; one without techniques is of baselines against themselves."""
+    codes, words = table.words["techniques"]
+    wanted = {"+".join(statement.stack) for statement in statements}
+    rows = np.isin(codes, [code for code, word in enumerate(words) if word in wanted])
+    figures = tuple(dict.fromkeys(statement.figure for statement in statements))
+    alone = having(table, "outcome", {"ok"}) & ~having(table, "ran", {"fell_back"})
+    cases = Cases(table, rows & alone, figures)
+    return tuple(_judge(cases, statement) for statement in statements)
+
+
 def of_catalogue(word: str) -> type[Technique]:
     """A technique by its word.
 
@@ -191,6 +202,8 @@ def judge(statement: Statement, effect: Effect) -> Status:
 def comparable(cases: Cases, case: int, statement: Statement) -> bool:
     """Whether a case is of the stack and the setting that a statement is of."""
     stack, wanted = cases.stack(case), statement.setting
+    if not statement.stack:
+        return not (stack.added or stack.removed)
     if not stack.turned_on or not all(_against(stack, word) for word in statement.stack):
         return False
     baseline = stack.baseline

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 from fastapi.routing import iter_route_contexts
 
 from app.pages import (
+    claims,
     compare,
     coverage,
     docs,
@@ -37,6 +38,7 @@ PARTS = (
     run,
     workers,
     techniques,
+    claims,
     models,
     hardware,
     docs,
