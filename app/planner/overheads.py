@@ -13,6 +13,14 @@ def context() -> Part:
     )  # fmt: skip
 
 
+def workspace() -> Part:
+    """Where the libraries of matrix products keep intermediate sums; torch allocates it like a tensor."""
+    return about(
+        "workspace", 8_519_680, 0.0, 64 * 2**20, "8.1 MiB, up to 32 MiB for each of cuBLAS and cuBLASLt",
+        "pytorch/pytorch#120925: CUBLAS_WORKSPACE_CONFIG :4096:2:16:8 by default, 32 MiB on Hopper",
+    )  # fmt: skip
+
+
 def fragmentation(held: float, converted: bool = False) -> Part:
     """What the caching allocator reserves beyond what is asked for.
 
@@ -35,4 +43,5 @@ def with_these(parts: list[Part], on_gpu: bool, converted: bool = False) -> tupl
     """Parts of an instant, and on a GPU what is held besides."""
     if not on_gpu:
         return tuple(parts)
-    return (*parts, fragmentation(sum(part.bytes for part in parts), converted), context())
+    held = [*parts, workspace()]
+    return (*held, fragmentation(sum(part.bytes for part in held), converted), context())

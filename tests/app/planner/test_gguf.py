@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType, GGUFWriter
+from gguf.constants import GGML_QUANT_SIZES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +21,6 @@ from app.planner.gguf import ARCHITECTURES, MATRICES, GgufModel
 from app.planner.gguf_header import LONGEST, MOST_TENSORS
 from app.planner.tensor_types import BY_WORD, TYPES
 from tests.app.planner.test_families import PUBLISHED
-
-pytest.importorskip("gguf", reason="the package of development that writes GGUF files")
-from gguf import GGMLQuantizationType, GGUFWriter
-from gguf.constants import GGML_QUANT_SIZES
 
 Shape = tuple[int, ...]
 """As files have it, the row first."""
