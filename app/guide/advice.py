@@ -1,0 +1,316 @@
+"""The guide's answer: from a situation and what was measured to ranked stacks with reasons, evidence, alternatives and next steps."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from app.errors import Invalid
+from app.frozen import Frozen
+from app.guide import accuracy, rank, relax, work
+from app.guide.compose import Composed, completed, composed, search
+from app.guide.evidence import Evidence, Measured
+from app.guide.experiments import Experiment, experiments
+from app.guide.options import Option, option
+from app.guide.rejected import CLASS_WORDS, Rejected, rejected
+from app.guide.relax import Relaxation
+from app.guide.settings import plain
+from app.guide.situation import Situation, check
+from app.guide.techniques import (
+    IN_MEMORY,
+    TERM_WORDS,
+    TOUCHES,
+    Class,
+    by_word,
+    chosen,
+    clash,
+    misplaced,
+    techniques,
+    too_much_effort,
+    unable,
+)
+from app.guide.tree import Node, tree
+from app.planner.parts import Instant
+from workers.catalog.declared import Problem
+
+Outcome = Literal["advised", "keep", "tight", "nothing_fits", "unknown"]
+MOST_SHOWN = 8
+"""Stacks that an answer shows."""
+
+
+class Regime(Frozen):
+    """What binds the stack there is now."""
+
+    binds: Class
+    margin: float | None
+    """How many times the next class; None where it stands alone."""
+    says: str
+
+
+class Advice(Frozen):
+    """The whole answer, ready to be shown or sent."""
+
+    outcome: Outcome
+    headline: str
+    situation: Situation
+    assumed: tuple[str, ...]
+    """What was not said and is taken so."""
+    before: Option
+    """The stack there is now, or that was asked about."""
+    anatomy: Instant
+    """Where its memory goes at the peak, part by part."""
+    regime: Regime
+    ranked: tuple[Option, ...]
+    """Stacks that keep every limit, best first; where none surely fits, those that may."""
+    reasons: tuple[str, ...]
+    """Why the pick, in plain words."""
+    knee: tuple[str, ...] | None
+    first_step: str | None
+    """Word of the cheapest reversible technique of the pick, to begin with."""
+    changes: tuple[Relaxation, ...]
+    """What would change the answer, or make one possible, the smallest first."""
+    preferences: tuple[str, ...]
+    """Which other stack wins if one goal counted more."""
+    rejected: tuple[Rejected, ...]
+    experiments: tuple[Experiment, ...]
+    path: Node
+    considered: int
+    feasible: tuple[tuple[str, ...], ...]
+    """Words of every stack that keeps all limits or may fit."""
+
+    @property
+    def pick(self) -> Option | None:
+        """The stack that is advised."""
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def runner_up(self) -> Option | None:
+        """The next best."""
+        return self.ranked[1] if len(self.ranked) > 1 else None
+
+
+def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
+    """Answer a situation.
+
+    Args:
+        situation: what is asked.
+        measured: what the team measured, of any situation; what does not concern this one is left aside.
+
+    Raises:
+        Invalid: parts of the situation contradict each other, or a word of its stack is not known; every field named.
+    """
+    weighing = _Weighing(situation, measured)
+    start, losses = weighing.start, weighing.losses
+    found = search(
+        situation, frozenset(word for word, loss in losses.items() if loss.unknown or by_word()[word].unknown)
+    )
+    found[start.words] = start
+    before = weighing.option(start)
+    options = [weighing.option(one) for one in found.values()]
+    known = [one for one in options if not one.loss_unknown and not one.unknown]
+    kept = [one for one in known if not one.broken]
+    perhaps = [one for one in known if one.fits == "tight" and len(one.broken) == 1]
+    ranked = _ranked(kept or perhaps, situation, certain=bool(kept))[:MOST_SHOWN]
+    pick = ranked[0] if ranked else None
+    settled = pick if kept else None
+    rejections = rejected(situation, pick, options, before, losses)
+    changes = relax.of_limits(options, situation, better_than=settled)
+    if not kept:
+        in_memory = [one for one in known if {broken.limit for broken in one.broken} <= {"budget"}]
+        if in_memory:
+            smallest = min(in_memory, key=lambda one: (one.memory.high, one.ratio.value, len(one.words)))
+            changes = [*changes, *relax.of_work(found[smallest.words], situation)]
+        changes = sorted(changes, key=lambda one: one.factor)
+    outcome = _outcome(pick, bool(kept), before, options)
+    return Advice(
+        outcome=outcome,
+        headline=_headline(outcome, situation, pick, before),
+        situation=situation,
+        assumed=tuple(_assumed(situation)),
+        before=before,
+        anatomy=start.needed.peak,
+        regime=_regime(start),
+        ranked=tuple(ranked),
+        reasons=tuple(_reasons(pick, before)) if pick else (),
+        knee=rank.knee(ranked),
+        first_step=pick.added[0] if pick and pick.added else None,
+        changes=tuple(changes),
+        preferences=tuple(_preferences(kept, pick, situation)) if settled else (),
+        rejected=rejections,
+        experiments=experiments(situation, pick, options, before),
+        path=tree(situation, before, len(options), kept, ranked, rejections),
+        considered=len(options),
+        feasible=tuple(sorted(one.words for one in (*kept, *perhaps))),
+    )
+
+
+def weighed(situation: Situation, words: Sequence[str], measured: Sequence[Measured] = ()) -> Option:
+    """One stack over the stack there is now, whether or not it would be advised.
+
+    Args:
+        situation: what is asked.
+        words: of the stack's techniques; what they cannot do without is added.
+        measured: what the team measured.
+
+    Raises:
+        Invalid: as for ``advise``, or the words contradict each other or the device.
+    """
+    weighing = _Weighing(situation, measured)
+    problems = []
+    for place, technique in enumerate(chosen(tuple(words))):
+        said = misplaced(technique, situation) or unable(technique, situation.device, situation.devices)
+        if said:
+            problems.append(Problem(f"words.{place}", "contradiction", said, "Leave it out."))
+    stack = completed(situation, tuple(words))
+    if not problems and (said := clash(chosen(stack))):
+        problems.append(Problem("words", "contradiction", said, "Leave one of them out, or add what is needed."))
+    if problems:
+        raise Invalid.of(problems)
+    return weighing.option(composed(situation, stack))
+
+
+class _Weighing:
+    """Everything that each stack of a situation is weighed with."""
+
+    def __init__(self, situation: Situation, measured: Sequence[Measured]) -> None:
+        check(situation)
+        _check_stack(situation)
+        able = [
+            word for word in situation.stack if unable(by_word()[word], situation.device, situation.devices) is None
+        ]
+        self.situation = situation
+        self.start = composed(situation, completed(situation, able) if situation.stack else plain(situation))
+        self.losses = {one.word: accuracy.of_technique_alone(one, situation, measured) for one in techniques()}
+        self._evidence = Evidence(situation, measured, self.start.words)
+
+    def option(self, one: Composed) -> Option:
+        """A stack as an answer shows it."""
+        token = work.per_token(self.situation, one.settings)
+        return option(self.situation, one, self.start, self._evidence, self.losses, token)
+
+
+def _check_stack(situation: Situation) -> None:
+    problems = []
+    stack = chosen(situation.stack)
+    for place, word in enumerate(situation.stack):
+        technique = by_word()[word]
+        if said := misplaced(technique, situation):
+            fitting = ", ".join(one.word for one in techniques() if misplaced(one, situation) is None)
+            problems.append(Problem(f"stack.{place}", "contradiction", said, f"For this task: {fitting}."))
+        elif said := too_much_effort(technique, situation.effort):
+            problems.append(
+                Problem("effort", "contradiction", said, f"At least {technique.effort}; or leave {word} out.")
+            )
+    if not problems and (said := clash(chosen(completed(situation, [one.word for one in stack])))):
+        problems.append(Problem("stack", "contradiction", said, "Leave one of them out, or add what is needed."))
+    if problems:
+        raise Invalid.of(problems)
+
+
+def _ranked(options: Sequence[Option], situation: Situation, *, certain: bool) -> list[Option]:
+    """The front in order; of stacks that only may fit, those that most probably do come first."""
+    if certain:
+        return rank.ranked(rank.front(options), situation)
+    return sorted(rank.front(options), key=lambda one: (round(one.memory.high, -8), one.ratio.value, len(one.words)))
+
+
+def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequence[Option]) -> Outcome:
+    if pick is not None and certain:
+        return "keep" if pick.words == before.words else "advised"
+    if pick is not None:
+        return "tight"
+    hidden = [one for one in options if (one.loss_unknown or one.unknown) and not one.broken]
+    return "unknown" if hidden else "nothing_fits"
+
+
+def _headline(outcome: Outcome, situation: Situation, pick: Option | None, before: Option) -> str:
+    titles = ", ".join(by_word()[word].title for word in pick.added) if pick else ""
+    if outcome == "advised" and pick is not None:
+        return f"{titles}: about {pick.ratio.value:.2f} times the time and {pick.memory_ratio.value:.2f} times the memory of what there is now."
+    if outcome == "keep":
+        return "Keep what there is: nothing that keeps every limit is clearly better."
+    if outcome == "tight" and pick is not None:
+        asked = "No, not as asked. " if before.fits == "no" else ""
+        return f"{asked}Only just, perhaps: {titles or ', '.join(pick.titles)}. Measure before relying on it."
+    if outcome == "unknown":
+        return "Unknown, measure: what would keep every limit rests on nothing better than articles."
+    return f"No: nothing makes {situation.model.name} fit within every limit on {situation.device.name}."
+
+
+def _assumed(situation: Situation) -> list[str]:
+    said = []
+    fields = situation.model_fields_set
+    if situation.budget is None:
+        said.append("Memory that is free: what is usually free on such a device.")
+    if "tolerance" not in fields:
+        said.append(f"Loss of quality that is allowed: {situation.tolerance:.0%}.")
+    if "effort" not in fields:
+        said.append(f"Effort that is tolerated: {situation.effort}.")
+    if not situation.stack:
+        said.append(
+            "There is now: weights as published, nothing else chosen."
+            if situation.phase == "inference"
+            else "There is now: FP32, nothing else chosen."
+        )
+    if situation.device.basis == "datasheet":
+        said.append("Bandwidth and peaks: what is typically reached of the datasheet.")
+    return said
+
+
+def _regime(start: Composed) -> Regime:
+    time = start.time
+    total = sum(time.shares.values())
+    share = time.shares[time.binds] / total
+    margin = time.margin if time.margin != float("inf") else None
+    rest = "nothing else counts" if margin is None else f"{margin:.1f} times the next"
+    return Regime(
+        binds=time.binds,
+        margin=margin,
+        says=f"{CLASS_WORDS[time.binds].capitalize()} binds: {share:.0%} of the time, {rest}.",
+    )
+
+
+def _reasons(pick: Option, before: Option) -> list[str]:
+    said = []
+    if before.broken and pick.fits != before.fits:
+        first = next((one.says for one in before.broken if one.limit == "budget"), None)
+        if first:
+            now = "it surely fits" if pick.fits == "fits" else "it may just fit"
+            said.append(f"What there is now does not keep the memory: {first} With the pick {now}.")
+    said.append(
+        f"Before, {CLASS_WORDS[before.binds]} binds; after, {CLASS_WORDS[pick.binds]} does."
+        if before.binds != pick.binds
+        else f"{CLASS_WORDS[before.binds].capitalize()} binds before and after."
+    )
+    for word in pick.added:
+        said.append(_why(word, before))
+    said.append(
+        f"Together they take {pick.ratio.value:.2f} times the time ({pick.ratio.low:.2f} to {pick.ratio.high:.2f}) and "
+        f"{pick.memory_ratio.value:.2f} times the memory, and lose at most {pick.loss.high:.1%} of quality."
+    )
+    return said
+
+
+def _why(word: str, before: Option) -> str:
+    technique = by_word()[word]
+    memory = technique.terms & IN_MEMORY
+    speed = technique.terms & TOUCHES[before.binds]
+    if before.fits != "fits" and memory:
+        terms = ", ".join(TERM_WORDS[term] for term in sorted(memory))
+        return f"{technique.title} {technique.does}: less memory for {terms}, which is short."
+    if speed:
+        terms = ", ".join(TERM_WORDS[term] for term in sorted(speed))
+        return f"{technique.title} {technique.does}: it changes {terms}, which binds."
+    terms = ", ".join(TERM_WORDS[term] for term in sorted(technique.terms))
+    return f"{technique.title} {technique.does}: it changes {terms}, which binds once the rest is done."
+
+
+def _preferences(kept: Sequence[Option], pick: Option | None, situation: Situation) -> list[str]:
+    """Which stack would win if one goal counted most."""
+    front = rank.front(kept)
+    said = []
+    for goal in ("time", "memory", "quality", "effort"):
+        most = situation.weights.model_copy(update={goal: 10.0})
+        first = rank.ranked(front, situation, most)[0]
+        if pick is not None and first.words != pick.words:
+            titles = ", ".join(first.titles) or "nothing at all"
+            said.append(f"If {goal} counted most: {titles}.")
+    return said

@@ -1,0 +1,375 @@
+"""What is believed of a stack's effect: the roofline's prediction, moved by rows of evidence, each counted by what it is worth.
+
+Rows are residuals: log of what was seen over what the roofline predicts for the setting it was seen in, so that an effect of
+another device arrives scaled. With precisions ``p = w k / s²`` (w of the grade, k of the similarity of settings, s of the row),
+and ``p0 = 1 / t²`` of the prediction itself:
+
+    mean      m = Σ p r / Σ p
+    between   b = Σ_rows p (r − m)² / Σ p
+    variance  v = 1 / Σ p + b
+
+Sources that disagree widen the interval through b. A row that agrees (r = m) leaves m as it is and lowers both terms.
+
+A stack adds up what its techniques are believed to do beyond the prediction, each by its influence: what leaving it out would
+change by the prediction, from a quarter (what formulas see nothing of) to all (a factor of two and more).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import exp, log, sqrt
+from typing import Literal, NamedTuple
+
+from app.devices.datasheets import datasheets
+from app.frozen import Frozen
+from app.guide import memory, work
+from app.guide import settings as settings_of
+from app.guide.device import Device, of_title
+from app.guide.priors import WEIGHTS, Metric, Prior, Setting, of_technique
+from app.guide.settings import applied
+from app.guide.situation import PHASES, TASKS, ImageModel, Situation
+from app.guide.techniques import Class, by_word, chosen, clash, unable
+from app.knowledge.sources import Grade
+
+Kind = Literal["measured", "predicted", "literature"]
+Z = 1.96
+TAU = 0.25
+"""Standard deviation of the roofline's log error without any measurement: a prediction that is not calibrated is within 25 %."""
+LEAST = 0.02
+"""Least standard deviation of a measured log-ratio: no run is known better than 2 %."""
+SINGLE = 0.1
+"""Standard deviation of a published ratio that comes without an interval: runs move by a tenth."""
+LEAST_INFLUENCE = 0.25
+"""Share of a technique's own uncertainty that stays where formulas see nothing of it."""
+COUNTS = 0.2
+"""Grade times similarity from which on a row says something about the situation."""
+ORDER: tuple[Grade, ...] = ("A", "B", "C", "D")
+
+
+class Measured(Frozen):
+    """An effect that was measured by the team itself: a stack over its baseline."""
+
+    id: str
+    url: str | None = None
+    stack: tuple[str, ...]
+    """Words of all techniques of the variant."""
+    baseline: tuple[str, ...] = ()
+    metric: Metric
+    ratio: float
+    """After over before; for quality the relative loss."""
+    low: float
+    high: float
+    setting: Setting
+    device: Device | None = None
+    """What it was measured on; None for the situation's own device."""
+
+
+class Row(NamedTuple):
+    """One piece of evidence, as far as it says something about a situation."""
+
+    id: str
+    kind: Kind
+    grade: Grade
+    residual: float
+    deviation: float
+    weight: float
+    """Grade times similarity, from 0 to 1."""
+    here: bool
+
+    @property
+    def precision(self) -> float:
+        """What it counts."""
+        return self.weight / self.deviation**2
+
+
+class Cited(Frozen):
+    """A row of evidence as an answer shows it."""
+
+    id: str
+    kind: Kind
+    grade: Grade
+    weight: float
+    """Grade times similarity of its setting."""
+
+
+class Belief(Frozen):
+    """A log-effect with its uncertainty, and what it rests on."""
+
+    mean: float
+    variance: float
+    kind: Kind
+    grade: Grade
+    cited: tuple[Cited, ...] = ()
+
+    @property
+    def half(self) -> float:
+        """Half of the 95 % interval."""
+        return Z * sqrt(self.variance)
+
+
+def posterior(mean: float, variance: float, rows: Sequence[Row]) -> tuple[float, float]:
+    """Mean and variance after rows of evidence, by the formulas at the head of this file.
+
+    Args:
+        mean: of the prediction.
+        variance: of the prediction.
+        rows: their residuals are on the same scale as ``mean``.
+    """
+    first = 1 / variance
+    of_rows = sum(row.precision for row in rows)
+    if of_rows == 0:
+        return mean, variance
+    total = first + of_rows
+    middle = (first * mean + sum(row.precision * row.residual for row in rows)) / total
+    between = sum(row.precision * (row.residual - middle) ** 2 for row in rows) / total
+    return middle, 1 / total + between
+
+
+class Evidence:
+    """All rows that say something about a situation, ready to be asked about stacks."""
+
+    def __init__(self, situation: Situation, measured: Sequence[Measured], before: Sequence[str]) -> None:
+        """Take stock.
+
+        Args:
+            situation: what is asked.
+            measured: what the team measured.
+            before: words of the stack that effects are told against.
+        """
+        self.situation = situation
+        self.before = tuple(before)
+        self._measured = [one for one in measured if _phase(one.setting.task) in (None, situation.phase)]
+        self._single: dict[tuple[str, Metric], list[Row]] = {}
+        self._whole: dict[tuple[frozenset[str], Metric], list[Row]] = {}
+        self._effects: dict[tuple[str, Metric], Belief] = {}
+        for one in self._measured:
+            self._take(one)
+
+    def knows(self, metric: Metric) -> bool:
+        """Whether anything was measured of a metric."""
+        return any(one.metric == metric for one in self._measured)
+
+    def effect(self, word: str, metric: Metric = "time") -> Belief:
+        """What a technique does to a metric beyond what the roofline predicts, as a log-ratio."""
+        if (word, metric) not in self._effects:
+            rows = [*self._single.get((word, metric), []), *self._literature(word, metric)]
+            usable = [row for row in rows if row.weight > 0]
+            mean, variance = posterior(0.0, TAU**2, usable)
+            kind, grade = _standing(usable)
+            if by_word()[word].unknown and not any(row.here or row.grade in ("A", "B") for row in usable):
+                # No formula covers it, and articles do not tell how they measured.
+                grade = "D"
+            self._effects[word, metric] = Belief(
+                mean=mean, variance=variance, kind=kind, grade=grade, cited=_cited(usable)
+            )
+        return self._effects[word, metric]
+
+    def of_stack(
+        self, words: Sequence[str], metric: Metric, predicted: float, influence: Mapping[str, float]
+    ) -> Belief:
+        """What is believed of a stack's log-effect over the stack before.
+
+        Args:
+            words: of the whole stack.
+            metric: time or memory.
+            predicted: log-ratio by the roofline, or by the planner.
+            influence: of each technique that only one of both stacks has, from 0 to 1.
+        """
+        added = [word for word in words if word not in self.before]
+        changed = [(1.0, word) for word in added] + [(-1.0, word) for word in self.before if word not in words]
+        parts = [(sign * influence[word], self.effect(word, metric)) for sign, word in changed]
+        mean = predicted + sum(factor * part.mean for factor, part in parts)
+        variance = max(LEAST**2, sum(factor**2 * part.variance for factor, part in parts))
+        rows = self._whole.get((frozenset(words), metric), [])
+        kind: Kind = "predicted"
+        grade: Grade = "C"
+        cited = tuple(one for _, part in parts for one in part.cited)
+        if added:
+            beliefs = [self.effect(word, metric) for word in added]
+            grade = max((one.grade for one in beliefs), key=ORDER.index)
+            kind = "measured" if all(one.kind == "measured" for one in beliefs) else "predicted"
+        elif not changed:
+            kind, grade = "predicted", "B"
+        if rows:
+            moved = [row._replace(residual=predicted + row.residual) for row in rows]
+            mean, variance = posterior(mean, variance, moved)
+            kind, grade = _standing(rows)
+            cited = (*_cited(rows), *cited)
+        elif kind == "measured" and len(added) > 1:
+            # Each was measured alone; how they act together was not.
+            kind, grade = "predicted", "B"
+        return Belief(mean=mean, variance=variance, kind=kind, grade=grade, cited=_once(cited))
+
+    def _take(self, one: Measured) -> None:
+        if one.metric == "quality":
+            return
+        known = by_word()
+        if any(word not in known for word in (*one.stack, *one.baseline)):
+            return
+        own = _own(self.situation, one.setting, one.device)
+        predicted = _predicted(own, one.baseline, one.stack, one.metric)
+        if predicted is None:
+            return
+        deviation = max(LEAST, (log(one.high) - log(one.low)) / (2 * Z))
+        here = one.device is None or one.device.name == self.situation.device.name
+        near = similarity(one.setting, self.situation, own, here=here)
+        row = Row(one.id, "measured", "A" if here else "B", log(one.ratio) - predicted, deviation, near, here)
+        added = set(one.stack) - set(one.baseline)
+        if len(added) == 1 and not set(one.baseline) - set(one.stack):
+            self._single.setdefault((added.pop(), one.metric), []).append(row)
+        self._whole.setdefault((frozenset(one.stack), one.metric), []).append(row)
+
+    def _literature(self, word: str, metric: Metric) -> Iterable[Row]:
+        for prior in of_technique(word):
+            effect = prior.effects.get(metric)
+            if effect is None or prior.part is not None or metric != "time" or prior.setting.task == "operator":
+                continue
+            own = _own(self.situation, prior.setting, _sheet(prior))
+            base = _based(own, prior)
+            predicted = None if base is None else _predicted(own, base, (*base, word), metric)
+            if predicted is None:
+                continue
+            spread = (log(effect.high) - log(effect.low)) / (2 * Z)
+            weight = WEIGHTS[prior.grade] * similarity(prior.setting, self.situation, own)
+            yield Row(
+                prior.id, "literature", prior.grade, log(effect.mid) - predicted, max(SINGLE, spread), weight, False
+            )
+
+
+def influence(whole: float, without: float) -> float:
+    """How much a technique has to do with a stack's time, by formula: from a quarter to 1, where it changes a factor of two.
+
+    Args:
+        whole: seconds of the stack with it.
+        without: seconds of the same stack without it.
+    """
+    return min(1.0, max(LEAST_INFLUENCE, abs(log(whole / without)) / log(2)))
+
+
+def similarity(setting: Setting, situation: Situation, own: Situation, *, here: bool = False) -> float:
+    """How much a setting is like a situation, from 0 to 1: a product over what makes effects differ.
+
+    Args:
+        setting: where the effect was seen.
+        situation: what is asked.
+        own: the situation as the setting had it.
+        here: whether it was seen on the situation's device.
+    """
+    found = _task_likeness(setting.task, situation)
+    if found == 0:
+        return 0.0
+    found *= nearness(setting.batch, situation.batch, 16.0, 0.8)
+    found *= nearness(setting.sequence, situation.sequence, 64.0, 0.9)
+    found *= nearness(setting.parameters, situation.model.parameters, 10.0, 0.8)
+    device = situation.device
+    if not here:
+        if setting.device == device.name:
+            found *= 1.0
+        elif setting.generation is not None and setting.generation == device.generation:
+            found *= 0.8
+        elif setting.kind is not None:
+            found *= 0.6 if setting.kind == device.kind else 0.1
+        else:
+            found *= 0.5
+    if setting.regime is not None and not here:
+        found *= 1.0 if setting.regime == regime_of(situation) else 0.25
+    if isinstance(situation.model, ImageModel) and setting.depthwise is not None:
+        found *= 1.0 if setting.depthwise == situation.model.depthwise else 0.15
+    return found
+
+
+def regime_of(situation: Situation) -> Class:
+    """What binds the stack of somebody who chose nothing."""
+    return work.time(situation, applied(chosen(settings_of.plain(situation)))).binds
+
+
+def _task_likeness(task: str | None, situation: Situation) -> float:
+    if task is None:
+        return 0.5
+    if task == situation.task:
+        return 1.0
+    if task == situation.phase:
+        return 0.8
+    if task in TASKS and PHASES[task] == situation.phase:
+        return 0.7 if situation.phase == "training" else 0.3
+    return 0.0
+
+
+def nearness(one: float | None, other: float, scale: float, unknown: float) -> float:
+    """How near two sizes are: 1 where equal, 1/e where they differ by a factor of ``scale``.
+
+    Args:
+        one: a size, or None where it is not told.
+        other: the size that is asked about.
+        scale: factor at which the nearness has fallen to 1/e.
+        unknown: what is returned where it is not told.
+    """
+    return unknown if one is None else exp(-abs(log(one / other)) / log(scale))
+
+
+def _phase(task: str | None) -> str | None:
+    """The phase of a task; a phase is its own."""
+    return next((phase for known, phase in PHASES.items() if known == task), task)
+
+
+def _sheet(prior: Prior) -> Device | None:
+    titles = {sheet.title for sheet in datasheets()}
+    return of_title(prior.setting.device) if prior.setting.device in titles and prior.setting.device else None
+
+
+def _own(situation: Situation, setting: Setting, device: Device | None) -> Situation:
+    """The situation as a setting had it, as far as that is told; the model's shape stays."""
+    values: dict[str, object] = {"devices": setting.devices if setting.devices > 1 else situation.devices}
+    if device is not None:
+        values["device"] = device
+    if setting.batch is not None:
+        values["batch"] = setting.batch
+    if setting.sequence is not None:
+        values["sequence"] = setting.sequence
+    return situation.model_copy(update=values)
+
+
+def _based(own: Situation, prior: Prior) -> tuple[str, ...] | None:
+    """The stack that a published effect was seen against: what was usual there, and what stands in both arms."""
+    usual = [word for word in settings_of.plain(own) if word not in prior.stack]
+    word = prior.stack[0]
+    technique = by_word()[word]
+    if technique.group == "precision":
+        usual = [one for one in usual if by_word()[one].group != "precision"]
+    usual = [one for one in usual if one not in technique.conflicts]
+    base = [*usual, *(one for one in prior.beside if one not in usual)]
+    if word == "qlora":
+        base.append("autocast_bf16" if own.device.computes("bfloat16") else "autocast_fp16")
+    stack = chosen((*base, word))
+    return None if clash(stack) or any(unable(one, own.device, own.devices) for one in stack) else tuple(base)
+
+
+def _predicted(own: Situation, baseline: Sequence[str], stack: Sequence[str], metric: Metric) -> float | None:
+    """Log-ratio that formulas give for the setting of a row; None where they do not cover it."""
+    if any(word not in by_word() for word in (*baseline, *stack)):
+        return None
+    before, after = applied(chosen(baseline)), applied(chosen(stack))
+    if metric == "memory":
+        return log(memory.needed(own, after).peak.bytes / memory.needed(own, before).peak.bytes)
+    return log(work.time(own, after).seconds / work.time(own, before).seconds)
+
+
+def _standing(rows: Sequence[Row]) -> tuple[Kind, Grade]:
+    """What a belief rests on: measured where what was measured here counts most; literature alone is never better than B."""
+    here = sum(row.precision for row in rows if row.here)
+    elsewhere = sum(row.precision for row in rows if not row.here)
+    if here > elsewhere:
+        return "measured", "A"
+    if any(row.kind == "measured" for row in rows):
+        return "predicted", "B"
+    told = [row for row in rows if row.weight >= COUNTS]
+    if any(row.grade in ("A", "B") for row in told):
+        return "predicted", "B"
+    return "predicted", "C"
+
+
+def _cited(rows: Sequence[Row]) -> tuple[Cited, ...]:
+    ordered = sorted(rows, key=lambda row: -row.precision)
+    return tuple(Cited(id=row.id, kind=row.kind, grade=row.grade, weight=round(row.weight, 3)) for row in ordered)
+
+
+def _once(cited: Sequence[Cited]) -> tuple[Cited, ...]:
+    return tuple({one.id: one for one in cited}.values())

@@ -1,0 +1,168 @@
+"""Memory that a stack needs, computed by the planner from the changed model and settings, never by multiplying ratios."""
+
+from functools import lru_cache
+
+from app.guide.settings import Settings
+from app.guide.situation import Decoder, ImageModel, Situation
+from app.planner import inference, overheads, states, training
+from app.planner.anatomy import Anatomy
+from app.planner.formats import BY_WORD as FORMATS
+from app.planner.inference import Inference
+from app.planner.parts import Instant, Needed, Part, about, exact
+from app.planner.training import Training
+
+DRAFT_SHARE = (0.02, 0.1, 0.2)
+"""What a draft model has of the weights of the large one: 7B beside 70B; less where a head of a few layers does."""
+DRAFT_SOURCE = "gpt-fast: a 7B draft for Llama 2 70B"
+KEPT_OF_IMAGES = (1.0, 2.0, 3.0)
+"""Elements that training keeps for each that a convolution puts out: at least itself; its normalisation too; at most also what
+is not done in place."""
+LIVE_OF_IMAGES = (0.05, 0.25, 1.0)
+"""Share of a network's activations that lives at a time in inference: one of many layers; a first layer, which is widest; all."""
+OF_IMAGES = "outputs of convolutions and products (Radosavovic et al. 2020, arXiv 2003.13678), counted for each image"
+
+
+def needed(situation: Situation, settings: Settings) -> Needed:
+    """Memory of each device, instant by instant, with bounds.
+
+    Args:
+        situation: what is asked.
+        settings: what a stack makes of it.
+    """
+    model = situation.model
+    if isinstance(model, ImageModel):
+        return _image(model, situation, settings)
+    if situation.phase == "training":
+        return _training(model, situation, settings)
+    return _inference(model, situation, settings)
+
+
+@lru_cache(maxsize=4_096)
+def shrunk(anatomy: Anatomy, share: float) -> Anatomy:
+    """The same model with a share of its layers, at least one; embedding and head stay.
+
+    Args:
+        anatomy: the whole model.
+        share: of the layers, between 0 and 1.
+    """
+    layers = max(1, round(anatomy.layers * share))
+    if layers == anatomy.layers:
+        return anatomy
+    part = layers / anatomy.layers
+    matrices = tuple(
+        one if one.role in ("embedding", "head") else one.model_copy(update={"count": max(1, round(one.count * part))})
+        for one in anatomy.matrices
+    )
+    caches = tuple(
+        one.model_copy(update={"layers": max(1, round(one.layers * part))}) for one in anatomy.caches if one.layers
+    )
+    return anatomy.model_copy(
+        update={
+            "layers": layers,
+            "matrices": matrices,
+            "caches": caches,
+            "vectors": max(1, round(anatomy.vectors * part)),
+        }
+    )
+
+
+def micro_batch(situation: Situation, settings: Settings) -> int:
+    """Sequences a device takes at a time."""
+    return min(situation.batch, settings.micro_batch or situation.batch)
+
+
+def _training(model: Decoder, situation: Situation, settings: Settings) -> Needed:
+    return training.needed(
+        shrunk(model.anatomy, settings.share),
+        Training(
+            batch=micro_batch(situation, settings),
+            sequence=situation.sequence,
+            weights=settings.weights,
+            computing=settings.computing,
+            optimizer=settings.optimizer,
+            checkpointing=settings.checkpointing,
+            flash=settings.flash,
+            loss=settings.loss,
+            rank=settings.rank,
+            sharding=settings.sharding,
+            devices=situation.devices if settings.sharding != "none" else 1,
+            on_gpu=situation.device.kind == "cuda",
+        ),
+    )
+
+
+def _inference(model: Decoder, situation: Situation, settings: Settings) -> Needed:
+    found = inference.needed(
+        shrunk(model.anatomy, settings.share),
+        Inference(
+            batch=situation.batch,
+            prompt=situation.sequence,
+            generated=situation.generated,
+            weights=settings.weights,
+            computing=settings.computing,
+            cache=settings.cache or settings.computing,
+            on_gpu=situation.device.kind == "cuda",
+        ),
+    )
+    if settings.draft_tokens > 1:
+        found = Needed(instants=tuple(_with_draft(instant) for instant in found.instants))
+    if not settings.tensor_parallel or situation.devices == 1:
+        return found
+    shared = tuple(
+        instant.model_copy(update={"parts": tuple(_share(part, situation.devices) for part in instant.parts)})
+        for instant in found.instants
+    )
+    return Needed(instants=shared)
+
+
+def _with_draft(instant: Instant) -> Instant:
+    """The same with the small model that proposes tokens."""
+    weights = next(part for part in instant.parts if part.name == "weights")
+    low, mid, high = (share * weights.bytes for share in DRAFT_SHARE)
+    draft = about("draft model", mid, low, high, f"{DRAFT_SHARE[1]:g} of the weights", DRAFT_SOURCE)
+    return instant.model_copy(update={"parts": (*instant.parts, draft)})
+
+
+def _share(part: Part, devices: int) -> Part:
+    """What one of several devices keeps of a part: each matrix and each head's cache lies on one of them."""
+    if part.name not in ("weights", "KV cache"):
+        return part
+    return part.model_copy(
+        update={
+            "bytes": part.bytes / devices,
+            "low": part.low / devices,
+            "high": part.high / devices,
+            "formula": f"({part.formula}) / {devices} devices",
+        }
+    )
+
+
+def _image(model: ImageModel, situation: Situation, settings: Settings) -> Needed:
+    computing = FORMATS[settings.computing].bits / 8
+    moved = 1.0 if settings.activations == "int8" else computing
+    parameters = settings.share * model.parameters
+    kept = FORMATS[settings.weights].bits / 8
+    weights = exact(
+        "weights", kept * parameters, f"{parameters:,.0f} parameters × {kept:g} B", FORMATS[settings.weights].source
+    )
+    on_gpu = situation.device.kind == "cuda"
+    if situation.phase == "inference":
+        each = situation.batch * settings.share * model.activations * moved
+        low, mid, high = (each * share for share in LIVE_OF_IMAGES)
+        said = f"{situation.batch} images × {model.activations:,.0f} × {moved:g} B, of which {LIVE_OF_IMAGES[1]:g} at a time"
+        live = about("activations", mid, low, high, said, OF_IMAGES)
+        return Needed(instants=(Instant(name="forward", parts=overheads.with_these([weights, live], on_gpu)),))
+    batch = micro_batch(situation, settings)
+    optimizer = states.BY_WORD[settings.optimizer]
+    moments = exact(
+        "optimizer", optimizer.bytes * parameters, f"{optimizer.bytes:g} B × {parameters:,.0f}", optimizer.source
+    )
+    gradients = exact("gradients", kept * parameters, f"{kept:g} B × {parameters:,.0f}", "one of each parameter")
+    each = batch * model.activations * moved
+    # With each block's input alone kept, about the square root of the activations lives (Chen et al. 2016, arXiv 1604.06174).
+    left = model.operators**-0.5 if settings.checkpointing else 1.0
+    low, mid, high = (each * times * left for times in KEPT_OF_IMAGES)
+    said = f"{batch} images × {model.activations:,.0f} × {moved:g} B × {KEPT_OF_IMAGES[1] * left:.2g}"
+    activations = about("activations", mid, low, high, said, OF_IMAGES)
+    parts = overheads.with_these([weights, moments, gradients, activations], on_gpu)
+    return Needed(instants=(Instant(name="start of the backward pass", parts=parts),))

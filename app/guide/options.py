@@ -1,0 +1,220 @@
+"""One stack as an answer shows it: what it needs, takes and loses over what is there now, each figure with its evidence."""
+
+from collections.abc import Mapping
+from math import exp, log
+from typing import Literal
+
+from app.frozen import Frozen
+from app.guide import accuracy, work
+from app.guide.accuracy import Loss
+from app.guide.compose import Composed
+from app.guide.evidence import Belief, Cited, Evidence, Kind, influence
+from app.guide.settings import applied
+from app.guide.situation import EFFORTS, Effort, Situation
+from app.guide.techniques import Class, by_word, chosen, too_much_effort
+from app.knowledge.sources import Grade
+from app.planner.fit import Verdict, verdict
+
+Unit = Literal["bytes", "seconds", "ratio", "relative loss"]
+Limit = Literal["budget", "tolerance", "latency", "effort"]
+PREDICTED_TIME = (0.8, 2.5)
+"""Ends of an absolute time that formulas give, over its middle: training reaches 19 to 68 % of the peak where the formula
+takes about 50 % (arXiv 2509.12229, torchtune); decoding was within 10 %. Ratios are much closer."""
+MEASURED_TIME = (0.8, 1.5)
+"""The same where the device's own ceilings were measured."""
+
+
+class Figure(Frozen):
+    """One number with its interval, and what it rests on."""
+
+    value: float
+    low: float
+    high: float
+    unit: Unit
+    kind: Kind
+    grade: Grade
+    evidence: tuple[str, ...]
+    """Ids of rows; ``planner`` and ``roofline`` for formulas."""
+
+
+class Broken(Frozen):
+    """A limit that a stack does not keep."""
+
+    limit: Limit
+    asks: float
+    """What would have to be allowed: bytes, relative loss, seconds, or a place in the order of efforts."""
+    says: str
+
+
+class Option(Frozen):
+    """One stack."""
+
+    words: tuple[str, ...]
+    titles: tuple[str, ...]
+    added: tuple[str, ...]
+    """Words that are not in the stack there is now, the cheapest and most reversible first."""
+    dropped: tuple[str, ...]
+    """Words of the stack there is now that it does without."""
+    fits: Verdict
+    memory: Figure
+    time: Figure
+    """Seconds of a request, an update or a batch of images."""
+    ratio: Figure
+    """Time over that of the stack there is now."""
+    memory_ratio: Figure
+    loss: Figure
+    loss_unknown: bool
+    effort: Effort
+    binds: Class
+    shares: dict[Class, float]
+    """Seconds by what they are spent on."""
+    token: float | None
+    """Seconds between generated tokens; None where there are none."""
+    broken: tuple[Broken, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Techniques in it of which nothing better than an article is known."""
+    cited: tuple[Cited, ...] = ()
+
+    @property
+    def effort_place(self) -> int:
+        """Place of its effort, the least 0."""
+        return EFFORTS.index(self.effort)
+
+    @property
+    def grade(self) -> Grade:
+        """The weakest of what it rests on."""
+        return max((self.ratio.grade, self.loss.grade), key="ABCD".index)
+
+
+def option(
+    situation: Situation,
+    one: Composed,
+    before: Composed,
+    evidence: Evidence,
+    losses: Mapping[str, Loss],
+    token: float | None = None,
+) -> Option:
+    """A stack with everything an answer says of it.
+
+    Args:
+        situation: what is asked.
+        one: the stack.
+        before: the stack there is now.
+        evidence: of the situation.
+        losses: of each technique alone, by its word.
+        token: seconds between generated tokens, by formula.
+    """
+    techniques = [by_word()[word] for word in one.words]
+    added = [word for word in one.words if word not in before.words]
+    predicted = log(one.time.seconds / before.time.seconds)
+    share = {word: _influence(situation, one, before, word) for word in {*one.words} ^ {*before.words}}
+    belief = evidence.of_stack(one.words, "time", predicted, share)
+    in_memory = evidence.of_stack(one.words, "memory", 0.0, share) if evidence.knows("memory") else None
+    shift = exp(in_memory.mean) if in_memory and in_memory.kind == "measured" else 1.0
+    kind: Kind = "measured" if in_memory and in_memory.kind == "measured" else "predicted"
+    sources = ("planner", *(cited.id for cited in in_memory.cited if kind == "measured")) if in_memory else ("planner",)
+    memory = Figure(
+        value=one.bytes * shift, low=one.needed.low, high=one.needed.high, unit="bytes", kind=kind,
+        grade="A" if kind == "measured" else "B", evidence=sources,
+    )  # fmt: skip
+    loss = accuracy.together([losses[word] for word in one.words])
+    unknown = tuple(word for word in added if evidence.effect(word).grade == "D")
+    found = Option(
+        words=one.words,
+        titles=tuple(each.title for each in techniques),
+        added=tuple(sorted(added, key=_cheap)),
+        dropped=tuple(word for word in before.words if word not in one.words),
+        fits=verdict(one.needed, situation.free),
+        memory=memory,
+        time=_time(situation, before, belief),
+        ratio=_ratio(belief),
+        memory_ratio=_memory_ratio(one, before, memory),
+        loss=_loss(loss),
+        loss_unknown=loss.unknown,
+        effort=max((each.effort for each in techniques), key=EFFORTS.index, default="one_line"),
+        binds=one.time.binds,
+        shares=one.time.shares,
+        token=token,
+        unknown=unknown,
+        cited=(*belief.cited, *loss.cited),
+    )
+    return found.model_copy(update={"broken": tuple(_broken(situation, found))})
+
+
+def _influence(situation: Situation, one: Composed, before: Composed, word: str) -> float:
+    """How much a technique that only one of two stacks has matters to that one."""
+    stack = one if word in one.words else before
+    left = applied(chosen(tuple(each for each in stack.words if each != word)))
+    return influence(stack.time.seconds, work.time(situation, left).seconds)
+
+
+def _cheap(word: str) -> tuple[bool, int]:
+    technique = by_word()[word]
+    return not technique.reversible, EFFORTS.index(technique.effort)
+
+
+def _time(situation: Situation, before: Composed, belief: Belief) -> Figure:
+    """Absolute seconds: the formula's, moved by what is believed of the ratio; wide, because a formula's scale is uncertain."""
+    value = before.time.seconds * exp(belief.mean)
+    down, up = MEASURED_TIME if situation.device.basis == "measured" else PREDICTED_TIME
+    return Figure(
+        value=value, low=value * down * exp(-belief.half), high=value * up * exp(belief.half), unit="seconds", kind="predicted",
+        grade="B" if situation.device.basis == "measured" else "C", evidence=_ids(belief),
+    )  # fmt: skip
+
+
+def _ratio(belief: Belief) -> Figure:
+    return Figure(
+        value=exp(belief.mean), low=exp(belief.mean - belief.half), high=exp(belief.mean + belief.half), unit="ratio",
+        kind=belief.kind, grade=belief.grade, evidence=_ids(belief),
+    )  # fmt: skip
+
+
+def _memory_ratio(one: Composed, before: Composed, memory: Figure) -> Figure:
+    return Figure(
+        value=memory.value / before.bytes, low=one.needed.low / before.needed.high, high=one.needed.high / before.needed.low,
+        unit="ratio", kind=memory.kind, grade=memory.grade, evidence=memory.evidence,
+    )  # fmt: skip
+
+
+def _loss(loss: Loss) -> Figure:
+    ids = tuple(cited.id for cited in loss.cited) or ("by construction",)
+    return Figure(
+        value=loss.mid,
+        low=loss.low,
+        high=loss.high,
+        unit="relative loss",
+        kind=loss.kind,
+        grade=loss.grade,
+        evidence=ids,
+    )
+
+
+def _ids(belief: Belief) -> tuple[str, ...]:
+    return ("roofline", *(cited.id for cited in belief.cited))
+
+
+def _broken(situation: Situation, found: Option) -> list[Broken]:
+    broken = []
+    if found.fits == "no":
+        times = found.memory.low / situation.free
+        broken.append(
+            Broken(limit="budget", asks=found.memory.high, says=f"It needs at least {times:.2g} times the memory that is free.")
+        )  # fmt: skip
+    elif found.fits == "tight":
+        share = found.memory.high / situation.free
+        broken.append(
+            Broken(limit="budget", asks=found.memory.high, says=f"It may need up to {share:.3g} times the memory that is free.")
+        )  # fmt: skip
+    if not found.loss_unknown and found.loss.high > situation.tolerance:
+        said = f"It may lose {found.loss.high:.1%} of quality; {situation.tolerance:.1%} is allowed."
+        broken.append(Broken(limit="tolerance", asks=found.loss.high, says=said))
+    if situation.latency is not None and found.time.value > situation.latency:
+        over = found.time.value / situation.latency
+        broken.append(
+            Broken(limit="latency", asks=found.time.value, says=f"It takes {over:.2g} times what is allowed.")
+        )
+    over_effort = [why for word in found.words if (why := too_much_effort(by_word()[word], situation.effort))]
+    if over_effort:
+        broken.append(Broken(limit="effort", asks=float(found.effort_place), says=over_effort[0]))
+    return broken
