@@ -86,6 +86,16 @@ MIXTURES: Sequence[Mixture] = (
     _mixture("iq3_s", "iq3_s", ("value", "grouped", "q4_k"), expert_output=True),
     _mixture("q2_k", "q2_k", ("value", "grouped", "q4_k"), ("value", "not grouped", "q3_k"), ("down", "all", "q3_k"), ("output", "all", "q3_k"), expert_output=True),
 )  # fmt: skip
+FALCON: Mapping[str, tuple[Rule, ...]] = {
+    word: tuple(Rule(tensor=tensor, where=where, type=kind) for tensor, where, kind in rules)
+    for word, rules in {
+        "q4_k_m": (("down", "first sixteenth", "q6_k"), ("down", "more bits", "q5_k")),
+        "q4_k_s": (),
+        "q3_k_m": (("down", "first sixteenth", "q5_k"), ("down", "more bits", "q4_k")),
+        "q3_k_l": (("down", "all", "q4_k"), ("output", "all", "q4_k")),
+    }.items()
+}  # fmt: skip
+"""What Falcon gets otherwise for feed-forward outputs and what leaves the attention, whose head is always of eight bits."""
 BY_WORD: dict[str, Mixture] = {each.word: each for each in MIXTURES}
 
 
@@ -130,7 +140,7 @@ def _end(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, matrix: Matrix) -> 
     """Embedding and head; one that is both gets the head's type."""
     if tensor == "embedding" and not anatomy.tied:
         return _whole(mixture.most, matrix.inputs)
-    if mixture.most == "q8_0" or not TYPES[mixture.most].fits(matrix.inputs):
+    if anatomy.family == "falcon" or mixture.most == "q8_0" or not TYPES[mixture.most].fits(matrix.inputs):
         return _whole("q8_0", matrix.inputs)
     return _whole("q6_k", matrix.inputs)
 
@@ -139,7 +149,7 @@ def _type(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, layer: int, row: i
     found = next(
         (
             rule.type
-            for rule in mixture.rules
+            for rule in _rules(anatomy, mixture)
             if rule.tensor == tensor and _is_there(rule.where, layer, anatomy.layers, _grouped(anatomy))
         ),
         mixture.most,
@@ -154,6 +164,15 @@ def _type(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, layer: int, row: i
     elif tensor == "value" and anatomy.layers == LAYERS_OF_70B and found in ("q3_k", "q4_k"):
         found = "q5_k"
     return _whole(found, row)
+
+
+def _rules(anatomy: Anatomy, mixture: Mixture) -> tuple[Rule, ...]:
+    """Of the model's family."""
+    if anatomy.family != "falcon":
+        return mixture.rules
+    kept = tuple(rule for rule in mixture.rules if rule.tensor not in ("down", "output"))
+    usual = tuple(rule for rule in mixture.rules if rule.tensor == "down")
+    return (*kept, *FALCON.get(mixture.word, usual))
 
 
 def _grouped(anatomy: Anatomy) -> bool:

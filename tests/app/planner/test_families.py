@@ -112,9 +112,20 @@ PUBLISHED: dict[str, tuple[dict[str, JsonValue], int, int]] = {
     "Phi-3 mini": ({"model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32064, "sliding_window": 2047}, 3_821_079_552, 393_216),
     "GPT-2": ({"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab_size": 50257}, 124_439_808, 36_864),
     "Pythia 1B": ({"model_type": "gpt_neox", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 8, "vocab_size": 50304}, 1_011_781_632, 131_072),
+    "GPT-OSS 20B": ({"model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 24, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64, "num_local_experts": 32, "num_experts_per_tok": 4, "vocab_size": 201088, "sliding_window": 128, "tie_word_embeddings": False, "attention_bias": True}, 20_914_757_184, 24_576),
+    "Falcon 40B": ({"model_type": "falcon", "hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128, "num_kv_heads": 8, "new_decoder_architecture": True, "vocab_size": 65024, "tie_word_embeddings": False}, 41_835_970_560, 122_880),
+    "Falcon 7B": ({"model_type": "falcon", "hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71, "multi_query": True, "vocab_size": 65024}, 6_921_720_704, 8_192),
+    "Command R7B": ({"model_type": "cohere2", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 256000, "sliding_window": 4096}, 8_028_033_024, 131_072),
+    "GLM 4 9B": ({"model_type": "glm4", "hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 151552, "tie_word_embeddings": False, "attention_bias": True}, 9_400_279_040, 40_960),
+    "Granite 4 H Tiny": ({"model_type": "granitemoehybrid", "hidden_size": 1536, "intermediate_size": 512, "shared_intermediate_size": 1024, "num_hidden_layers": 40, "num_attention_heads": 12, "num_key_value_heads": 4, "num_local_experts": 64, "num_experts_per_tok": 6, "vocab_size": 100352, "tie_word_embeddings": True, "mamba_n_heads": 48, "mamba_d_state": 128, "mamba_n_groups": 1, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_conv_bias": True, "mamba_proj_bias": False, "layer_types": ["attention" if layer % 10 == 5 else "mamba" for layer in range(40)]}, 6_939_037_248, 8_192),
+    "StarCoder 2 7B": ({"model_type": "starcoder2", "hidden_size": 4608, "intermediate_size": 18432, "num_hidden_layers": 32, "num_attention_heads": 36, "num_key_value_heads": 4, "vocab_size": 49152, "sliding_window": 4096}, 7_173_923_840, 65_536),
+    "Phi 2": ({"model_type": "phi", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 51200, "tie_word_embeddings": False}, 2_779_683_840, 327_680),
+    "StableLM 2 1.6B": ({"model_type": "stablelm", "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 24, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 100352, "use_qkv_bias": True, "tie_word_embeddings": False}, 1_644_515_328, 196_608),
+    "OPT 6.7B": ({"model_type": "opt", "hidden_size": 4096, "ffn_dim": 16384, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 50272, "max_position_embeddings": 2048}, 6_658_473_984, 524_288),
+    "BLOOM 7B1": ({"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32, "vocab_size": 250880}, 7_069_016_064, 491_520),
     "DeepSeek V3": ({"model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128, "vocab_size": 129280, "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 3}, 671_026_404_352, 70_272),
 }  # fmt: skip
-"""Configurations as published, the parameters that their models have, and bytes that they keep of a token in BF16."""
+"""Configurations as published, the parameters that their models have, and bytes that they keep of the thousandth token in BF16."""
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -130,6 +141,21 @@ def test_windows_keep_no_more_than_they_are_wide() -> None:
     assert found.cache_elements(8_192) - found.cache_elements(4_096) == 21 * 4_096 * 2 * 8 * 256
     mistral = families.read(PUBLISHED["Mistral 7B"][0])
     assert mistral.cache_elements(100_000) == mistral.cache_elements(4_096)
+
+
+def test_a_state_is_as_large_for_any_number_of_tokens() -> None:
+    """Of Granite 4, four layers attend; 36 keep 48 heads of 64 × 128 elements and four columns of their convolution."""
+    found = families.read(PUBLISHED["Granite 4 H Tiny"][0])
+    state = 36 * (48 * 64 * 128 + (2 * 1_536 + 2 * 128) * 4)
+    assert found.cache_elements(1) == state + 4 * 2 * 4 * 128
+    assert found.cache_elements(10_000) == state + 10_000 * 4 * 2 * 4 * 128
+
+
+def test_layers_of_a_hybrid_have_to_be_named() -> None:
+    with pytest.raises(Invalid) as refused:
+        families.read(PUBLISHED["Granite 4 H Tiny"][0] | {"layer_types": ["attention"]})
+    assert refused.value.field == "layer_types"
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.app.planner.test_families import PUBLISHED
 
 MODELS: dict[str, Anatomy] = {
     name: families.read(PUBLISHED[name][0])
-    for name in ("Llama 3.1 8B", "Llama 3.1 70B", "Mixtral 8x7B", "Gemma 2B", "Gemma 2 9B", "Pythia 1B", "Phi-3 mini", "DeepSeek V3")
+    for name in ("Llama 3.1 8B", "Llama 3.1 70B", "Mixtral 8x7B", "Gemma 2B", "Gemma 2 9B", "Pythia 1B", "Phi-3 mini", "DeepSeek V3", "GPT-OSS 20B", "Falcon 40B", "Granite 4 H Tiny")
 }  # fmt: skip
 SHARDINGS: tuple[Sharding, ...] = ("ddp", "zero1", "zero2", "zero3")
 """From the most to the least that a device keeps."""
