@@ -30,7 +30,8 @@ NAMES: Mapping[str, Tensor] = {
     "gate": "gate", "up": "up", "down": "down", "embedding": "embedding", "head": "head",
 }  # fmt: skip
 LAYERS_OF_70B = 80
-"""Of models with few keys and values, which then never get fewer than five bits for values."""
+"""Of models of these families with few keys and values, which then never get fewer than five bits for values."""
+FAMILIES_OF_70B = frozenset({"llama", "mistral", "qwen2"})
 EIGHT = 8
 """Experts, of models whose attention is so small beside them that it gets more bits."""
 INSTEAD: Mapping[str, str] = {
@@ -161,7 +162,7 @@ def _type(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, layer: int, row: i
         found = "q8_0"
     elif experts == EIGHT and tensor == "output":
         found = "q5_k" if mixture.expert_output else mixture.most
-    elif tensor == "value" and anatomy.layers == LAYERS_OF_70B and found in ("q3_k", "q4_k"):
+    elif tensor == "value" and _is_70b(anatomy) and found in ("q3_k", "q4_k"):
         found = "q5_k"
     return _whole(found, row)
 
@@ -173,6 +174,11 @@ def _rules(anatomy: Anatomy, mixture: Mixture) -> tuple[Rule, ...]:
     kept = tuple(rule for rule in mixture.rules if rule.tensor not in ("down", "output"))
     usual = tuple(rule for rule in mixture.rules if rule.tensor == "down")
     return (*kept, *FALCON.get(mixture.word, usual))
+
+
+def _is_70b(anatomy: Anatomy) -> bool:
+    grouped = anatomy.widths.keys < anatomy.widths.queries
+    return grouped and anatomy.layers == LAYERS_OF_70B and anatomy.family in FAMILIES_OF_70B
 
 
 def _grouped(anatomy: Anatomy) -> bool:
