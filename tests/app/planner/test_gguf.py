@@ -19,6 +19,7 @@ from app.planner.formats import BY_WORD as FORMATS
 from app.planner.formats import weight_bytes
 from app.planner.gguf import ARCHITECTURES, MATRICES, GgufModel
 from app.planner.gguf_header import LONGEST, MOST_TENSORS
+from app.planner.inference import Inference, needed
 from app.planner.tensor_types import BY_WORD, TYPES
 from tests.app.planner.test_families import PUBLISHED
 
@@ -309,3 +310,11 @@ def test_words_of_the_planner_are_the_families_own() -> None:
     ours = {kind.name for kind in MATRICES.values()}
     assert {"query", "key", "value", "output", "gate", "up", "down", "embedding", "head", "router"} <= known & ours
     assert {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"} <= set(ARCHITECTURES)
+
+
+def test_a_plan_from_a_header(tmp_path: Path) -> None:
+    _, found = small(tmp_path)
+    asked = Inference(weights="q4_k_m", stored_bytes=found.weight_bytes, prompt=16, cache="fp16", on_gpu=False)
+    parts = {part.name: part.bytes for part in needed(found.anatomy, asked).peak.parts}
+    assert parts["weights"] == found.weight_bytes
+    assert parts["KV cache"] == 16 * 2 * 2 * 2 * 64 * 2

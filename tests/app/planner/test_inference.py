@@ -35,3 +35,64 @@ def test_less_is_never_larger(batch: int, prompt: int, generated: int) -> None:
         assert needed(LLAMA, asked.model_copy(update=less)).peak.bytes <= peak.bytes
     for more in ({"batch": batch + 1}, {"prompt": prompt + 1}):
         assert needed(LLAMA, asked.model_copy(update=more)).peak.bytes >= peak.bytes
+
+
+def instant(name: str, asked: Inference) -> dict[str, float]:
+    found = next(each for each in needed(LLAMA, asked).instants if each.name == name)
+    return {each.name: each.bytes for each in found.parts}
+
+
+def names(asked: Inference) -> list[str]:
+    return [each.name for each in needed(LLAMA, asked).instants]
+
+
+WIDEST = 4_096 * 14_336
+HEAD = 4_096 * 128_256
+
+
+def test_files_of_16_bits_need_no_phase_of_loading() -> None:
+    assert names(Inference(weights="bf16")) == ["prompt"]
+    assert names(Inference(weights="q4_k_m", generated=1)) == ["prompt", "last token"]
+
+
+def test_matrices_are_quantised_as_they_arrive() -> None:
+    """NF4 is made on the device: two copies of the widest matrix lie beside what is quantised already."""
+    asked = Inference(weights="nf4", prompt=8)
+    assert names(asked) == ["loading", "prompt"]
+    assert instant("loading", asked)["being quantised"] == 2 * 2 * WIDEST
+    assert instant("prompt", asked)["dequantised"] == 2 * WIDEST
+    whole = asked.model_copy(update={"quantised_head": True})
+    assert instant("loading", whole)["being quantised"] == 2 * 2 * HEAD
+    assert instant("loading", whole)["weights"] < instant("loading", asked)["weights"]
+    assert needed(LLAMA, whole).peak.name == "loading"
+
+
+def test_weights_that_are_converted_in_place_are_whole_first() -> None:
+    asked = Inference(weights="int8", loading="converted", prompt=8)
+    assert instant("loading", asked)["weights"] == 2 * LLAMA.parameters
+    stored = asked.model_copy(update={"loading": "stored"})
+    assert instant("prompt", asked)["weights"] == instant("prompt", stored)["weights"]
+    assert instant("prompt", asked)["allocator"] > instant("prompt", stored)["allocator"]
+
+
+def test_joined_matrices_exist_twice_for_a_while() -> None:
+    asked = Inference(weights="bf16", loading="fused", prompt=8)
+    assert instant("loading", asked)["joined"] == 2 * 32 * 4_096 * (4_096 + 1_024 + 1_024)
+    assert "joined" not in instant("prompt", asked)
+
+
+def test_a_files_own_size_replaces_what_its_format_would_take() -> None:
+    assert part("weights", Inference(weights="q4_k_m", stored_bytes=4_920_738_944)) == 4_920_738_944
+
+
+def test_scores_are_kept_without_flash_attention() -> None:
+    """Of 2,048 tokens each of 32 heads has 2,048 scores, at 8 bytes in 16 bits: 1 GiB."""
+    flash = Inference(prompt=2_048, on_gpu=False)
+    scores = part("working set", flash.model_copy(update={"flash": False})) - part("working set", flash)
+    assert scores == 2**30
+
+
+def test_logits_of_every_token_may_be_larger_than_any_layer() -> None:
+    asked = Inference(prompt=4_096, all_logits=True, on_gpu=False)
+    assert part("working set", asked) == 6 * 4_096 * LLAMA.vocabulary
+    assert part("working set", asked.model_copy(update={"all_logits": False})) < 6 * 4_096 * LLAMA.vocabulary
