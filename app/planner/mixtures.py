@@ -5,8 +5,9 @@ attention, what leaves the attention and the feed-forward layers, and the head. 
 The rules are those without an importance matrix.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.frozen import Frozen
 from app.planner.anatomy import Anatomy, Matrix
@@ -100,105 +101,115 @@ FALCON: Mapping[str, tuple[Rule, ...]] = {
 BY_WORD: dict[str, Mixture] = {each.word: each for each in MIXTURES}
 
 
+class _Model(NamedTuple):
+    """What the rules ask of a model."""
+
+    family: str
+    layers: int
+    tied: bool
+    grouped: bool
+    """Whether many queries share keys and values."""
+    is_70b: bool
+    experts: int
+    dense: int
+    """Layers before those that have experts, of models where only some have."""
+    rules: tuple[Rule, ...]
+
+
 def weight_bytes(anatomy: Anatomy, mixture: Mixture) -> int:
     """All tensors of a model's file, its header apart."""
+    model = _model(anatomy, mixture)
     vectors = anatomy.vectors + sum(each.biases for each in anatomy.stored)
-    matrices = sum(_matrix_bytes(anatomy, mixture, each) for each in anatomy.stored)
+    matrices = sum(_matrix_bytes(model, mixture, each) for each in anatomy.stored)
     return matrices + TYPES[UNQUANTISED].size(1, vectors)
 
 
-def _matrix_bytes(anatomy: Anatomy, mixture: Mixture, matrix: Matrix) -> int:
-    """Of all copies of a matrix, which may differ from layer to layer."""
-    tensor = _tensor(anatomy, matrix)
-    if tensor == "router" or matrix.name == "positions":
-        return TYPES[UNQUANTISED].size(matrix.inputs, matrix.outputs * matrix.count)
-    if tensor in ("embedding", "head"):
-        return TYPES[_end(anatomy, mixture, tensor, matrix)].size(matrix.inputs, matrix.outputs * matrix.count)
-    layers = _layers(anatomy, matrix)
-    each = matrix.outputs * (matrix.count // len(layers))
-    return sum(
-        TYPES[_type(anatomy, mixture, tensor, layer, matrix.inputs)].size(matrix.inputs, each) for layer in layers
+def _model(anatomy: Anatomy, mixture: Mixture) -> _Model:
+    widths, layers = anatomy.widths, anatomy.layers
+    few_keys = widths.keys < widths.queries
+    rules = mixture.rules
+    if anatomy.family == "falcon":
+        kept = tuple(rule for rule in rules if rule.tensor not in ("down", "output"))
+        usual = tuple(rule for rule in rules if rule.tensor == "down")
+        rules = (*kept, *FALCON.get(mixture.word, usual))
+    return _Model(
+        family=anatomy.family,
+        layers=layers,
+        tied=anatomy.tied,
+        grouped=widths.queries >= GROUPED * widths.keys,
+        is_70b=few_keys and layers == LAYERS_OF_70B and anatomy.family in FAMILIES_OF_70B,
+        experts=max((one.count // layers for one in anatomy.matrices if one.name.startswith("expert ")), default=1),
+        dense=max((one.count for one in anatomy.matrices if one.name.startswith("dense ")), default=0),
+        rules=rules,
     )
 
 
-def _tensor(anatomy: Anatomy, matrix: Matrix) -> Tensor:
+def _matrix_bytes(model: _Model, mixture: Mixture, matrix: Matrix) -> int:
+    """Of all copies of a matrix, which may differ from layer to layer."""
+    tensor = _tensor(model.family, matrix)
+    if tensor == "router" or matrix.name == "positions":
+        return TYPES[UNQUANTISED].size(matrix.inputs, matrix.outputs * matrix.count)
+    if tensor in ("embedding", "head"):
+        return TYPES[_end(model, mixture, tensor, matrix.inputs)].size(matrix.inputs, matrix.outputs * matrix.count)
+    layers = _layers(model, matrix)
+    chosen = Counter(_whole(_type(model, mixture, tensor, layer), matrix.inputs) for layer in layers)
+    each = matrix.outputs * (matrix.count // len(layers))
+    return sum(TYPES[word].size(matrix.inputs, each * count) for word, count in chosen.items())
+
+
+def _tensor(family: str, matrix: Matrix) -> Tensor:
     if matrix.role == "router":
         return "router"
     # Experts have the name of what they replace: "expert gate" is a gate.
     name = matrix.name if matrix.name in NAMES else matrix.name.split()[-1] if matrix.role == "ffn" else "other"
-    return FUSED.get(anatomy.family, {}).get(name) or NAMES.get(name, "other")
+    return FUSED.get(family, {}).get(name) or NAMES.get(name, "other")
 
 
-def _layers(anatomy: Anatomy, matrix: Matrix) -> range:
-    """Layers that have a matrix. Where not all have it, those without experts come first."""
-    if matrix.count % anatomy.layers == 0:
-        return range(anatomy.layers)
-    dense = max((each.count for each in anatomy.matrices if each.name.startswith("dense ")), default=0)
-    return range(dense) if matrix.name.startswith("dense ") else range(dense, anatomy.layers)
+def _layers(model: _Model, matrix: Matrix) -> range:
+    """Layers that have a matrix. Where not all have it, those without experts come first; of hybrids, places are not known."""
+    if matrix.count % model.layers == 0:
+        return range(model.layers)
+    if model.dense and not matrix.name.startswith("dense "):
+        return range(model.dense, model.layers)
+    return range(matrix.count)
 
 
-def _end(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, matrix: Matrix) -> str:
+def _end(model: _Model, mixture: Mixture, tensor: Tensor, row: int) -> str:
     """Embedding and head; one that is both gets the head's type."""
-    if tensor == "embedding" and not anatomy.tied:
-        return _whole(mixture.most, matrix.inputs)
-    if anatomy.family == "falcon" or mixture.most == "q8_0" or not TYPES[mixture.most].fits(matrix.inputs):
-        return _whole("q8_0", matrix.inputs)
-    return _whole("q6_k", matrix.inputs)
+    if tensor == "embedding" and not model.tied:
+        return _whole(mixture.most, row)
+    if model.family == "falcon" or mixture.most == "q8_0" or not TYPES[mixture.most].fits(row):
+        return _whole("q8_0", row)
+    return _whole("q6_k", row)
 
 
-def _type(anatomy: Anatomy, mixture: Mixture, tensor: Tensor, layer: int, row: int) -> str:
-    found = next(
-        (
-            rule.type
-            for rule in _rules(anatomy, mixture)
-            if rule.tensor == tensor and _is_there(rule.where, layer, anatomy.layers, _grouped(anatomy))
-        ),
-        mixture.most,
-    )
-    experts = max(
-        (each.count // anatomy.layers for each in anatomy.matrices if each.name.startswith("expert ")), default=1
-    )
-    if experts == EIGHT and tensor in ("key", "value"):
-        found = "q8_0"
-    elif experts == EIGHT and tensor == "output":
-        found = "q5_k" if mixture.expert_output else mixture.most
-    elif tensor == "value" and _is_70b(anatomy) and found in ("q3_k", "q4_k"):
-        found = "q5_k"
-    return _whole(found, row)
+def _type(model: _Model, mixture: Mixture, tensor: Tensor, layer: int) -> str:
+    """Of a layer's tensor, before it is seen whether its rows are whole blocks."""
+    fitting = (rule.type for rule in model.rules if rule.tensor == tensor and _is_there(rule.where, layer, model))
+    found = next(fitting, mixture.most)
+    if model.experts == EIGHT and tensor in ("key", "value"):
+        return "q8_0"
+    if model.experts == EIGHT and tensor == "output":
+        return "q5_k" if mixture.expert_output else mixture.most
+    if tensor == "value" and model.is_70b and found in ("q3_k", "q4_k"):
+        return "q5_k"
+    return found
 
 
-def _rules(anatomy: Anatomy, mixture: Mixture) -> tuple[Rule, ...]:
-    """Of the model's family."""
-    if anatomy.family != "falcon":
-        return mixture.rules
-    kept = tuple(rule for rule in mixture.rules if rule.tensor not in ("down", "output"))
-    usual = tuple(rule for rule in mixture.rules if rule.tensor == "down")
-    return (*kept, *FALCON.get(mixture.word, usual))
-
-
-def _is_70b(anatomy: Anatomy) -> bool:
-    grouped = anatomy.widths.keys < anatomy.widths.queries
-    return grouped and anatomy.layers == LAYERS_OF_70B and anatomy.family in FAMILIES_OF_70B
-
-
-def _grouped(anatomy: Anatomy) -> bool:
-    return anatomy.widths.queries >= GROUPED * anatomy.widths.keys
-
-
-def _is_there(where: Where, layer: int, layers: int, grouped: bool) -> bool:
-    eighth = layers // 8
-    answers: dict[Where, bool] = {
-        "all": True,
-        "grouped": grouped,
-        "not grouped": not grouped,
-        # The first and the last eighth, and every third layer between them.
-        "more bits": layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2,
-        "first eighth": layer < eighth,
-        "first sixteenth": layer < layers // 16,
-        "first two": layer < 2,
-        "first four": layer < 4,
+def _is_there(where: Where, layer: int, model: _Model) -> bool:
+    eighth = model.layers // 8
+    if where in ("grouped", "not grouped"):
+        return model.grouped == (where == "grouped")
+    if where == "more bits":  # The first and the last eighth, and every third layer between them.
+        return layer < eighth or layer >= 7 * model.layers // 8 or (layer - eighth) % 3 == 2
+    first = {
+        "all": model.layers,
+        "first eighth": eighth,
+        "first sixteenth": model.layers // 16,
+        "first two": 2,
+        "first four": 4,
     }
-    return answers[where]
+    return layer < first[where]
 
 
 def _whole(word: str, row: int) -> str:

@@ -99,3 +99,11 @@ def test_every_mixture_is_a_format_of_every_family(mixture: Mixture, name: str) 
     size = weight_bytes(model, FORMATS[mixture.word], FORMATS["bf16"])
     assert size == mixtures.weight_bytes(model, mixture)
     assert 2.5 * model.parameters / 8 < size < 9.5 * model.parameters / 8
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_no_element_is_left_out(name: str) -> None:
+    """In Q8_0 every matrix but routers and positions has 34 bytes for 32 elements, and the rest 4 bytes each."""
+    model = families.read(PUBLISHED[name][0])
+    taken = sum(each.weights for each in model.stored if each.role != "router" and each.name != "positions")
+    assert mixtures.weight_bytes(model, BY_WORD["q8_0"]) == taken * 34 // 32 + 4 * (model.parameters - taken)
