@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from app.frozen import Frozen
+from app.planner import kept as tensors
 from app.planner.anatomy import Anatomy, Widths
 from app.planner.parts import Part, about, exact
 
@@ -10,16 +12,16 @@ Loss = Literal["naive", "in_place", "chunked"]
 LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 6.0, "chunked": 0.0}
 """Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; one of them and the bfloat16
 ones; none."""
-WITHIN = 0.06
-"""Largest error of the copies against six models that were measured."""
-SOURCE = (
-    "Copies of a layer's tensors that autograd keeps, counted for rotary decoders with RMSNorm; within 6 % of what "
-    "stas00/ml-engineering measured of six models"
+BELOW, ABOVE = 0.06, 0.15
+"""Shares of what layers keep by which other code may keep less or more: stas00/ml-engineering measured 28 tensors of the model's
+width in bfloat16 layers of Llama with an earlier transformers, where 24.5 are counted now."""
+KEPT_SOURCE = (
+    "Tensors that autograd keeps, counted in the code of transformers 5.23; held against counts on fake tensors"
 )
 
 
 def copies(widths: Widths, element_bytes: int) -> float:
-    """Elements that one layer keeps of each token, without scores of attention.
+    """Elements that one layer makes of each token, without scores of attention.
 
     Args:
         widths: of the layer.
@@ -34,10 +36,28 @@ def copies(widths: Widths, element_bytes: int) -> float:
     return float(kept)
 
 
+class Kept(Frozen):
+    """Activations of a training step."""
+
+    all: Part
+    """While the backward pass begins: of all layers, or their inputs where layers are computed again."""
+    last: Part
+    """While the last layer's backward pass runs."""
+    first: Part
+    """While the first layer's does: its own alone."""
+
+
 def kept(
-    anatomy: Anatomy, *, batch: int, sequence: int, element_bytes: int, checkpointing: bool, flash: bool
-) -> tuple[Part, Part]:
-    """Activations at the start of the backward pass, and those of one layer alone.
+    anatomy: Anatomy,
+    *,
+    batch: int,
+    sequence: int,
+    element_bytes: int,
+    checkpointing: bool,
+    flash: bool,
+    rank: int | None,
+) -> Kept:
+    """Activations at three instants of a step.
 
     Args:
         anatomy: the model.
@@ -46,31 +66,48 @@ def kept(
         element_bytes: of the computing format.
         checkpointing: whether layers keep their input alone and compute the rest again.
         flash: whether scores of attention are never kept.
+        rank: of adapters beside which nothing is trained; None trains everything.
     """
     tokens, layers, h = batch * sequence, anatomy.layers, anatomy.widths.hidden
-    count = copies(anatomy.widths, element_bytes)
-    layer = element_bytes * count * tokens
-    said = f"{element_bytes} B × {count / h:.4g} × {h:,} × {tokens:,} tokens"
+    each = tensors.layer(anatomy, element_bytes, flash=flash, rank=rank)
+    layer, said = each * tokens, f"{each:,.0f} B × {tokens:,} tokens"
+    passing = tensors.passing(anatomy, element_bytes) * tokens
+    gradients = f"{tensors.passing(anatomy, element_bytes):,.0f} B × {tokens:,} tokens of passing gradients"
     if not flash:
-        # The softmax is computed in float32 and kept in both formats.
-        score_bytes = 4 if element_bytes == 4 else 4 + element_bytes
-        layer += score_bytes * batch * anatomy.heads * sequence**2
-        said += f" + {score_bytes} B × {batch} × {anatomy.heads} × {sequence:,}²"
-    one = about("activations", layer, layer * (1 - WITHIN), layer * (1 + WITHIN), f"one layer: {said}", SOURCE)
-    if not checkpointing:
-        whole = layers * layer
-        return about(
-            "activations", whole, whole * (1 - WITHIN), whole * (1 + WITHIN), f"{layers} layers × ({said})", SOURCE
-        ), one
-    inputs = float(element_bytes * layers * tokens * h)
-    return about(
-        "activations",
-        inputs + layer,
-        inputs + one.low,
-        inputs + one.high,
-        f"{layers} inputs × {element_bytes} B × {h:,} × {tokens:,} tokens + one layer computed again: {said}",
-        SOURCE,
-    ), one
+        # The softmax is computed in float32 and kept in both formats; its backward pass holds two more.
+        short = 0 if element_bytes == 4 else element_bytes
+        scores = batch * anatomy.heads * sequence**2
+        layer += (4 + short) * scores
+        said += f" + {4 + short} B × {batch} × {anatomy.heads} × {sequence:,}²"
+        if (8 + short) * scores > passing:
+            passing = float((8 + short) * scores)
+            gradients = f"{8 + short} B × {batch} × {anatomy.heads} × {sequence:,}² of passing scores"
+    ending = tensors.ending(anatomy, element_bytes, frozen=rank is not None) * tokens
+    inputs = float(element_bytes * tokens * h)
+    one = f"one layer: {said} + {gradients}"
+    if checkpointing:
+        whole = layers * inputs
+        words = f"{layers} inputs × {element_bytes} B × {h:,} × {tokens:,} tokens"
+        # What the norm keeps of a layer's input is the input itself, where it needs no float32 copy of it.
+        own = 0.0 if tensors.keeps_input(anatomy, element_bytes) else inputs
+        last, first = whole - inputs + own + layer + passing, own + layer + passing
+        return Kept(
+            all=_between(whole + ending, 0.0, f"{words} + last norm"),
+            last=_between(last, layer + passing, f"{words} + {one}"),
+            first=_between(first, layer + passing, one),
+        )
+    whole = layers * layer
+    words = f"{layers} layers × ({said})"
+    return Kept(
+        all=_between(whole + ending, whole, f"{words} + last norm"),
+        last=_between(whole + passing, whole, f"{words} + {gradients}"),
+        first=_between(layer + passing, layer, one),
+    )
+
+
+def _between(size: float, counted: float, formula: str) -> Part:
+    """A part of which so much is kept by code that may differ from what was counted."""
+    return about("activations", size, size - BELOW * counted, size + ABOVE * counted, formula, KEPT_SOURCE)
 
 
 def logits(anatomy: Anatomy, *, batch: int, sequence: int, loss: Loss) -> Part:

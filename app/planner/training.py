@@ -5,18 +5,21 @@ from pydantic import Field
 from app.frozen import Frozen
 from app.planner import activations, overheads, states
 from app.planner.activations import Loss
-from app.planner.anatomy import Anatomy
+from app.planner.anatomy import Anatomy, Matrix
 from app.planner.formats import BY_WORD as FORMATS
 from app.planner.formats import weight_bytes
 from app.planner.parts import Instant, Needed, Part, about, exact
 from app.planner.states import BY_WORD as OPTIMIZERS
-from app.planner.states import Sharding
+from app.planner.states import Optimizer, Sharding
 
 GATHERED_LAYERS = 2
 """Layers that fully sharded training has whole at a time: the one at work and the one fetched ahead."""
 BUCKET_BYTES = 25 * 2**20
 """Of DistributedDataParallel's gradient buckets, by default."""
 GRADIENTS_OF_ADAPTERS = 4
+TIED = (
+    "the gradient of head and embedding together is a third tensor beside both (torch/csrc/autograd/input_buffer.cpp)"
+)
 
 
 class Training(Frozen):
@@ -32,7 +35,9 @@ class Training(Frozen):
     """Whether float32 weights are kept besides, and float32 gradients."""
     optimizer: str = "adamw"
     fused: bool = True
-    """Whether the optimizer's step needs no temporary list of tensors."""
+    """Whether the optimizer's step needs no temporary tensors."""
+    foreach: bool = True
+    """Whether a step that is not fused takes all tensors together, as torch does on a GPU, or one after the other."""
     checkpointing: bool = False
     flash: bool = True
     loss: Loss = "naive"
@@ -45,7 +50,9 @@ class Training(Frozen):
 
 
 def needed(anatomy: Anatomy, asked: Training) -> Needed:
-    """Memory of each device at the three instants at which a step may need most.
+    """Memory of each device at the instants at which a step may need most.
+
+    Gradients grow from the head to the embedding while activations go, layer by layer, so what both hold is largest at one end.
 
     Args:
         anatomy: the model.
@@ -76,7 +83,7 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
                 "float32 copy of mixed precision, arXiv 1710.03740",
             )
         )
-    moments = of_states * states.optimizer_bytes(optimizer, trained, anatomy.stored)
+    moments = of_states * states.optimizer_bytes(optimizer, trained, *_moments(anatomy, asked.rank))
     always.append(exact("optimizer", moments, f"{optimizer.bytes:g} B × {trained:,}", optimizer.source))
     gradients = exact(
         "gradients",
@@ -96,22 +103,66 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
             )
         )
     always += _sharded(anatomy, asked, element_bytes)
-    whole, layer = activations.kept(
+    held = activations.kept(
         anatomy, batch=asked.batch, sequence=asked.sequence, element_bytes=element_bytes,
-        checkpointing=asked.checkpointing, flash=asked.flash,
+        checkpointing=asked.checkpointing, flash=asked.flash, rank=asked.rank,
     )  # fmt: skip
     scores = activations.logits(anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss)
-    step = [] if asked.fused or not optimizer.temporary else [
-        exact("step", of_states * optimizer.temporary * trained, f"{optimizer.temporary:g} B × {trained:,}", "temporary list of tensors of a step that is not fused")
-    ]  # fmt: skip
-    instants = (
-        ("start of the backward pass", [*always, whole, scores]),
-        ("end of the backward pass", [*always, gradients, layer]),
-        ("optimizer's step", [*always, gradients, *step]),
-    )
+    each = of_gradients * gradient_bytes
+    end = anatomy.vocabulary * anatomy.widths.hidden
+    # Adapters are spread evenly, and neither head nor embedding has any.
+    ends = 0 if adapters else end * (1 if anatomy.tied else 2)
+    before = trained - (trained - ends) / anatomy.layers - (0 if adapters or anatomy.tied else end)
+    last = [] if adapters else [_gradients(each, end, "of the head")]
+    instants = [
+        ("start of the backward pass", [*always, held.all, scores]),
+        ("backward pass of the last layer", [*always, *last, held.last]),
+        ("end of the backward pass", [*always, _gradients(each, before, "of all but the first layer"), held.first]),
+        ("optimizer's step", [*always, gradients, *_step(anatomy, asked, optimizer, of_states, trained)]),
+    ]
+    if anatomy.tied and not adapters:
+        twice = exact("shared gradient", 2 * each * end, f"2 × {gradient_bytes} B × {end:,}", TIED)
+        instants.insert(3, ("gradient of the embedding", [*always, gradients, twice]))
     return Needed(
         instants=tuple(Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu)) for name, parts in instants)
     )
+
+
+def _gradients(each: float, count: float, whose: str) -> Part:
+    return exact("gradients", each * count, f"{each:g} B × {count:,.0f} {whose}", "one of each trained parameter")
+
+
+def _moments(anatomy: Anatomy, rank: int | None) -> tuple[tuple[Matrix, ...], int]:
+    """Matrices that are trained, and elements of all else."""
+    if rank is None:
+        return anatomy.stored, anatomy.vectors + sum(matrix.biases for matrix in anatomy.stored)
+    return tuple(
+        matrix.model_copy(update={"name": f"{matrix.name} {end}", "outputs": outputs, "inputs": inputs})
+        for matrix in anatomy.linear()
+        for end, outputs, inputs in (("down", rank, matrix.inputs), ("up", matrix.outputs, rank))
+    ), 0
+
+
+def _step(anatomy: Anatomy, asked: Training, optimizer: Optimizer, share: float, trained: int) -> list[Part]:
+    """Temporary tensors of the optimizer's step."""
+    if asked.fused:
+        return []
+    if asked.foreach and optimizer.temporary:
+        said = f"{optimizer.temporary:g} B × {trained:,}"
+        return [
+            exact("step", share * optimizer.temporary * trained, said, "temporary list of tensors, of all together")
+        ]
+    if not optimizer.largest or (asked.foreach and not optimizer.factored):
+        return []
+    most = max(matrix.outputs * matrix.inputs for matrix in _moments(anatomy, asked.rank)[0])
+    return [
+        exact(
+            "step",
+            optimizer.largest * most,
+            f"{optimizer.largest:g} B × {most:,}",
+            "temporary tensors of the largest one",
+        )
+    ]
 
 
 def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:

@@ -14,11 +14,12 @@ import importlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import count
+from itertools import count as counter
 from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
+from torch import nn
 from torch._prims_common import is_non_overlapping_and_dense_or_false
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -47,13 +48,13 @@ from workers.catalog.metrics import (
 from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import LoadOptions, Technique
-from workers.catalog.workload import Bench, unmarked
+from workers.catalog.workload import Bench, Session, unmarked
 from workers.measurement.messages import Reading
 from workers.measurement.probes import anatomy, memory, workspaces
 from workers.measurement.probes.allocations import Event, Origin
 from workers.measurement.probes.anatomy import OWNED, Anatomy, Block, Look, Watch
 
-PLAIN = (torch.Tensor, torch.nn.Parameter, FakeTensor)
+PLAIN = (torch.Tensor, nn.Parameter, FakeTensor)
 """Tensors that have a storage of their own; what else there is wraps some of these and is let do so first."""
 COUNTED: dict[Metric, Metric] = {
     MEMORY_PEAK_WEIGHTS: MEMORY_EXACT_PARAMETERS,
@@ -99,8 +100,8 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.at_most = 0
         """Bytes that operators of which only a bound is known may have held, at most."""
         self._alive: dict[int, _Alive] = {}
-        self._clock = count(1)
-        self._addresses = count(1)
+        self._clock = counter(1)
+        self._addresses = counter(1)
         self._updating = False
 
     def __enter__(self) -> Tracker:
@@ -228,10 +229,12 @@ def _adds_in_place(function: Any, arguments: Sequence[Any]) -> bool:
     )
 
 
+Prepare = Callable[[], tuple[nn.Module, Session]]
+"""Builds a model, and a session on it."""
+
+
 def of_step(spec: RunSpec, stack: Sequence[Technique]) -> Anatomy:
     """The memory of a workload's step with one stack, counted on fake tensors.
-
-    A first step makes what later ones find (states of the optimizer); the second is counted.
 
     Args:
         spec: the run; its device is the one whose kernels the fake tensors are thought on.
@@ -240,20 +243,40 @@ def of_step(spec: RunSpec, stack: Sequence[Technique]) -> Anatomy:
     Raises:
         Unsupported: something asks for a tensor's value, or does what fake tensors cannot follow.
     """
-    options = LoadOptions(device=spec.device, seed=spec.seed, shapes_only=True)
-    for technique in stack:
-        options = technique.load_options(options)
     for technique in stack:
         if not technique.on_fake_tensors:
             raise Unsupported(f"{technique.title} needs tensors that have values, so its memory can only be measured.")
+    options = LoadOptions(device=spec.device, seed=spec.seed, shapes_only=True)
+    for technique in stack:
+        options = technique.load_options(options)
+
+    def prepare() -> tuple[nn.Module, Session]:
+        model = spec.model.build(options)
+        for technique in stack:
+            model = technique.transform(model)
+        model.train(spec.workload.phase == "training")
+        return model, spec.workload.prepare(Bench(model, spec.model, stack, spec.device, spec.seed))
+
+    return count(prepare, spec.device, spec.workload.main_phase)
+
+
+def count(prepare: Prepare, device: str, whole: str) -> Anatomy:
+    """The memory of a session's step, counted on fake tensors.
+
+    A first step makes what later ones find (states of the optimizer); the second is counted.
+
+    Args:
+        prepare: builds the model and its session; every tensor it makes is fake.
+        device: the one whose kernels the fake tensors are thought on.
+        whole: what the whole step is called.
+
+    Raises:
+        Unsupported: something asks for a tensor's value, or does what fake tensors cannot follow.
+    """
     try:
-        with _valueless(), FakeTensorMode(allow_non_fake_inputs=True), Tracker(spec.device) as tracker:
-            model = spec.model.build(options)
-            for technique in stack:
-                model = technique.transform(model)
-            model.train(spec.workload.phase == "training")
-            session = spec.workload.prepare(Bench(model, spec.model, stack, spec.device, spec.seed))
-            watch = Watch(model, session, torch.device(spec.device))
+        with _valueless(), FakeTensorMode(allow_non_fake_inputs=True), Tracker(device) as tracker:
+            model, session = prepare()
+            watch = Watch(model, session, torch.device(device))
             session.step(unmarked)
             session.between()
             gc.collect()
@@ -263,7 +286,7 @@ def of_step(spec: RunSpec, stack: Sequence[Technique]) -> Anatomy:
                 _marked(tracker, watch, "")
                 session.step(lambda name: _marked(tracker, watch, name))
                 _marked(tracker, watch, "")
-        found = anatomy.dissect(tracker.events[begin:], watch, spec.workload.main_phase)
+        found = anatomy.dissect(tracker.events[begin:], watch, whole)
     except REFUSED as error:
         reason = str(error).strip().splitlines()
         raise Unsupported(
