@@ -76,15 +76,26 @@ ARCHITECTURES: Mapping[str, Windowed] = {
     "mistral3": _none,
     "qwen2": _none,
     "qwen2moe": _none,
+    "qwen2vl": _none,
     "qwen3": _none,
     "qwen3moe": _none,
+    "qwen3vl": _none,
+    "qwen3vlmoe": _none,
     "granite": _none,
     "granitemoe": _none,
     "smollm3": _none,
+    "olmo": _none,
     "olmo2": _none,
+    "olmoe": _none,
+    "internlm2": _none,
+    "minicpm": _none,
+    "seed_oss": _none,
+    "ernie4_5": _none,
     "stablelm": _none,
+    "starcoder": _none,
     "starcoder2": _none,
     "command-r": _none,
+    "chatglm": _none,
     "glm4": _none,
     "phi2": _none,
     "phi3": lambda layer: True,
@@ -96,13 +107,17 @@ ARCHITECTURES: Mapping[str, Windowed] = {
     "gpt2": _none,
     "gptneox": _none,
     "falcon": _none,
+    "bloom": _none,
+    "deepseek": _none,
     "deepseek2": _none,
 }
 """Architectures by ``general.architecture``, and which of their layers keep a window where the metadata has one."""
 
 
-FUSED = frozenset({"phi3", "glm4"})
+FUSED = frozenset({"phi3", "chatglm", "glm4"})
 """Architectures whose files hold the gate and what it gates as one matrix."""
+ALIBI = frozenset({"bloom"})
+"""Architectures that neither rotate queries and keys nor have a table of positions."""
 
 
 class GgufModel(Frozen):
@@ -245,7 +260,7 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
             keys=max(key_heads) * (key + value) // 2,
             ffn=_width(matrices, layers),
             gated=any("gate" in each.name for each in matrices) or architecture in FUSED,
-            rotary=not any(each.name == "positions" for each in matrices),
+            rotary=architecture not in ALIBI and not any(each.name == "positions" for each in matrices),
             qk_norm=any(tensor.name.endswith("attn_q_norm.weight") for tensor in header.tensors),
         ),
         heads=max(heads),
@@ -269,7 +284,8 @@ def _matrices(tensors: Sequence[Tensor], layers: int, share: float) -> tuple[lis
             continue
         whole, _, suffix = tensor.name.rpartition(".")
         kind = MATRICES.get(_plain(tensor.name, whole, layers))
-        if suffix != "weight" or len(tensor.shape) == 1:
+        # Norms of each head apart have a row for each of them.
+        if suffix != "weight" or len(tensor.shape) == 1 or whole.endswith("_norm"):
             vectors += prod(tensor.shape)
             continue
         if kind is None:

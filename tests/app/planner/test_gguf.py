@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
-from gguf.constants import GGML_QUANT_SIZES
+from gguf.constants import GGML_QUANT_SIZES, MODEL_ARCH_NAMES, MODEL_TENSORS, TENSOR_NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -302,6 +302,27 @@ def test_a_huge_header_is_refused_and_not_read_to_its_end() -> None:
     with pytest.raises(Invalid) as refused:
         gguf.read(texts)
     assert refused.value.field == "gguf.k"
+
+
+NO_MATRICES = {"attn_sinks", "exp_probs_b", "rope_freqs", "rope_factors_long", "rope_factors_short", "attn_rot_embd"}
+"""Vectors, and tables that are not read."""
+FURTHER = {"glm4": {"nextn.eh_proj", "nextn.embed_tokens", "nextn.shared_head_head"}}
+"""Matrices of a layer that guesses further tokens, with which a file is refused."""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_matrices_of_every_architecture_are_known(architecture: str) -> None:
+    kind = next(each for each, name in MODEL_ARCH_NAMES.items() if name == architecture)
+    names = {TENSOR_NAMES[each].removeprefix("blk.{bid}.") for each in MODEL_TENSORS[kind]}
+    unknown = {name for name in names if "norm" not in name} - set(MATRICES) - NO_MATRICES
+    assert unknown == FURTHER.get(architecture, set())
+
+
+def test_norms_of_each_head_are_no_matrix(tmp_path: Path) -> None:
+    tensors = decoder() | {"blk.0.attn_q_norm.weight": ((64, 4), "f32")}
+    found = gguf.read(write(tmp_path / "model.gguf", "stablelm", USUAL, tensors)).anatomy
+    assert found.parameters == families.read(LIKE).parameters + 4 * 64
+    assert found.widths.qk_norm
 
 
 def test_words_of_the_planner_are_the_families_own() -> None:
