@@ -169,7 +169,10 @@ def compare(
 @app.command()
 def plan(
     model: Annotated[
-        str, typer.Argument(help="A well-known model, for example Llama-3.1-8B, or the path of a config.json.")
+        str,
+        typer.Argument(
+            help="A well-known model, for example Llama-3.1-8B, or the path of a config.json or a GGUF file."
+        ),
     ],
     fields: Annotated[
         list[str] | None,

@@ -4,14 +4,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.api.calls import REFUSALS, Reader, StrictRoute
+from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.planner import own
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address, of_body
 
-router = APIRouter(prefix="/plan", tags=["planner"], route_class=StrictRoute, responses=REFUSALS)
+router = APIRouter(tags=["planner"], responses=REFUSALS)
+strict = APIRouter(prefix="/plan", route_class=StrictRoute)
+"""What takes JSON; a file's header is none."""
 
 
-def _parameters() -> list[dict[str, Any]]:
+def _parameters(*left_out: str) -> list[dict[str, Any]]:
     """The fields of a question as parameters of an address, for the API's description."""
     fields = Question.model_json_schema()["properties"]
     return [
@@ -20,9 +23,10 @@ def _parameters() -> list[dict[str, Any]]:
             "in": "query",
             "required": False,
             "description": field.get("description", ""),
-            "schema": {"type": "string"} if name == "config" else _schema(field),
+            "schema": {"type": "string"} if name in ("config", "memory") else _schema(field),
         }
         for name, field in fields.items()
+        if name not in left_out
     ]
 
 
@@ -33,13 +37,38 @@ def _schema(field: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in held.items() if name not in ("title", "description", "default")}
 
 
-@router.get("", openapi_extra={"parameters": _parameters()})
-def read(request: Request, caller: Reader) -> Plan:
-    """What a question needs, where it fits and what would make it fit; of config the JSON text."""
-    return plan(of_address(request.query_params))
+@strict.get("", openapi_extra={"parameters": _parameters()})
+def read(request: Request, caller: Reader, database: Ledger) -> Plan:
+    """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
+    with database.reading() as session:
+        machines = own.machines(session)
+    return plan(of_address(request.query_params, machines))
 
 
-@router.post("")
-def ask(question: Question, caller: Reader) -> Plan:
+@strict.post("")
+def ask(question: Question, caller: Reader, database: Ledger) -> Plan:
     """The same with a body; config is then the object itself, of which the answer repeats the fields that matter."""
-    return plan(of_body(question))
+    with database.reading() as session:
+        machines = own.machines(session)
+    return plan(of_body(question, machines))
+
+
+@router.post(
+    "/plan/gguf",
+    openapi_extra={
+        "parameters": _parameters("model", "config", "weights", "stored_bytes"),
+        "requestBody": {
+            "required": True,
+            "description": "The beginning of the file, up to its tensors: the first 32 MB have it.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+def of_file(request: Request, caller: Reader, database: Ledger) -> Plan:
+    """The same about the model of a GGUF file, whose weights are as large as its header says."""
+    with database.reading() as session:
+        machines = own.machines(session)
+    return plan(of_address(request.query_params, machines, header=request.state.body))
+
+
+router.include_router(strict)

@@ -29,6 +29,10 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_BYTES = 1_000_000
 REPORT_BYTES = 8_000_000
 """Of a finished run: a compressed trace for each arm and every raw sample have room."""
+HEADER_BYTES = 32_000_000
+"""Of a GGUF file's beginning: the words of a vocabulary of 260,000 take 16 MB."""
+HEADER_PATHS = frozenset({"/api/v1/plan/gguf", "/plan/gguf"})
+"""Where such a header may come, which is no JSON."""
 BODY_S = 15.0
 """A body has to be here by then."""
 _SECRET_NAMES = frozenset({"token", "access_token", "api_key", "apikey", "authorization", "bearer"})
@@ -124,7 +128,7 @@ class Guard:
         if method in SAFE:
             return b""
         _check_media_type(request)
-        return await _read(request, REPORT_BYTES if path.endswith("/finish") else BODY_BYTES)
+        return await _read(request, _limit(path))
 
 
 def is_open(method: str, path: str) -> bool:
@@ -178,6 +182,13 @@ def _is_own(request: Request, origin: str) -> bool:
     return parts.netloc.lower() == request.headers["host"].lower() and parts.scheme == request.url.scheme
 
 
+def _limit(path: str) -> int:
+    """Bytes that a body may have."""
+    if path in HEADER_PATHS:
+        return HEADER_BYTES
+    return REPORT_BYTES if path.endswith("/finish") else BODY_BYTES
+
+
 def _check_media_type(request: Request) -> None:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise errors.WrongMediaType()
@@ -185,8 +196,9 @@ def _check_media_type(request: Request) -> None:
         return
     kind = request.headers.get("content-type")
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    if (has_body or kind) and (kind or "").partition(";")[0].strip().lower() != "application/json":
-        raise errors.WrongMediaType()
+    wanted = "application/octet-stream" if request.scope["path"] in HEADER_PATHS else "application/json"
+    if (has_body or kind) and (kind or "").partition(";")[0].strip().lower() != wanted:
+        raise errors.WrongMediaType(f"The body must be {wanted}, not compressed.")
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -10,13 +10,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.charts.units import digits
-from app.devices.datasheets import Datasheet, datasheets
 from app.errors import Invalid
 from app.pages.rendering import page
-from app.planner import known
+from app.pages.session import Reading
+from app.planner import known, own
 from app.planner.formats import FORMATS
 from app.planner.inference import CACHE_BITS
-from app.planner.plan import Plan, plan
+from app.planner.machines import Machine
+from app.planner.machines import known as known_machines
+from app.planner.plan import FREE_MEMORY, Plan, plan
 from app.planner.question import PHASES, Question, foreign, of_address
 from app.planner.states import OPTIMIZERS
 from app.planner.ways import Way
@@ -31,7 +33,7 @@ FIRST = {
 MARKS = {
     "weights": "weights", "adapters": "weights", "master weights": "weights", "optimizer": "optimizer_states",
     "gradients": "gradients", "activations": "activations", "KV cache": "kv_cache", "logits": "temporary",
-    "working set": "temporary", "step": "temporary", "dequantised": "temporary", "gathered": "temporary", "buckets": "gradients",
+    "working set": "temporary", "unpacked": "temporary", "step": "temporary", "dequantised": "temporary", "gathered": "temporary", "buckets": "gradients",
 }  # fmt: skip
 """Colours of the parts; what is none of the model's own has that of the rest."""
 SHARDINGS = {
@@ -40,6 +42,12 @@ SHARDINGS = {
     "zero1": "ZeRO-1: optimizer states shared",
     "zero2": "ZeRO-2: gradients too",
     "zero3": "ZeRO-3, FSDP: weights too",
+}
+LOADINGS = {
+    "stored": "the file has them so",
+    "quantised": "each matrix as it arrives",
+    "converted": "all of them once they are there",
+    "fused": "joined after loading",
 }
 LOSSES = {"naive": "cross_entropy", "in_place": "float32 in place", "chunked": "in chunks, or fused"}
 
@@ -68,13 +76,22 @@ class Offered(NamedTuple):
 
 
 @router.get("/plan", response_class=HTMLResponse)
-def read(request: Request) -> HTMLResponse:
-    given = dict(request.query_params) or FIRST
+def read(request: Request, session: Reading) -> HTMLResponse:
+    return _answered(dict(request.query_params) or FIRST, own.machines(session))
+
+
+@router.post("/plan/gguf", response_class=HTMLResponse)
+def of_file(request: Request, session: Reading) -> HTMLResponse:
+    """The same page about the model of a GGUF file, whose header no address can carry."""
+    return _answered(dict(request.query_params), own.machines(session), request.state.body)
+
+
+def _answered(given: Mapping[str, str], machines: Sequence[Machine], header: bytes | None = None) -> HTMLResponse:
     try:
-        asked = of_address(given)
+        asked = of_address(given, machines, header)
     except Invalid as refused:
-        return _page(given, None, refused)
-    return _page(given, plan(asked), None)
+        return _page(given, machines, None, refused)
+    return _page(given, machines, plan(asked), None)
 
 
 def address(question: Question) -> str:
@@ -93,7 +110,9 @@ def _written(value: object) -> str:
     return json.dumps(value, separators=(",", ":")) if isinstance(value, dict) else str(value)
 
 
-def _page(given: Mapping[str, str], found: Plan | None, refused: Invalid | None) -> HTMLResponse:
+def _page(
+    given: Mapping[str, str], machines: Sequence[Machine], found: Plan | None, refused: Invalid | None
+) -> HTMLResponse:
     query = urlencode(given, quote_via=quote, safe=",:")
     phase = given.get("phase", "")
     return page(
@@ -117,31 +136,31 @@ def _page(given: Mapping[str, str], found: Plan | None, refused: Invalid | None)
             "caches": [(word, word) for word in CACHE_BITS],
             "losses": list(LOSSES.items()),
             "shardings": list(SHARDINGS.items()),
-            "devices": devices(),
+            "devices": devices(machines),
+            "loadings": [("", "as usual"), *LOADINGS.items()],
         },
         silent={each: sorted(foreign(each)) for each in PHASES},
         quiet_now=foreign(phase) if phase in PHASES else foreign("inference"),
         usual={name: field.default for name, field in Question.model_fields.items()},
+        free_memory=FREE_MEMORY,
         gib=lambda size: digits(size / 2**30),
     )
 
 
-def devices() -> list[tuple[str, str]]:
-    """What a select of devices shows, the smallest first."""
-    return [("", "none in particular"), *((each.title, _spelled(each)) for each in sorted(datasheets(), key=_size))]
+def devices(own: Sequence[Machine] = ()) -> list[tuple[str, str]]:
+    """What a select of devices shows: the team's own, then all others, the smallest first."""
+    listed = dict.fromkeys(one.title for one in own)
+    others = [(one.title, _spelled(one)) for one in known_machines() if one.title not in listed]
+    return [("", "none in particular"), *((one.title, f"{_spelled(one)}, here") for one in own), *others]
 
 
 def _with(given: Mapping[str, str], **values: str) -> str:
     return f"/plan?{urlencode({**given, **values}, quote_via=quote, safe=',:')}"
 
 
-def _size(sheet: Datasheet) -> tuple[int, str]:
-    return sheet.memory, sheet.title
-
-
-def _spelled(sheet: Datasheet) -> str:
-    size = f"{sheet.memory / 2**30:g} GB"
-    return sheet.title if size.replace(" ", "") in sheet.title.replace(" ", "") else f"{sheet.title}, {size}"
+def _spelled(one: Machine) -> str:
+    size = f"{one.memory / 2**30:.3g} GB"
+    return one.title if size.replace(" ", "") in one.title.replace(" ", "") else f"{one.title}, {size}"
 
 
 def _scale(found: Plan) -> float:

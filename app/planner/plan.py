@@ -1,17 +1,15 @@
 """The answer to a question: what it needs, part by part; where it fits; what would make it fit; how fast it may be."""
 
-from app.devices.datasheets import Datasheet, datasheets
 from app.frozen import Frozen
-from app.planner import known
+from app.planner import known, machines
 from app.planner.anatomy import Anatomy
 from app.planner.fit import Verdict, verdict
+from app.planner.machines import Machine
 from app.planner.parts import Needed, Part
 from app.planner.question import Question, Read
 from app.planner.speed import PEAKS, Speed, speeds
 from app.planner.ways import Way, least, needed, ways
 
-FREE = 0.95
-"""Share of a card's memory that is free at best: 7.6 to 7.9 of the 8 GiB of an RTX 4060; the driver and a desktop keep the rest."""
 FREE_MEMORY = "free memory"
 """Stands for a device where an amount alone was given."""
 SMALLER = 3
@@ -50,6 +48,10 @@ class Fit(Frozen):
     """One device, or one amount of memory."""
 
     title: str
+    url: str | None
+    """Its page, where it is the team's own."""
+    measured: bool
+    """Whether its speeds rest on ceilings that were measured on it."""
     memory: int
     """Bytes it has."""
     free: float
@@ -96,10 +98,13 @@ class Plan(Frozen):
 
 def plan(read: Read) -> Plan:
     """Answer a question."""
-    question, anatomy = read.question, read.anatomy
-    found = needed(anatomy, question)
+    question, anatomy, machine = read.question, read.anatomy, read.machine
+    on_gpu = machine is None or machine.gpu
+    needs = {True: needed(anatomy, question), False: needed(anatomy, question, on_gpu=False)}
+    found = needs[on_gpu]
     fit = _fit(read, found)
-    tries = ways(anatomy, question, fit.free) if fit and fit.verdict != "fits" else []
+    wanting = fit is not None and fit.verdict != "fits"
+    tries = ways(anatomy, question, fit.free, on_gpu) if fit and wanting else []
     return Plan(
         question=question.model_copy(update={"weights": question.kept_weights}),
         model=_facts(read),
@@ -113,27 +118,26 @@ def plan(read: Read) -> Plan:
         ),
         fit=fit,
         ways=tuple(tries),
-        least=least(anatomy, question).high if fit and fit.verdict != "fits" and not tries else None,
-        smaller=_smaller(read, fit.free) if fit and fit.verdict != "fits" else (),
-        devices=tuple(_on(sheet, anatomy, question, found, free_of(sheet)) for sheet in datasheets()),
+        least=least(anatomy, question, on_gpu).high if wanting and not tries else None,
+        smaller=_smaller(read, fit.free, on_gpu) if fit and wanting else (),
+        devices=tuple(
+            _on(each, anatomy, question, needs[each.gpu], each.free) for each in (*read.own, *machines.known())
+        ),
         remarks=tuple(_remarks(read)),
     )
 
 
-def free_of(sheet: Datasheet) -> float:
-    """Bytes of a device that can be counted on."""
-    return FREE * sheet.memory
-
-
 def _fit(read: Read, found: Needed) -> Fit | None:
-    question, sheet = read.question, read.sheet
-    if sheet is not None:
-        free = float(question.memory) if question.memory is not None else free_of(sheet)
-        return _on(sheet, read.anatomy, question, found, free)
+    question, machine = read.question, read.machine
+    if machine is not None:
+        free = float(question.memory) if question.memory is not None else machine.free
+        return _on(machine, read.anatomy, question, found, free)
     if question.memory is None:
         return None
     return Fit(
         title=FREE_MEMORY,
+        url=None,
+        measured=False,
         memory=question.memory,
         free=float(question.memory),
         verdict=verdict(found, question.memory),
@@ -142,14 +146,16 @@ def _fit(read: Read, found: Needed) -> Fit | None:
     )
 
 
-def _on(sheet: Datasheet, anatomy: Anatomy, question: Question, found: Needed, free: float) -> Fit:
+def _on(machine: Machine, anatomy: Anatomy, question: Question, found: Needed, free: float) -> Fit:
     return Fit(
-        title=sheet.title,
-        memory=sheet.memory,
+        title=machine.title,
+        url=machine.url,
+        measured=machine.measured,
+        memory=machine.memory,
         free=free,
         verdict=verdict(found, free),
-        lacks=None if PEAKS[question.computing] in sheet.peaks else question.computing,
-        speeds=speeds(anatomy, question, sheet),
+        lacks=None if PEAKS[question.computing] in machine.peaks else question.computing,
+        speeds=speeds(anatomy, question, machine),
     )
 
 
@@ -170,13 +176,14 @@ def _facts(read: Read) -> ModelFacts:
     )
 
 
-def _smaller(read: Read, free: float) -> tuple[Smaller, ...]:
+def _smaller(read: Read, free: float, on_gpu: bool) -> tuple[Smaller, ...]:
     """The largest of those that surely fit."""
     found: list[Smaller] = []
+    question = read.question.model_copy(update={"stored_bytes": None})
     for one in reversed(known.models()):
         if one.parameters >= read.anatomy.parameters:
             continue
-        need = needed(known.anatomy(one.name), read.question)
+        need = needed(known.anatomy(one.name), question, on_gpu)
         if verdict(need, free) == "fits":
             found.append(Smaller(name=one.name, parameters=one.parameters, bytes=need.peak.bytes))
             if len(found) == SMALLER:
@@ -185,13 +192,13 @@ def _smaller(read: Read, free: float) -> tuple[Smaller, ...]:
 
 
 def _remarks(read: Read) -> list[str]:
-    question, anatomy, sheet = read.question, read.anatomy, read.sheet
+    question, anatomy, machine = read.question, read.anatomy, read.machine
     said = []
     longest = question.sequence + (question.generated if question.phase == "inference" else 0)
     if anatomy.context is not None and longest > anatomy.context:
         said.append(f"The model was made for {anatomy.context:,} tokens; {longest:,} are asked for.")
-    if sheet is not None and question.computing == "bf16" and "bfloat16" not in sheet.peaks:
-        said.append(f"{sheet.title} has no units for bf16: take fp16, and in training a scaler of gradients.")
+    if machine is not None and question.computing == "bf16" and "bfloat16" not in machine.peaks:
+        said.append(f"{machine.title} has no units for bf16: take fp16, and in training a scaler of gradients.")
     if question.phase == "training" and question.optimizer == "adamw":
         moments = 8 * anatomy.parameters
         said.append(

@@ -3,18 +3,18 @@
 The page's address, the body of ``POST /api/v1/plan`` and the options of ``tradespace plan`` are this, field by field.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, JsonValue, ValidationError
 
-from app.devices.datasheets import Datasheet, datasheets
 from app.errors import Invalid
-from app.planner import known
+from app.planner import gguf, known, machines
 from app.planner.activations import Loss
 from app.planner.anatomy import Anatomy
 from app.planner.formats import BY_WORD as FORMATS
-from app.planner.inference import CACHE_BITS, Inference
+from app.planner.inference import CACHE_BITS, Inference, Loading
+from app.planner.machines import Machine
 from app.planner.states import BY_WORD as OPTIMIZERS
 from app.planner.states import Sharding
 from app.planner.training import Training
@@ -34,13 +34,14 @@ Computing = Literal["bf16", "fp16", "fp32"]
 MOST_SEQUENCES = 100_000
 MOST_TOKENS = 10_000_000
 USUAL_WEIGHTS: dict[Phase, str] = {"inference": "bf16", "training": "bf16", "lora": "bf16", "qlora": "nf4_double"}
-OF_TRAINING = frozenset(
-    {"optimizer", "master", "fused", "checkpointing", "flash", "loss", "rank", "sharding", "devices"}
-)
-OF_INFERENCE = frozenset({"generated", "cache", "chunk"})
+OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "sharding", "devices"})
+OF_INFERENCE = frozenset({"generated", "cache", "chunk", "loading", "stored_bytes"})
 OF_ADAPTERS = frozenset({"rank"})
 OF_FULL = frozenset({"master"})
-MAKERS_WORDS = frozenset({"nvidia", "geforce", "tesla", "amd", "instinct", "intel"})
+
+
+FROZEN = tuple(word for word, one in FORMATS.items() if one.is_quantised and one.mixture is None)
+"""Formats of weights that adapters are trained upon."""
 
 
 class Question(Exact):
@@ -73,6 +74,12 @@ class Question(Exact):
     chunk: int | None = Field(
         None, ge=1, le=MOST_TOKENS, description="Tokens of prompts computed at a time; left out, all."
     )
+    loading: Loading | None = Field(
+        None, description="How quantised weights come to be there; left out, as is usual for the format."
+    )
+    stored_bytes: int | None = Field(
+        None, ge=1, le=2**60, description="Bytes of all weights, where their file says it; left out, of their format."
+    )
     sharding: Sharding = Field("none", description="How several devices share the states of training.")
     devices: int = Field(1, ge=1, le=65_536, description="Devices that work on it together.")
     device: str | None = Field(None, max_length=200, description="Title of a datasheet, for example GeForce RTX 4060.")
@@ -95,44 +102,84 @@ class Read(NamedTuple):
     source: str | None
     """Where its configuration stands; None for one that was given."""
     anatomy: Anatomy
-    sheet: Datasheet | None
+    machine: Machine | None
+    own: Sequence[Machine]
+    """The team's devices, which the answer is also about."""
 
 
-def of_body(question: Question) -> Read:
+def of_body(question: Question, own: Sequence[Machine] = ()) -> Read:
     """Check what single fields do not show.
+
+    Args:
+        question: as it was given.
+        own: the team's devices, which may be named too.
 
     Raises:
         Invalid: every field that is wrong, with what would do.
     """
-    problems = [*_contradictions(question), *_words(question)]
-    sheet = None
-    if question.device is not None:
-        sheet = _sheet(question.device)
-        if sheet is None:
-            titles = [one.title for one in datasheets()]
-            near = closest(question.device, titles)
-            meant = f" Did you mean {near!r}?" if near else ""
-            problems.append(
-                Problem("device", "unknown_choice", f"{question.device!r} has no datasheet here.{meant}", f"One of {', '.join(titles)}; or give memory in bytes.")
-            )  # fmt: skip
-        else:
-            question = question.model_copy(update={"device": sheet.title})
-    if problems:
+    problems = [*_models(question), *_contradictions(question), *_words(question)]
+    question, machine, wrong = _placed(question, own)
+    if problems := [*problems, *wrong]:
         raise Invalid.of(problems)
     if question.config is not None:
         try:
             config, anatomy = known.essential(question.config)
-        except Invalid as wrong:
-            inside = [one._replace(field=f"config.{one.field}") for one in wrong.problems]
+        except Invalid as refused:
+            inside = [one._replace(field=f"config.{one.field}") for one in refused.problems]
             raise Invalid.of(inside) from None
-        return Read(question.model_copy(update={"config": config}), f"a {anatomy.family} model", None, anatomy, sheet)
+        question = question.model_copy(update={"config": config})
+        return Read(question, f"a {anatomy.family} model", None, anatomy, machine, own)
     assert question.model is not None
     found = known.by_name()[question.model]
-    return Read(question, found.name, found.url, known.anatomy(found.name), sheet)
+    return Read(question, found.name, found.url, known.anatomy(found.name), machine, own)
 
 
-def of_address(given: Mapping[str, str]) -> Read:
+def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) -> Read:
+    """A question about the model of a GGUF file, whose weights are as large as its header says.
+
+    Args:
+        question: without model and config.
+        header: the beginning of the file.
+        own: the team's devices.
+
+    Raises:
+        Invalid: every field that is wrong, with what would do; or the header cannot be read.
+    """
+    given = [name for name in ("model", "config", "weights", "stored_bytes") if getattr(question, name) is not None]
+    problems = [Problem(name, "contradiction", "stands in the file.", "Leave it out.") for name in given]
+    if question.phase != "inference":
+        problems.append(
+            Problem("phase", "contradiction", f"is {question.phase}; a GGUF file is for inference.", "inference.")
+        )
+    question, machine, wrong = _placed(question, own)
+    if problems := [*problems, *_contradictions(question), *_words(question), *wrong]:
+        raise Invalid.of(problems)
+    found = gguf.read(header)
+    question = question.model_copy(update={"stored_bytes": found.weight_bytes})
+    return Read(question, found.name or f"a {found.architecture} model", None, found.anatomy, machine, own)
+
+
+def _placed(question: Question, own: Sequence[Machine]) -> tuple[Question, Machine | None, list[Problem]]:
+    """The device that a question names, under its full title."""
+    if question.device is None:
+        return question, None, []
+    machine = machines.machine(question.device, own)
+    if machine is None:
+        titles = [one.title for one in (*own, *machines.known())]
+        near = machines.meant(question.device, own)
+        said = f"{question.device!r} is not known here." + (f" Did you mean {near!r}?" if near else "")
+        hint = f"One of {', '.join(titles)}; or memory in bytes."
+        return question, None, [Problem("device", "unknown_choice", said, hint)]
+    return question.model_copy(update={"device": machine.title}), machine, []
+
+
+def of_address(given: Mapping[str, str], own: Sequence[Machine] = (), header: bytes | None = None) -> Read:
     """A question as an address has it: every value is text, and an empty one was not given; memory may be "24 GiB".
+
+    Args:
+        given: names and values.
+        own: the team's devices.
+        header: the beginning of a GGUF file, if the question is about one.
 
     Raises:
         Invalid: every field that is wrong, with what would do.
@@ -153,24 +200,25 @@ def of_address(given: Mapping[str, str]) -> Read:
         if not isinstance(held, dict):
             raise Invalid.of([Problem("config", "dict_type", "must be a JSON object.", "The content of config.json.")])
         question = Question.model_validate({**question.model_dump(exclude_unset=True), "config": held})
-    return of_body(question)
+    return of_body(question, own) if header is None else of_header(question, header, own)
 
 
-def training(question: Question) -> Training:
+def training(question: Question, on_gpu: bool = True) -> Training:
     """The training step of a question."""
     return Training(
         batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
         master=question.master, optimizer=question.optimizer, fused=question.fused, checkpointing=question.checkpointing,
         flash=question.flash, loss=question.loss, rank=question.rank if question.phase in ("lora", "qlora") else None,
-        sharding=question.sharding, devices=question.devices,
+        sharding=question.sharding, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip
 
 
-def inference(question: Question) -> Inference:
+def inference(question: Question, on_gpu: bool = True) -> Inference:
     """The inference of a question."""
     return Inference(
         batch=question.batch, prompt=question.sequence, generated=question.generated, chunk=question.chunk,
-        weights=question.kept_weights, computing=question.computing, cache=question.cache,
+        weights=question.kept_weights, computing=question.computing, cache=question.cache, flash=question.flash,
+        loading=question.loading, stored_bytes=question.stored_bytes, on_gpu=on_gpu,
     )  # fmt: skip
 
 
@@ -181,23 +229,14 @@ def foreign(phase: Phase) -> frozenset[str]:
     return OF_INFERENCE | (OF_ADAPTERS if phase == "training" else OF_FULL)
 
 
-def _sheet(name: str) -> Datasheet | None:
-    """The device of a name, with or without its maker's words before it."""
-    return next((one for one in datasheets() if _short(one.title) == _short(name)), None)
-
-
-def _short(title: str) -> str:
-    words = title.casefold().split()
-    while len(words) > 1 and words[0] in MAKERS_WORDS:
-        del words[0]
-    return " ".join(words)
+def _models(question: Question) -> Iterable[Problem]:
+    if (question.model is None) == (question.config is None):
+        both = "cannot stand beside config." if question.model else "or config is missing."
+        yield Problem("model", "missing", both, f"One of {', '.join(known.by_name())}; or config instead.")
 
 
 def _contradictions(question: Question) -> Iterable[Problem]:
     said = question.model_fields_set
-    if (question.model is None) == (question.config is None):
-        both = "cannot stand beside config." if question.model else "or config is missing."
-        yield Problem("model", "missing", both, f"One of {', '.join(known.by_name())}; or config instead.")
     for field in sorted(said & foreign(question.phase)):
         if getattr(question, field) != Question.model_fields[field].default:
             yield Problem(
@@ -212,8 +251,12 @@ def _contradictions(question: Question) -> Iterable[Problem]:
     if question.phase == "qlora" and question.kept_weights in FORMATS and not quantised:
         yield Problem(
             "weights", "contradiction", f"{question.weights} is not quantised, which QLoRA is about.",
-            f"One of {', '.join(word for word, one in FORMATS.items() if one.is_quantised)}; or phase lora.",
+            f"One of {', '.join(FROZEN)}; or phase lora.",
         )  # fmt: skip
+    if question.phase == "qlora" and quantised and question.kept_weights not in FROZEN:
+        yield Problem(
+            "weights", "contradiction", f"{question.weights} cannot be trained upon.", f"One of {', '.join(FROZEN)}."
+        )
     if question.phase != "inference":
         if question.sharding == "none" and question.devices > 1:
             yield Problem(

@@ -5,12 +5,12 @@ Ceilings are a datasheet's. What of them is reached differs between programs mor
 
 from typing import Literal
 
-from app.devices.datasheets import Datasheet
 from app.frozen import Frozen
 from app.planner.anatomy import Anatomy
 from app.planner.formats import BY_WORD as FORMATS
 from app.planner.formats import weight_bytes
 from app.planner.inference import CACHE_BITS
+from app.planner.machines import Machine
 from app.planner.question import Question
 
 Binds = Literal["compute", "bandwidth", "overhead"]
@@ -76,15 +76,15 @@ def training_operations(anatomy: Anatomy, question: Question) -> float:
     return forward * (1.0 + backward + (1.0 if question.checkpointing else 0.0))
 
 
-def speeds(anatomy: Anatomy, question: Question, sheet: Datasheet) -> tuple[Speed, ...]:
-    """The steps of a question on a device; none where its datasheet has no peak of the format."""
-    peak = sheet.peaks.get(PEAKS[question.computing])
+def speeds(anatomy: Anatomy, question: Question, machine: Machine) -> tuple[Speed, ...]:
+    """The steps of a question on a device; none where it has no peak of the format."""
+    peak = machine.peaks.get(PEAKS[question.computing])
     if peak is None:
         return ()
     if question.phase != "inference":
         return (_training(anatomy, question, peak),)
-    prompt = _prompt(anatomy, question, peak, sheet.bandwidth)
-    return (prompt, _token(anatomy, question, peak, sheet.bandwidth)) if question.generated else (prompt,)
+    prompt = _prompt(anatomy, question, peak, machine.bandwidth)
+    return (prompt, _token(anatomy, question, peak, machine.bandwidth)) if question.generated else (prompt,)
 
 
 def _training(anatomy: Anatomy, question: Question, peak: float) -> Speed:
@@ -111,7 +111,7 @@ def _training(anatomy: Anatomy, question: Question, peak: float) -> Speed:
 def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
     tokens = float(question.batch * question.sequence)
     work = forward_operations(anatomy, question.batch, question.sequence)
-    held = weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
+    held = _held(anatomy, question)
     times = [
         max(work / (peak * share), held / (bandwidth * read)) + anatomy.layers * layer
         for share, read, layer in zip(ARITHMETIC, BANDWIDTH, A_LAYER, strict=True)
@@ -137,8 +137,7 @@ def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float)
 def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
     """One token of every sequence, in the middle of the answers."""
     length = question.sequence + question.generated // 2
-    weights = weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
-    weights *= _touched(anatomy, question.batch)
+    weights = _held(anatomy, question) * _touched(anatomy, question.batch)
     cache = question.batch * anatomy.cache_elements(length) * CACHE_BITS[question.cache] / 8
     work = question.batch * (2 * anatomy.active_parameters + 4.0 * length * anatomy.widths.queries * anatomy.layers)
     held = weights + cache
@@ -162,6 +161,13 @@ def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) 
         ),
         source=f"{BANDWIDTH_SOURCE}; {A_LAYER_SOURCE}",
     )
+
+
+def _held(anatomy: Anatomy, question: Question) -> float:
+    """Bytes of all weights."""
+    if question.stored_bytes is not None:
+        return float(question.stored_bytes)
+    return weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
 
 
 def _touched(anatomy: Anatomy, batch: int) -> float:

@@ -55,11 +55,11 @@ class Way(Frozen):
     question: Question
 
 
-def needed(anatomy: Anatomy, question: Question) -> Needed:
+def needed(anatomy: Anatomy, question: Question, on_gpu: bool = True) -> Needed:
     """Memory of each device at every instant that may be the largest."""
     if question.phase == "inference":
-        return inference.needed(anatomy, of_inference(question))
-    return training.needed(anatomy, of_training(question))
+        return inference.needed(anatomy, of_inference(question, on_gpu))
+    return training.needed(anatomy, of_training(question, on_gpu))
 
 
 def _of_training(field: str, wanted: Any) -> Callable[[Question], Fields | None]:
@@ -103,8 +103,10 @@ def _quantised_adapters(question: Question) -> Fields | None:
 
 def _weights(word: str) -> Callable[[Question], Fields | None]:
     def fields(question: Question) -> Fields | None:
-        fewer = FORMATS[word].bits < FORMATS[question.kept_weights].bits
-        return {"weights": word} if question.phase == "inference" and fewer else None
+        bits = FORMATS[question.kept_weights].bits if question.stored_bytes is None else FORMATS["int4"].bits
+        fewer = FORMATS[word].bits < bits
+        changed = {"weights": word, "loading": None, "stored_bytes": None}
+        return changed if question.phase == "inference" and fewer else None
 
     return fields
 
@@ -145,16 +147,17 @@ CHANGES: Sequence[Change] = (
 """The smallest first: what costs nothing, then time, then precision, then what is trained, then what is asked."""
 
 
-def ways(anatomy: Anatomy, question: Question, budget: float, most: int = 3) -> list[Way]:
+def ways(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool = True, most: int = 3) -> list[Way]:
     """The smallest sets of changes with which it fits, fewest changes first; where none surely fits, those that might.
 
     Args:
         anatomy: the model.
         question: what does not fit.
         budget: bytes that are free.
+        on_gpu: whether a GPU's overheads count.
         most: how many to find; no set contains another.
     """
-    if least(anatomy, question).low > budget:
+    if least(anatomy, question, on_gpu).low > budget:
         return []
     able = [change for change in CHANGES if change.fields(question) is not None]
     held: dict[frozenset[str], tuple[Question, Needed] | None] = {}
@@ -166,10 +169,10 @@ def ways(anatomy: Anatomy, question: Question, budget: float, most: int = 3) -> 
                 continue
             if words not in held:
                 changed = applied(question, chosen)
-                held[words] = None if changed is None else (changed, needed(anatomy, changed))
+                held[words] = None if changed is None else (changed, needed(anatomy, changed, on_gpu))
             reached = held[words]
             if reached is not None and verdict(reached[1], budget) == wanted:
-                found.append((words, _way(anatomy, question, chosen, wanted)))
+                found.append((words, _way(anatomy, question, chosen, wanted, on_gpu)))
                 if len(found) == most:
                     break
         if found:
@@ -187,20 +190,20 @@ def applied(question: Question, changes: Sequence[Change]) -> Question | None:
     return question
 
 
-def least(anatomy: Anatomy, question: Question) -> Needed:
+def least(anatomy: Anatomy, question: Question, on_gpu: bool = True) -> Needed:
     """What is needed with every change that lowers it."""
     for change in CHANGES:
         changed = applied(question, [change])
         if changed is not None:
             question = changed
-    return needed(anatomy, question)
+    return needed(anatomy, question, on_gpu)
 
 
-def _way(anatomy: Anatomy, question: Question, changes: Sequence[Change], reached: Verdict) -> Way:
+def _way(anatomy: Anatomy, question: Question, changes: Sequence[Change], reached: Verdict, on_gpu: bool) -> Way:
     steps = []
     for change in changes:
         question = question.model_copy(update=dict(change.fields(question) or {}))
-        now = needed(anatomy, question)
+        now = needed(anatomy, question, on_gpu)
         steps.append(Step(words=change.words, costs=change.costs, bytes=now.peak.bytes, low=now.low, high=now.high))
     return Way(verdict=reached, steps=tuple(steps), question=question)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.charts.units import MINUS, between, digits, readable, several
 from app.errors import Invalid
+from app.planner.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, Read, of_address
 from app.terminal.beside import aligned
@@ -19,7 +20,7 @@ def answered(model: str, words: Iterable[str]) -> Plan:
     """Answer what was typed.
 
     Args:
-        model: a well-known name, or the path of a config.json.
+        model: a well-known name, or the path of a config.json or a GGUF file.
         words: the question's other fields as ``name=value``.
 
     Raises:
@@ -96,9 +97,21 @@ def _read(model: str, words: Iterable[str]) -> Read:
     if problems:
         raise Invalid.of(problems)
     path = Path(model)
+    if path.suffix == ".gguf":
+        return of_address(given, header=_beginning(path))
     if path.suffix == ".json" or path.is_file():
         return of_address(given | {"config": _text(path)})
     return of_address(given | {"model": model})
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LONGEST)
+    except OSError as error:
+        raise Invalid.of(
+            [Problem("model", "unreadable", f"cannot be read: {error}.", "The path of a GGUF file.")]
+        ) from None
 
 
 def _text(path: Path) -> str:

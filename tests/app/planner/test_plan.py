@@ -1,0 +1,157 @@
+"""The planner's answers: what is needed, where it fits, what would make it fit, how fast."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.planner import known, machines
+from app.planner.calibration import Decoded, calibrated
+from app.planner.plan import plan
+from app.planner.question import PHASES, Question, of_body
+from app.planner.speed import forward_operations, speeds, training_operations
+from app.planner.ways import CHANGES, applied, needed
+
+GIB = 2**30
+QUESTION = Question(
+    model="Llama-3.1-8B", phase="qlora", batch=4, sequence=2_048, checkpointing=True, device="GeForce RTX 4060"
+)
+ORDER = ["no", "tight", "fits"]
+
+
+def test_llama_8b_by_qlora_with_batch_4_does_not_fit_on_an_rtx_4060() -> None:
+    found = plan(of_body(QUESTION))
+    assert found.fit is not None
+    assert found.fit.verdict == "no"
+    assert 20 * GIB < found.bytes < 23.5 * GIB
+    assert found.ways
+    words = {step.words for way in found.ways for step in way.steps}
+    assert any("loss in chunks" in each for each in words)
+    assert "one sequence at a time" in words
+    assert any(each.startswith("sequences") for each in words)
+    assert all(one.parameters < 8e9 for one in found.smaller)
+
+
+def test_every_way_leads_where_it_says() -> None:
+    found = plan(of_body(QUESTION))
+    assert found.fit is not None
+    for way in found.ways:
+        again = plan(of_body(way.question))
+        assert again.fit is not None
+        assert again.fit.verdict == way.verdict == "fits"
+        assert again.bytes == pytest.approx(way.steps[-1].bytes)
+
+
+def test_where_nothing_helps_it_says_how_much_is_needed_at_least() -> None:
+    found = plan(of_body(Question(model="Llama-3.1-70B", phase="training", device="T4")))
+    assert not found.ways
+    assert found.least is not None
+    assert found.least > 16 * GIB
+
+
+def test_the_moments_of_adamw_are_56_gb_of_a_7b_model_and_not_112() -> None:
+    found = plan(of_body(Question(model="Llama-2-7B", phase="training", master=True, memory=80 * GIB)))
+    parts = {part.name: part.bytes for part in found.instants[-1].parts}
+    assert parts["optimizer"] == 8 * 6_738_415_616
+    states = sum(parts[name] for name in ("weights", "master weights", "gradients", "optimizer"))
+    assert states == 18 * 6_738_415_616
+    assert any("8 bytes a parameter, 54 GB" in remark for remark in found.remarks)
+
+
+def test_a_format_that_a_device_lacks_is_said() -> None:
+    found = plan(of_body(Question(model="GPT-2", device="T4")))
+    assert found.fit is not None
+    assert found.fit.lacks == "bf16"
+    assert any("no units for bf16" in remark for remark in found.remarks)
+    assert not found.fit.speeds
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    model=st.sampled_from([one.name for one in known.models()]),
+    phase=st.sampled_from(list(PHASES)),
+    batch=st.integers(1, 64),
+    sequence=st.integers(16, 16_384),
+)
+def test_answers_hold_together(model: str, phase: str, batch: int, sequence: int) -> None:
+    question = Question.model_validate({"model": model, "phase": phase, "batch": batch, "sequence": sequence})
+    found = plan(of_body(question))
+    assert found.low <= found.bytes <= found.high
+    for one in found.instants:
+        assert one.bytes == pytest.approx(sum(part.bytes for part in one.parts))
+        assert all(part.low <= part.bytes <= part.high and part.formula and part.source for part in one.parts)
+    gpus = [one for one in found.devices if machines.machine(one.title).gpu]  # type: ignore[union-attr]
+    verdicts = [ORDER.index(one.verdict) for one in sorted(gpus, key=lambda one: one.free)]
+    assert verdicts == sorted(verdicts)
+    for device in found.devices:
+        for speed in device.speeds:
+            assert 0 < speed.low <= speed.seconds <= speed.high
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    model=st.sampled_from([one.name for one in known.models()]),
+    phase=st.sampled_from(list(PHASES)),
+    batch=st.integers(1, 64),
+    sequence=st.integers(16, 16_384),
+    change=st.sampled_from(CHANGES),
+)
+def test_no_change_that_is_proposed_needs_more(
+    model: str, phase: str, batch: int, sequence: int, change: object
+) -> None:
+    question = Question.model_validate({"model": model, "phase": phase, "batch": batch, "sequence": sequence})
+    changed = applied(question, [change])  # type: ignore[list-item]
+    if changed is None or change.about in ("checkpointing", "weights"):  # type: ignore[attr-defined]
+        return  # One layer's copies may be more than its inputs; quantising may need more while it loads.
+    anatomy = known.anatomy(model)
+    assert needed(anatomy, changed).peak.bytes <= needed(anatomy, question).peak.bytes * (1 + 1e-9)
+
+
+def test_operations_of_llama_8b_are_those_that_were_counted() -> None:
+    anatomy = known.anatomy("Llama-3.1-8B")
+    # 2 × 7.50e9 for the products of a token, and causal attention over 2,048 tokens.
+    forward = forward_operations(anatomy, 1, 2_048) / 2_048
+    assert forward == pytest.approx(2 * 7.505e9 + 2 * 2_048 * 4_096 * 32, rel=1e-3)
+    frozen = Question(model="Llama-3.1-8B", phase="qlora", sequence=2_048, checkpointing=True)
+    assert training_operations(anatomy, frozen) == pytest.approx(3 * forward * 2_048)
+    whole = frozen.model_copy(update={"phase": "training", "checkpointing": False})
+    assert training_operations(anatomy, whole) == pytest.approx(3 * forward * 2_048)
+
+
+@pytest.mark.parametrize(
+    ("weights", "device", "published"),
+    [
+        # Tokens a second of one sequence, Llama 7B: meta-pytorch/gpt-fast on A100 80 GB.
+        ("bf16", "A100 80GB SXM", 104.9),
+        ("int8", "A100 80GB SXM", 155.6),
+        ("int4_32", "A100 80GB SXM", 196.8),
+    ],
+)
+def test_published_decoding_lies_in_the_interval(weights: str, device: str, published: float) -> None:
+    question = Question(model="Llama-2-7B", weights=weights, sequence=5, generated=200)
+    machine = machines.machine(device)
+    assert machine is not None
+    _, low, high = speeds(known.anatomy("Llama-2-7B"), question, machine)[1].per_second
+    assert low <= published <= high
+
+
+def test_two_steps_calibrate_and_a_third_is_foretold() -> None:
+    def step(layers: int, size: float) -> Decoded:
+        return Decoded(layers=layers, bytes=size, seconds=layers * 2e-4 + size / 12e9)
+
+    learnt = calibrated([step(6, 2e8), step(24, 2e9)])
+    assert learnt is not None
+    assert learnt.layer_s == pytest.approx(2e-4)
+    assert learnt.bandwidth == pytest.approx(12e9)
+    assert learnt.seconds(12, 9e8) == pytest.approx(step(12, 9e8).seconds)
+
+
+def test_steps_that_are_too_much_alike_calibrate_nothing() -> None:
+    one = Decoded(layers=6, bytes=2e8, seconds=0.02)
+    assert calibrated([one]) is None
+    assert calibrated([one, one]) is None
+
+
+def test_what_a_layer_costs_is_never_negative() -> None:
+    learnt = calibrated([Decoded(layers=6, bytes=2e8, seconds=0.01), Decoded(layers=24, bytes=2e9, seconds=0.2)])
+    assert learnt is not None
+    assert learnt.layer_s >= 0

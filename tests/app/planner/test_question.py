@@ -1,0 +1,114 @@
+"""Questions to the planner: read strictly, every wrong field named, nothing guessed."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.errors import Invalid
+from app.planner import known
+from app.planner.question import PHASES, Question, foreign, inference, of_address, of_body, of_header, training
+
+LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}  # fmt: skip
+
+
+def problems(given: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(Invalid) as refused:
+        of_address(given)
+    assert all(one.hint for one in refused.value.problems), refused.value.problems
+    return {one.field: one.message for one in refused.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({}, "model", "missing"),
+        ({"model": "Llama-3.1-8"}, "model", "Did you mean 'Llama-3.1-8B'"),
+        ({"model": "Llama-3.1-8B", "config": "{}"}, "model", "cannot stand beside config"),
+        ({"config": "{"}, "config", ""),
+        ({"config": "[]"}, "config", "must be a JSON object"),
+        ({"config": '{"model_type": "llama"}'}, "config.hidden_size", "missing"),
+        ({"config": '{"model_type": "resnet"}'}, "config.model_type", "not known"),
+        ({"model": "GPT-2", "batch": "0"}, "batch", "not possible"),
+        ({"model": "GPT-2", "batch": "-3"}, "batch", "not possible"),
+        ({"model": "GPT-2", "batch": "2.5"}, "batch", ""),
+        ({"model": "GPT-2", "batch": "1e9"}, "batch", ""),
+        ({"model": "GPT-2", "sequence": "99999999999"}, "sequence", "not possible"),
+        ({"model": "GPT-2", "phase": "qlor"}, "phase", "Did you mean 'qlora'"),
+        ({"model": "GPT-2", "weights": "int3"}, "weights", "not one of the choices"),
+        ({"model": "GPT-2", "phase": "training", "weights": "int4"}, "weights", "quantised"),
+        ({"model": "GPT-2", "phase": "lora", "weights": "nf4"}, "weights", "quantised"),
+        ({"model": "GPT-2", "phase": "qlora", "weights": "bf16"}, "weights", "not quantised"),
+        ({"model": "GPT-2", "phase": "qlora", "weights": "q4_k_m"}, "weights", "cannot be trained upon"),
+        ({"model": "GPT-2", "phase": "training", "rank": "8"}, "rank", "says nothing"),
+        ({"model": "GPT-2", "checkpointing": "true"}, "checkpointing", "says nothing"),
+        ({"model": "GPT-2", "phase": "training", "cache": "q4_0"}, "cache", "says nothing"),
+        ({"model": "GPT-2", "phase": "training", "devices": "4"}, "sharding", "is none with 4 devices"),
+        ({"model": "GPT-2", "phase": "training", "sharding": "zero3"}, "devices", "is 1 with sharding"),
+        ({"model": "GPT-2", "device": "RTX 4061"}, "device", "Did you mean"),
+        ({"model": "GPT-2", "memory": "much"}, "memory", ""),
+        ({"model": "GPT-2", "memory": "-1 GiB"}, "memory", ""),
+        ({"model": "GPT-2", "colour": "red"}, "colour", "not a field"),
+    ],
+)
+def test_what_is_wrong_is_named(given: dict[str, str], field: str, says: str) -> None:
+    found = problems(given)
+    assert field in found
+    assert says in found[field]
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    given = {"model": "GPT-3", "phase": "training", "weights": "int4", "rank": "8", "device": "Abacus"}
+    assert set(problems(given)) == {"model", "weights", "rank", "device"}
+
+
+@pytest.mark.parametrize("value", [True, "4", 4.5, None])
+def test_a_body_is_exact(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        Question.model_validate({"model": "GPT-2", "batch": value})
+
+
+def test_devices_are_found_without_their_makers_words() -> None:
+    titles = {of_address({"model": "GPT-2", "device": name}).question.device for name in ("RTX 4060", "geforce rtx 4060", "NVIDIA GeForce RTX 4060")}  # fmt: skip
+    assert titles == {"GeForce RTX 4060"}
+
+
+def test_memory_may_have_a_unit() -> None:
+    assert of_address({"model": "GPT-2", "memory": "7.5 GiB"}).question.memory == 7.5 * 2**30
+    assert of_address({"model": "GPT-2", "memory": "8589934592"}).question.memory == 8 * 2**30
+
+
+def test_of_a_config_only_what_matters_is_kept() -> None:
+    whole = LLAMA | {"architectures": ["LlamaForCausalLM"], "rope_scaling": {"factor": 8.0}, "eos_token_id": [1, 2]}
+    read = of_body(Question(config=whole))
+    assert read.question.config is not None
+    assert "architectures" not in read.question.config
+    assert of_body(read.question).anatomy == read.anatomy == of_body(Question(config=LLAMA)).anatomy
+
+
+def test_the_language_part_of_a_config_is_kept() -> None:
+    read = of_body(Question(config={"model_type": "some_vision_model", "text_config": LLAMA}))
+    assert read.anatomy.parameters == 8_030_261_248
+    assert of_body(read.question).anatomy == read.anatomy
+
+
+@pytest.mark.parametrize("name", [one.name for one in known.models()])
+def test_known_models_have_the_parameters_that_were_published(name: str) -> None:
+    assert known.anatomy(name).parameters == known.by_name()[name].parameters
+
+
+def test_what_says_nothing_is_left_to_its_phase() -> None:
+    fields = set(Question.model_fields)
+    assert all(foreign(phase) < fields for phase in PHASES)
+    asked = training(Question(model="GPT-2", phase="qlora", rank=8))
+    assert (asked.weights, asked.rank) == ("nf4_double", 8)
+    assert training(Question(model="GPT-2", phase="training")).rank is None
+    assert inference(Question(model="GPT-2")).weights == "bf16"
+
+
+def test_a_header_is_for_inference_alone() -> None:
+    with pytest.raises(Invalid) as refused:
+        of_header(Question(model="GPT-2", phase="qlora", weights="nf4"), b"GGUF")
+    assert {one.field for one in refused.value.problems} == {"model", "weights", "phase"}
+    with pytest.raises(Invalid):
+        of_header(Question(), b"no header")
