@@ -85,6 +85,10 @@ def read_chart(
     size: Annotated[
         str | None, Query(max_length=200, description="Trade-off: a quantity that sizes the points.")
     ] = None,
+    what_if: Annotated[
+        str | None,
+        Query(max_length=200, description="Roofline: title of a datasheet of /hardware, to estimate every step for."),
+    ] = None,
 ) -> Drawing:
     """A chart of a study as a Plotly figure, with its table; its colours are the page's CSS variables.
 
@@ -110,6 +114,7 @@ def read_chart(
         colour=colour,
         size=size,
         limits=budgets,
+        what_if=what_if or None,
     )
     try:
         with database.reading() as session:

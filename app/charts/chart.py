@@ -67,6 +67,8 @@ class Choice(Frozen):
     """Quantity that sizes the points of the trade-off."""
     limits: tuple[Limit, ...] = ()
     """Budgets that the options of the trade-off have to keep."""
+    what_if: str | None = None
+    """Title of the datasheet of another device, on which the roofline estimates every step."""
 
 
 class NotDrawn(Exception):

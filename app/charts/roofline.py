@@ -3,12 +3,11 @@
 Williams, Waterman, Patterson 2009, Roofline: an insightful visual performance model, CACM 52(4), 65–76.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.charts import labels
+from app.charts import estimates, labels, roofs
 from app.charts.axis import Axis
 from app.charts.basis import INTERVALS, basis, rests_on
 from app.charts.chart import (
@@ -23,8 +22,11 @@ from app.charts.chart import (
     shortened,
     table,
 )
+from app.charts.estimates import Told
+from app.charts.roofs import Roof
 from app.charts.rows import spelled
-from app.charts.units import THIN, digits, readable, scale
+from app.charts.units import THIN, digits, scale
+from app.devices import what_if
 from app.study.comparison import ComparedRun, Comparison
 from app.study.outcomes import RAN
 from app.study.pareto import Reading
@@ -32,8 +34,6 @@ from workers.catalog import metrics
 from workers.catalog.ceilings import Ceilings
 
 HEIGHT = 440
-CACHE_FROM = 1.2
-"""A small working set's bandwidth over the large one's from which it is drawn as a roof of its own."""
 NAMED = 4
 """Points that keep their names on a narrow screen; more of them would cover each other."""
 KINDS = {
@@ -61,16 +61,6 @@ class Spot(NamedTuple):
         return max(self.intensity.value, self.most.value if self.most else 0.0)
 
 
-class Roof(NamedTuple):
-    """One ceiling: a slope for a bandwidth, a level for a peak of products."""
-
-    name: str
-    value: float
-    """Bytes or operations per second."""
-    slope: bool
-    dash: str
-
-
 def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilings]) -> Figure:
     """Every variant's point at one point of the sweep, the whole step and its phases.
 
@@ -81,7 +71,9 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
 
     Raises:
         NotDrawn: no run counted its work.
+        Invalid: there is no datasheet of the other device.
     """
+    there = what_if.nominal(choice.what_if) if choice.what_if else None
     if not comparison.quantities:
         raise NotDrawn("Nothing has been measured yet.")
     runs = runs_at(comparison, choice)
@@ -91,14 +83,22 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
     if not spots:
         raise NotDrawn("No run counted both the operations and the bytes of its step, so there is no point to draw.")
     device = _device(spots, ceilings)
-    roofs = _roofs(device) if device else []
-    across, up = _axes(spots, roofs)
+    told = [estimates.tell(spot.run, spot.phase, ceilings.get(spot.run.run), there) for spot in spots] if there else []
+    computed = {what_if.product_format(spot.run.label) for spot in spots}
+    own = roofs.measured(device, computed) if device else []
+    others = roofs.nominal(there, sorted(computed)) if there else []
+    across, up = _axes(spots, own, others, told)
     places = labels.usual(
         [(across.share(s.intensity.value), up.share(s.rate.value), len(_name(s, comparison))) for s in spots]
     )
     return {
         "data": [
-            *(_roof(roof, roofs, across, up) for roof in roofs),
+            *(roofs.line(roof, of, across, up) for of in (own, others) for roof in of),
+            *(
+                estimates.trace(one, spot.run, _name(spot, comparison), across, up)
+                for spot, one in zip(spots, told, strict=False)
+                if one.estimate
+            ),
             *(
                 _point(spot, place, comparison, across, up, minor=len(spots) > NAMED)
                 for spot, place in zip(spots, places, strict=True)
@@ -108,16 +108,16 @@ def figure(comparison: Comparison, choice: Choice, ceilings: Mapping[str, Ceilin
             "height": HEIGHT,
             "xaxis": across.layout(),
             "yaxis": up.layout(),
-            "annotations": [_label(roof, roofs, across, up) for roof in roofs],
+            "annotations": [roofs.label(roof, of, across, up) for of in (own, others) for roof in of],
             "meta": {
                 "families": list(dict.fromkeys(spot.run.family for spot in spots)),
-                "caption": _caption(spots, device, ceilings),
+                "caption": _caption(spots, device, ceilings) + (estimates.caption(there) if there else ""),
                 "basis": basis(
                     rests_on(spot.rate for spot in spots),
                     f"{INTERVALS} of the rate",
                     (spot.run for spot in spots),
                 ),
-                "table": _table(spots, comparison),
+                "table": _table(spots, told, there.title if there else None),
             },
         },
     }
@@ -152,29 +152,16 @@ def _device(spots: Sequence[Spot], ceilings: Mapping[str, Ceilings]) -> Ceilings
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _roofs(device: Ceilings) -> list[Roof]:
-    found: list[Roof] = []
-    if device.bandwidths:
-        sizes = [each.working_set for each in device.bandwidths]
-        memory, cache = device.bandwidth(max(sizes)), device.bandwidth(min(sizes))
-        if memory:
-            found.append(Roof(f"memory {readable(memory, 'B/s')}", memory, True, "solid"))
-        if memory and cache and cache >= CACHE_FROM * memory:
-            found.append(Roof(f"cache {readable(cache, 'B/s')}", cache, True, "dash"))
-    peaks = {dtype: device.peak(dtype) for dtype in dict.fromkeys(each.dtype for each in device.products)}
-    for dtype, peak in sorted(peaks.items(), key=lambda entry: -(entry[1] or 0.0)):
-        if peak:
-            found.append(Roof(f"{dtype} {readable(peak, 'FLOP/s')}", peak, False, "solid"))
-    return found
-
-
-def _axes(spots: Sequence[Spot], roofs: Sequence[Roof]) -> tuple[Axis, Axis]:
-    """Both logarithmic, with room for every point, and for the ridges where slopes meet levels."""
-    slopes, levels = [r.value for r in roofs if r.slope], [r.value for r in roofs if not r.slope]
-    ridges = [max(levels) / slope for slope in slopes] if levels else []
+def _axes(
+    spots: Sequence[Spot], own: Sequence[Roof], others: Sequence[Roof], told: Sequence[Told]
+) -> tuple[Axis, Axis]:
+    """Both logarithmic, with room for every point and estimate, and for the ridges where slopes meet levels."""
+    levels = [roof.value for roof in (*own, *others) if not roof.slope]
+    ridges = [ridge for of in (own, others) for ridge in roofs.ridges(of)]
+    placed = [one.place for one in told if one.place]
     low_x = min(spot.intensity.value for spot in spots) / 2.5
     high_x = max([spot.farthest for spot in spots] + ridges) * 2.5
-    low_y = min(spot.rate.low for spot in spots) / 2.5
+    low_y = min([spot.rate.low for spot in spots] + [place.slowest for place in placed]) / 2.5
     high_y = max([spot.rate.high for spot in spots] + levels) * 2.0
     unit = scale("FLOP/s", high_y)
     return (
@@ -187,51 +174,6 @@ def _axes(spots: Sequence[Spot], roofs: Sequence[Roof]) -> tuple[Axis, Axis]:
             high_y / unit.divisor,
         ),
     )
-
-
-def _roof(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
-    (x0, y0), (x1, y1) = _span(roof, roofs, across, up)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": roof.name,
-        "x": [across.at(x0), across.at(x1)],
-        "y": [up.at(y0), up.at(y1)],
-        "line": {"width": 2, "dash": roof.dash, "color": "var(--front)"},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
-def _span(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The part of a roof that can bind: a slope up to the highest level, a level from the steepest slope on."""
-    low, high = across.low * across.divisor, across.high * across.divisor
-    levels, slopes = [r.value for r in roofs if not r.slope], [r.value for r in roofs if r.slope]
-    if roof.slope:
-        top = max(levels, default=up.high * up.divisor)
-        start = max(low, up.low * up.divisor / roof.value)
-        end = min(high, top / roof.value)
-        return (start, start * roof.value), (end, end * roof.value)
-    start = max(low, roof.value / max(slopes)) if slopes else low
-    return (start, roof.value), (high, roof.value)
-
-
-def _label(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
-    """A level's name stands above its right end; those of slopes between them, above memory's and below the cache's."""
-    (x0, y0), (x1, y1) = _span(roof, roofs, across, up)
-    x, y = (x0**0.4 * x1**0.6, y0**0.4 * y1**0.6) if roof.slope else (x1, y1)
-    below = roof.dash != "solid"
-    return {
-        "text": plain(roof.name),
-        "x": math.log10(across.at(x)),
-        "y": math.log10(up.at(y)),
-        "xanchor": "left" if below else "right",
-        "yanchor": "top" if below else "bottom",
-        "xshift": 4 if below else -4,
-        "yshift": -2 if below else 2,
-        "showarrow": False,
-        "font": {"size": 12, "color": "var(--front)"},
-    }
 
 
 def _name(spot: Spot, comparison: Comparison) -> str:
@@ -317,7 +259,7 @@ def _caption(spots: Sequence[Spot], device: Ceilings | None, ceilings: Mapping[s
     )
     if device is None:
         return f"{text} No ceilings were measured for this device, so no roof is drawn."
-    text += f" Roofs: measured on {device.name} at {device.measured_at[:10]}."
+    text += f" Roofs: measured on {device.name} at {device.measured_at[:10]}, for the formats that the variants multiply in."
     if device.contended:
         text += f" Others kept {device.contention:.0%} of the processors busy meanwhile, so they are too low."
     others = dict.fromkeys(spot.run.variant for spot in spots if ceilings.get(spot.run.run) != device)
@@ -326,18 +268,20 @@ def _caption(spots: Sequence[Spot], device: Ceilings | None, ceilings: Mapping[s
     return text
 
 
-def _table(spots: Sequence[Spot], comparison: Comparison) -> dict[str, Any]:
-    return table(
-        ("Variant", "Phase", "Intensity (FLOP/B)", "At most (FLOP/B)", metrics.COMPUTE_RATE.title, "What binds"),
+def _table(spots: Sequence[Spot], told: Sequence[Told], there: str | None) -> dict[str, Any]:
+    columns = ("Variant", "Phase", "Intensity (FLOP/B)", "At most (FLOP/B)", metrics.COMPUTE_RATE.title, "What binds")
+    rows = [
         (
-            (
-                spot.run.variant,
-                spot.phase.replace("_", " "),
-                digits(spot.intensity.value),
-                digits(spot.most.value) if spot.most else "",
-                spelled(spot.rate, metrics.COMPUTE_RATE.unit, "measured"),
-                _binds(spot),
-            )
-            for spot in spots
-        ),
-    )
+            spot.run.variant,
+            spot.phase.replace("_", " "),
+            digits(spot.intensity.value),
+            digits(spot.most.value) if spot.most else "",
+            spelled(spot.rate, metrics.COMPUTE_RATE.unit, "measured"),
+            _binds(spot),
+        )
+        for spot in spots
+    ]
+    if there is None:
+        return table(columns, rows)
+    wider = ((*row, one.words) for row, one in zip(rows, told, strict=True))
+    return table((*columns, f"Time on {there} (estimate, not measured)"), wider)

@@ -14,6 +14,7 @@ from app.charts.drawing import draw_run
 from app.db import queries, reported
 from app.db.events import TERMINAL
 from app.db.tables import KernelRow
+from app.knowledge import advice
 from app.pages import noted, reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
@@ -58,6 +59,7 @@ def run(request: Request, session: Reading, run_id: str) -> HTMLResponse:
         before=compared.runs[place - 1] if place else None,
         after=compared.runs[place + 1] if place + 1 < len(compared.runs) else None,
         beside=_beside(compared, mine),
+        advice=advice.for_these(mine.bottlenecks),
         measured=[q for q in compared.quantities if q.key in mine.readings or q.key in mine.beside],
         sitting=sitting,
         charts=[chart for chart in RUN_CHARTS if draw_run(chart, sitting).figure is not None],

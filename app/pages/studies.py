@@ -15,6 +15,7 @@ from app.db.events import TERMINAL
 from app.db.tables import Environment, Run, Study
 from app.door.security import Principal
 from app.errors import NotFound
+from app.knowledge import advice
 from app.ordering.drafts import MAX_DRAFTS
 from app.ordering.menu import DEVICES, STARTS
 from app.pages import formatting, noted, reproduce, study_view
@@ -100,6 +101,7 @@ def study(request: Request, session: Reading, study_id: str, asked: Annotated[As
         budgets=budgets,
         pickable=study_view.pickable(compared),
         swept=[field for field in compared.points[0] if len({point.get(field) for point in compared.points}) > 1],
+        advice=advice.for_these(found for run in compared.runs for found in run.bottlenecks),
         anatomy=_anatomy(compared),
         memory_parts=sittings.PARTS,
         marks=tuple(SYMBOLS),

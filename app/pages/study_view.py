@@ -13,6 +13,7 @@ from app.charts.drawing import Drawing, draw_stored
 from app.charts.plane import limit_field, named_limit
 from app.charts.still import Still, still
 from app.charts.zoom import range_problem
+from app.devices import what_if
 from app.errors import Invalid
 from app.study import limits
 from app.study.budgets import Limit
@@ -56,6 +57,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "distribution": ("quantity", "view", "scale"),
     "scaling": ("quantity", "over", "scale"),
     "waterfall": ("budget",),
+    "roofline": ("what_if",),
     "energy": ("price", "scale"),
     "quality": ("scale",),
 }
@@ -88,6 +90,8 @@ class Asked(BaseModel):
     budget_per: float = Field(1.0, alias="per.budget", gt=0, le=FARTHEST)
     """Bytes in one unit of the budget, from a form without scripts."""
     price: Amount = None
+    what_if: Name = None
+    """Title of the datasheet of another device, for the roofline's estimates."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,6 +141,11 @@ def check(asked: Asked, parameters: Iterable[tuple[str, str]]) -> None:
     # Both factors were in range; their product need not be.
     if asked.budget is not None and not 0 < asked.budget <= FARTHEST:
         wrong.append(Problem("budget", "out_of_range", "is no amount of memory.", "For example 8589934592, in bytes."))
+    if asked.what_if is not None:
+        try:
+            what_if.nominal(asked.what_if)
+        except Invalid as unknown:
+            wrong += unknown.problems
     if wrong:
         raise Invalid.of(wrong)
 
@@ -193,6 +202,8 @@ class Drawn(NamedTuple):
     tools: tuple[str, ...]
     still: Still | None
     """The trade-off as a picture, for readers without scripts."""
+    devices: tuple[tuple[str, tuple[str, ...]], ...]
+    """Titles of datasheets that the roofline can estimate for, in groups."""
 
 
 class Budgets(NamedTuple):
@@ -246,7 +257,8 @@ def drawn(session: Session, compared: Comparison, asked: Asked, budgets: tuple[L
         if chart.tab == asked.tab:
             drawing = _drawing(session, chart, compared, asked.choice(chart.name, budgets))
             picture = still(drawing, asked.xr, asked.yr) if drawing.plane is not None else None
-            found.append(Drawn(drawing, TOOLS.get(chart.name, ()), picture))
+            tools = TOOLS.get(chart.name, ())
+            found.append(Drawn(drawing, tools, picture, what_if.offered() if "what_if" in tools else ()))
     return found
 
 
