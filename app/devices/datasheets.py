@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.frozen import Frozen
-from app.knowledge.claims import Source
+from app.knowledge.sources import Source
 
 FILE = Path(__file__).parent / "datasheets.json"
 NEAR = 0.12

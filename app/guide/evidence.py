@@ -209,7 +209,8 @@ class Evidence:
         if predicted is None:
             return
         deviation = max(LEAST, (log(one.high) - log(one.low)) / (2 * Z))
-        here = one.device is None or one.device.name == self.situation.device.name
+        name = one.device.name if one.device else one.setting.device
+        here = name in (None, self.situation.device.name)
         near = similarity(one.setting, self.situation, own, here=here)
         row = Row(one.id, "measured", "A" if here else "B", log(one.ratio) - predicted, deviation, near, here)
         added = set(one.stack) - set(one.baseline)
@@ -220,7 +221,8 @@ class Evidence:
     def _literature(self, word: str, metric: Metric) -> Iterable[Row]:
         for prior in of_technique(word):
             effect = prior.effects.get(metric)
-            if effect is None or prior.part is not None or metric != "time" or prior.setting.task == "operator":
+            # Memory is computed, never looked up; a single operator says nothing of a whole model.
+            if effect is None or metric != "time" or prior.setting.task == "operator":
                 continue
             own = _own(self.situation, prior.setting, _sheet(prior))
             base = _based(own, prior)
@@ -258,7 +260,8 @@ def similarity(setting: Setting, situation: Situation, own: Situation, *, here: 
         return 0.0
     found *= nearness(setting.batch, situation.batch, 16.0, 0.8)
     found *= nearness(setting.sequence, situation.sequence, 64.0, 0.9)
-    found *= nearness(setting.parameters, situation.model.parameters, 10.0, 0.8)
+    another = setting.parameters is None and setting.model not in (None, situation.model.name)
+    found *= nearness(setting.parameters, situation.model.parameters, 10.0, 0.3 if another else 0.8)
     device = situation.device
     if not here:
         if setting.device == device.name:

@@ -66,9 +66,10 @@ def ranked(options: Sequence[Option], situation: Situation, weights: Weights | N
         parts = [weight * (goal(one) - best) for (weight, goal), best in zip(goals, ideal, strict=True)]
         return max(parts) + AUGMENTED * sum(parts)
 
-    return sorted(
+    ordered = sorted(
         options, key=lambda one: (round(distance(one), 3), "ABCD".index(one.grade), len(one.words), one.words)
     )
+    return [one for one in ordered if distance(one) <= distance(ordered[0]) + FAR]
 
 
 def knee(options: Sequence[Option]) -> tuple[str, ...] | None:

@@ -94,6 +94,8 @@ def _reason(
         return because(
             "evidence", f"Nothing better than an article says what {technique.title} does to {what} here: measure it."
         )
+    if pick is not None and not _touches(technique, before, pick):
+        return because("regime", _elsewhere(technique, before, pick))
     if loss.high > situation.tolerance:
         said = (
             f"{technique.title} may lose {loss.high:.1%} of quality in a model of this size, more than the {situation.tolerance:.1%} "
@@ -118,8 +120,6 @@ def _reason(
                 f"{rival} stands in its place; the fastest stack with {technique.title} is {how}.",
                 best.ratio.evidence,
             )
-        if not _touches(technique, before, pick):
-            return because("regime", _elsewhere(technique, pick), best.ratio.evidence)
         how = (
             f"The fastest stack with it takes {best.ratio.value / pick.ratio.value:.2f} times the time of the pick."
             if slower
@@ -128,7 +128,7 @@ def _reason(
         return because("outranked", f"{technique.title} is feasible. {how}", best.ratio.evidence)
     if rival is not None:
         return because("outranked", f"{rival} stands in its place.")
-    return because("regime", _elsewhere(technique, pick or before))
+    return because("regime", _elsewhere(technique, before, pick or before))
 
 
 def _rival(technique: Technique, pick: Option | None) -> str | None:
@@ -141,9 +141,12 @@ def _rival(technique: Technique, pick: Option | None) -> str | None:
 
 
 def _touches(technique: Technique, before: Option, pick: Option) -> bool:
-    return bool(technique.terms & TOUCHES[pick.binds]) or (before.fits != "fits" and bool(technique.terms & IN_MEMORY))
+    """Whether it changes what binds now or with the pick, or memory that is short."""
+    binding = TOUCHES[before.binds] | TOUCHES[pick.binds]
+    return bool(technique.terms & binding) or (before.fits != "fits" and bool(technique.terms & IN_MEMORY))
 
 
-def _elsewhere(technique: Technique, one: Option) -> str:
+def _elsewhere(technique: Technique, before: Option, pick: Option) -> str:
     terms = ", ".join(TERM_WORDS[term] for term in sorted(technique.terms))
-    return f"{technique.title} changes {terms}; with what is advised, {CLASS_WORDS[one.binds]} binds, so it brings next to nothing."
+    binding = " and ".join(dict.fromkeys((CLASS_WORDS[before.binds], CLASS_WORDS[pick.binds])))
+    return f"{technique.title} changes {terms}; what binds, now and with the pick, is {binding}: it brings next to nothing."

@@ -46,8 +46,6 @@ class Settings(Frozen):
     """Of products while arithmetic binds, against plain ones."""
     linear_operators: float = 0.0
     """Operators that each matrix costs beyond its product, unless execution is compiled or an engine."""
-    decode_steps: float = 1.0
-    """Steps for each generated token."""
 
     @property
     def products(self) -> str:

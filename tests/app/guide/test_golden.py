@@ -1,0 +1,242 @@
+"""Questions with known answers: the right stack, and the right reason for it."""
+
+from collections.abc import Iterator
+
+from app.guide.advice import Advice, advise, weighed
+from app.guide.experiments import in_catalogue
+from app.guide.rejected import Rejected
+from app.guide.tree import Node
+from app.planner import training
+from app.planner.training import Training
+from tests.app.guide.scenes import (
+    CHAT_ON_PI,
+    DECODING_ON_4090,
+    FULL_7B,
+    IMAGES_ON_AMX,
+    IMAGES_ON_VNNI,
+    LLAMA_7B,
+    LONG_ON_B200,
+    PRODUCTION_ON_A100,
+    PROMPTS_ON_AMX,
+    QLORA_65B,
+    QLORA_ON_4060,
+    SERVING_ON_H200,
+    SMALL_ON_B200,
+    TRAINING_ON_T4,
+    TUNING_ON_4080,
+)
+
+
+def why_not(advice: Advice, word: str) -> Rejected:
+    return next(one for one in advice.rejected if one.word == word)
+
+
+def words(advice: Advice) -> tuple[str, ...]:
+    assert advice.pick is not None
+    return advice.pick.words
+
+
+def test_qlora_of_8b_with_batch_4_does_not_fit_into_8_gb_and_what_would_is_offered() -> None:
+    advice = advise(QLORA_ON_4060)
+    assert advice.before.fits == "no"
+    assert advice.headline.startswith("No")
+    assert advice.before.memory.low > 2 * QLORA_ON_4060.free
+    # One sequence at a time with accumulation, and a loss that never holds all logits: only just, if at all.
+    assert advice.outcome == "tight"
+    assert {"accumulation", "chunked_loss", "qlora", "checkpointing"} <= set(words(advice))
+    assert advice.pick is not None
+    assert advice.pick.fits == "tight"
+    # Or shorter sequences, a smaller model, a little more memory.
+    offered = {one.gives: one for one in advice.changes}
+    assert {"sequence", "model", "budget"} <= set(offered)
+    assert offered["sequence"].then <= 1_024
+    assert 4e9 < offered["model"].then < 8e9
+    assert 1 < offered["budget"].factor < 1.2
+    assert any("short" in reason and "logits" in reason for reason in advice.reasons)
+
+
+def test_where_the_memory_goes_adds_up_to_the_peak() -> None:
+    advice = advise(QLORA_ON_4060)
+    assert abs(sum(part.bytes for part in advice.anatomy.parts) - advice.before.memory.value) < 1
+    assert {"weights", "logits", "activations"} <= {part.name for part in advice.anatomy.parts}
+
+
+def test_training_on_a_t4_takes_fp16_with_a_scaler_and_no_flash_attention_2() -> None:
+    advice = advise(TRAINING_ON_T4)
+    assert "autocast_fp16" in words(advice)
+    assert why_not(advice, "autocast_bf16").stage == "device"
+    assert "no units for bfloat16" in why_not(advice, "autocast_bf16").because
+    assert why_not(advice, "flash_attention").because == "FlashAttention-2 needs compute capability 8.0; T4 has 7.5."
+    assert "memory_efficient_attention" in words(advice)
+    assert any("scales the loss" in reason for reason in advice.reasons)
+
+
+def test_serving_many_at_a_time_on_an_h200_takes_fp8_and_not_int4() -> None:
+    advice = advise(SERVING_ON_H200)
+    assert "fp8" in words(advice)
+    assert "fp8-llama8b" in {cited.id for cited in advice.pick.cited} if advice.pick else False
+    assert why_not(advice, "int4_weight_only").stage == "regime"
+    assert "arithmetic" in why_not(advice, "int4_weight_only").because
+    # With any loss allowed it is no faster: arithmetic binds, and weights in 4 bits are computed with in 16.
+    loose = SERVING_ON_H200.model_copy(update={"tolerance": 0.1})
+    base = ("bf16", "kv_cache", "flash_attention", "serving_engine")
+    int4, fp8 = (weighed(loose, (*base, word)) for word in ("int4_weight_only", "fp8"))
+    assert int4.ratio.value > 1.3 * fp8.ratio.value
+    assert int4.binds == "compute"
+    assert "fp8" in words(advise(loose))
+
+
+def test_decoding_one_prompt_on_a_4090_takes_weights_of_8_bits_and_with_more_tolerance_of_4() -> None:
+    advice = advise(DECODING_ON_4090)
+    assert advice.regime.binds == "bandwidth"
+    assert {"int8_weight_only", "gguf_q8_0"} & set(words(advice))
+    assert any("bytes of weights" in reason and "binds" in reason for reason in advice.reasons)
+    assert why_not(advice, "int4_weight_only").stage == "limits"
+    assert "quality" in why_not(advice, "int4_weight_only").because
+    loose = advise(DECODING_ON_4090.model_copy(update={"tolerance": 0.1}))
+    assert {"int4_weight_only", "gguf_q4_k_m"} & set(words(loose))
+    assert "tolerance" in {one.gives for one in advice.changes}
+    # Arithmetic in fewer bits does nothing for what waits for memory.
+    base = ("bf16", "kv_cache", "flash_attention", "cuda_graphs")
+    int8, w8a8 = (weighed(DECODING_ON_4090, (*base, word)).ratio.value for word in ("int8_weight_only", "w8a8_int8"))
+    assert w8a8 > int8
+
+
+def test_int8_weights_without_compiling_do_not_pay_where_calls_bind() -> None:
+    eager = weighed(DECODING_ON_4090, ("bf16", "kv_cache", "int8_weight_only"))
+    compiled = weighed(DECODING_ON_4090, ("bf16", "kv_cache", "int8_weight_only", "torch_compile"))
+    assert eager.binds == "overhead"
+    assert compiled.ratio.value < 0.7 < 1.0 < eager.ratio.value
+
+
+def test_amx_takes_bf16_or_int8() -> None:
+    for situation in (IMAGES_ON_AMX, PROMPTS_ON_AMX):
+        advice = advise(situation)
+        assert {"bf16", "w8a8_int8", "int8_static"} & set(words(advice))
+        assert why_not(advice, "int4_weight_only").stage in ("device", "task")
+    images = advise(IMAGES_ON_AMX)
+    assert images.regime.binds == "compute"
+    assert any(
+        reason.startswith("BF16") and "operations or their rate, which binds" in reason for reason in images.reasons
+    )
+
+
+def test_mobilenet_with_vnni_is_at_most_twice_as_fast_and_resnet_more() -> None:
+    base = ("torch_compile",)
+    plain, int8 = (weighed(IMAGES_ON_VNNI, (*base, *more)) for more in ((), ("int8_static",)))
+    mobilenet = plain.ratio.value / int8.ratio.value
+    assert 1.05 < mobilenet < 2
+    assert "inc-mobilenet" in int8.ratio.evidence
+    dense = IMAGES_ON_VNNI.model_copy(update={"model": IMAGES_ON_AMX.model})
+    plain, int8 = (weighed(dense, (*base, *more)) for more in ((), ("int8_static",)))
+    assert plain.ratio.value / int8.ratio.value > 2.5
+    # No units for BF16: it would be emulated.
+    assert why_not(advise(IMAGES_ON_VNNI), "bf16").stage == "device"
+
+
+def test_a_small_model_alone_on_a_large_gpu_is_compiled_first() -> None:
+    advice = advise(SMALL_ON_B200)
+    assert advice.regime.binds == "overhead"
+    assert advice.regime.margin is not None
+    assert advice.regime.margin > 3
+    assert {"torch_compile", "cuda_graphs"} & set(words(advice))
+    assert any("calls and launches" in reason and "which binds" in reason for reason in advice.reasons)
+    assert why_not(advice, "int8_weight_only").stage in ("regime", "outranked")
+    compiled = weighed(SMALL_ON_B200, ("bf16", "torch_compile"))
+    assert compiled.ratio.high < 1
+    assert "compile-b200-small" in compiled.ratio.evidence
+
+
+def test_compiling_is_not_promised_where_arithmetic_binds() -> None:
+    compiled = weighed(LONG_ON_B200, (*LONG_ON_B200.stack, "torch_compile"))
+    assert compiled.binds == "compute"
+    assert compiled.ratio.low < 1 < compiled.ratio.high
+    assert compiled.ratio.value > 0.9
+    assert "compile-b200-large" in compiled.ratio.evidence
+
+
+def test_states_of_a_full_fine_tune_of_7b_are_112_gb_of_which_56_are_moments() -> None:
+    needed = training.needed(LLAMA_7B.anatomy, Training(sequence=2_048, weights="fp32", computing="fp32"))
+    step = {part.name: part.bytes for part in needed.instants[-1].parts}
+    parameters = LLAMA_7B.anatomy.parameters
+    assert step["optimizer"] == 8 * parameters
+    assert abs(step["optimizer"] / 7e9 * 7 / 56e9 * 1e9 - parameters / 7e9) < 1e-6
+    states = step["weights"] + step["gradients"] + step["optimizer"]
+    assert states == 16 * parameters
+    advice = advise(FULL_7B)
+    assert advice.before.fits == "no"
+    assert advice.before.memory.low > 16 * parameters
+    assert {"autocast_bf16", "lora"} <= set(words(advice)) or {"autocast_bf16", "qlora"} <= set(words(advice))
+    # Mixed precision alone leaves all of it.
+    assert weighed(FULL_7B, ("autocast_bf16", "flash_attention")).fits == "no"
+
+
+def test_fine_tuning_8b_on_16_gb_where_accuracy_is_critical() -> None:
+    advice = advise(TUNING_ON_4080)
+    assert "qlora" in words(advice)
+    assert advice.pick is not None
+    assert advice.pick.loss.high <= 0.01
+    assert advice.pick.fits == "fits"
+    # LoRA on 16-bit weights would lose less, but the weights alone fill the card.
+    assert why_not(advice, "lora").stage == "limits"
+    assert "memory" in why_not(advice, "lora").because
+    assert any("memory" in reason for reason in advice.reasons)
+
+
+def test_inference_on_a_raspberry_pi() -> None:
+    advice = advise(CHAT_ON_PI)
+    assert advice.regime.binds == "bandwidth"
+    assert {"gguf_q8_0", "gguf_q4_k_m"} & set(words(advice))
+    for word in ("int4_weight_only", "nf4", "fp8", "serving_engine"):
+        assert why_not(advice, word).stage == "device"
+    assert "needs cuda" in why_not(advice, "nf4").because
+    # A 1B model loses more in 4 bits than an 8B one.
+    q4 = why_not(advice, "gguf_q4_k_m")
+    assert q4.stage == "limits"
+    assert "gguf-q4-ppl-8b" in q4.evidence
+
+
+def test_production_on_an_a100_where_accuracy_is_critical() -> None:
+    advice = advise(PRODUCTION_ON_A100)
+    assert advice.pick is not None
+    assert advice.pick.loss.high <= 0.01
+    assert "int8_weight_only" in words(advice)
+    assert "float8" in why_not(advice, "fp8").because
+    assert why_not(advice, "fp8").stage == "device"
+    assert why_not(advice, "int4_weight_only").stage == "limits"
+    assert why_not(advice, "int4_weight_only").evidence
+
+
+def test_qlora_of_65b_fits_into_48_gb() -> None:
+    advice = advise(QLORA_65B)
+    assert advice.before.fits in ("fits", "tight")
+    assert "qlora" in words(advice)
+    assert advice.pick is not None
+    assert advice.pick.fits == "fits"
+    assert weighed(QLORA_65B, ("autocast_bf16", "flash_attention", "lora", "checkpointing")).fits == "no"
+
+
+def test_what_to_measure_next_can_be_queued() -> None:
+    advice = advise(DECODING_ON_4090)
+    assert advice.experiments
+    first = advice.experiments[0]
+    assert first.variant is not None
+    assert first.variant == in_catalogue(first.words, DECODING_ON_4090)
+    assert first.because
+
+
+def test_the_way_to_the_answer_takes_one_answer_to_each_question() -> None:
+    def nodes(node: Node) -> Iterator[Node]:
+        yield node
+        for child in node.children:
+            yield from nodes(child)
+
+    for situation in (QLORA_ON_4060, DECODING_ON_4090, IMAGES_ON_VNNI):
+        advice = advise(situation)
+        asked = [node for node in nodes(advice.path) if node.question]
+        assert len(asked) == 4
+        assert all(sum(child.taken for child in node.children) == 1 for node in asked)
+        assert advice.pick is not None
+        assert any(
+            node.taken and set(advice.pick.titles) == set(node.answer.split(", ")) for node in nodes(advice.path)
+        ) or any(", ".join(advice.pick.titles) == node.answer for node in nodes(advice.path))

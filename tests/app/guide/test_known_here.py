@@ -1,0 +1,95 @@
+"""Cases of the team's studies become evidence: labels become the guide's words, and what has none is left out."""
+
+from typing import Any
+
+import pytest
+
+from app.guide.advice import weighed
+from app.guide.known_here import measurements, words
+from app.guide.situation import Situation
+from app.knowledge.cases import Case, Effect
+from tests.app.guide.scenes import DECODING_ON_4090, TRAINING_ON_T4
+from workers.catalog.technique import Phase
+
+
+def case(**changed: Any) -> Case:
+    effects = {
+        "latency": Effect(ratio=0.5, low=0.48, high=0.52, verdict="faster", runs=2),
+        "memory": Effect(ratio=0.6, low=0.6, high=0.6, verdict="smaller", runs=2),
+        "perplexity": Effect(ratio=1.01, low=1.0, high=1.02, verdict="undecided", runs=1),
+    }
+    values: dict[str, Any] = {
+        "techniques": ("int8_weight_only",), "label": "precision bf16 + kv_cache dynamic + int8_weight_only row",
+        "against": "precision bf16 + kv_cache dynamic", "turned_on": True, "model": DECODING_ON_4090.model.name,
+        "workload": "decode", "device": "cuda", "hardware": DECODING_ON_4090.device.name, "batch_size": 1, "length": 512,
+        "point": {}, "evaluation": None, "family": "quantization", "ran": "as_asked", "runs": 2, "environments": 1, "run": "r1",
+        "url": "/runs/r1", "effects": effects, "relative": {},
+    }  # fmt: skip
+    return Case(**values | changed)
+
+
+@pytest.mark.parametrize(
+    ("label", "phase", "found"),
+    [
+        ("precision bf16 + torch_compile reduce-overhead, auto + kv_cache static", "inference", ("bf16", "kv_cache", "cuda_graphs")),
+        ("precision fp32", "inference", ()),
+        ("as built", "training", ()),
+        ("autocast bf16 + gradient_accumulation 8 + gradient_checkpointing 1", "training", ("autocast_bf16", "checkpointing", "accumulation")),
+        ("precision bf16", "training", ("bf16_weights",)),
+        ("nf4 bf16", "inference", ("nf4",)),
+        ("nf4 bf16, double quantization", "inference", None),
+        ("something else 4", "inference", None),
+    ],
+)  # fmt: skip
+def test_labels_become_words(label: str, phase: Phase, found: tuple[str, ...] | None) -> None:
+    assert words(label, phase) == found
+
+
+def test_a_case_becomes_a_row_for_each_figure_that_the_guide_reads() -> None:
+    rows = {one.metric: one for one in measurements([case()], DECODING_ON_4090)}
+    assert rows["time"].ratio == 0.5
+    assert rows["time"].stack == ("bf16", "kv_cache", "int8_weight_only")
+    assert rows["time"].baseline == ("bf16", "kv_cache")
+    assert rows["time"].setting.task == "chat"
+    assert rows["quality"].ratio == pytest.approx(0.01)
+    assert rows["quality"].low == pytest.approx(0.0)
+    assert rows["memory"].url == "/runs/r1"
+
+
+def test_accuracy_that_falls_is_a_loss() -> None:
+    effects = {"accuracy": Effect(ratio=0.98, low=0.97, high=0.99, verdict="worse", runs=1)}
+    (row,) = measurements([case(effects=effects)], DECODING_ON_4090)
+    assert row.metric == "quality"
+    assert (row.low, row.ratio, row.high) == pytest.approx((0.01, 0.02, 0.03))
+
+
+@pytest.mark.parametrize("changed", [{"ran": "emulated"}, {"label": "precision bf16 + unheard_of 4"}])
+def test_what_did_not_run_or_has_no_word_is_left_out(changed: dict[str, Any]) -> None:
+    assert measurements([case(**changed)], DECODING_ON_4090) == ()
+
+
+def test_a_case_of_this_model_and_device_is_told_as_measured() -> None:
+    rows = measurements([case()], DECODING_ON_4090)
+    found = weighed(DECODING_ON_4090, ("bf16", "kv_cache", "int8_weight_only"), rows)
+    assert found.ratio.kind == "measured"
+    assert found.ratio.value == pytest.approx(0.5, rel=0.05)
+    assert found.memory_ratio.kind == "measured"
+    assert "r1:perplexity" in found.loss.evidence
+
+
+def test_a_case_of_another_phase_says_nothing() -> None:
+    def believed(situation: Situation, rows: object) -> float:
+        return weighed(situation, ("autocast_fp16", "torch_compile"), rows).ratio.value  # type: ignore[arg-type]
+
+    rows = measurements([case(label="torch_compile default, auto", against="as built")], TRAINING_ON_T4)
+    assert rows
+    assert believed(TRAINING_ON_T4, rows) == believed(TRAINING_ON_T4, ())
+
+
+def test_a_case_of_another_model_counts_less() -> None:
+    stack = ("bf16", "kv_cache", "int8_weight_only")
+    same, other = (
+        weighed(DECODING_ON_4090, stack, measurements([case(model=model)], DECODING_ON_4090)).ratio
+        for model in (DECODING_ON_4090.model.name, "another")
+    )
+    assert same.high / same.low < other.high / other.low

@@ -1,0 +1,133 @@
+"""Time by roofline against published tables that no constant was fitted to, and how it moves with what is asked."""
+
+import pytest
+
+from app.guide.device import of_title
+from app.guide.settings import applied
+from app.guide.situation import Situation
+from app.guide.techniques import chosen
+from app.guide.work import per_token, time
+from tests.app.guide.scenes import LLAMA_1B, LLAMA_7B, LLAMA_8B, LONG_ON_B200, MOBILENET, RESNET, SERVER
+
+CHAT = ("bf16", "kv_cache")
+
+
+def tokens_per_second(model: object, device: str, stack: tuple[str, ...], context: int = 100) -> float:
+    situation = Situation.model_validate(
+        {"task": "chat", "model": model, "device": of_title(device), "sequence": context, "generated": 200}
+    )
+    found = per_token(situation, applied(chosen(stack)))
+    assert found is not None
+    return 1 / found
+
+
+@pytest.mark.parametrize(
+    ("stack", "published"),
+    [
+        # torchao, README: Llama 3 8B on an A100, batch 1, compiled.
+        ((*CHAT, "cuda_graphs"), 95.64),
+        ((*CHAT, "cuda_graphs", "int8_weight_only"), 153.03),
+        # derekl35/quantization-benchmarks: Llama 3.1 8B, transformers without compiling.
+        (CHAT, 38.8),
+        ((*CHAT, "int4_weight_only"), 43.1),
+        ((*CHAT, "nf4"), 24.35),
+    ],
+)
+def test_decoding_an_8b_model_on_an_a100(stack: tuple[str, ...], published: float) -> None:
+    assert tokens_per_second(LLAMA_8B, "A100 80GB SXM", stack) == pytest.approx(published, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("stack", "published"),
+    # gpt-fast, README: Llama 2 7B on an A100, batch 1.
+    [
+        (("cuda_graphs",), 104.9),
+        (("cuda_graphs", "int8_weight_only"), 155.58),
+        (("cuda_graphs", "int4_weight_only"), 196.80),
+    ],
+)
+def test_decoding_a_7b_model_on_an_a100(stack: tuple[str, ...], published: float) -> None:
+    assert tokens_per_second(LLAMA_7B, "A100 80GB SXM", (*CHAT, *stack)) == pytest.approx(published, rel=0.15)
+
+
+def test_training_with_qlora_against_lora() -> None:
+    # torchtune: QLoRA at 0.78 of LoRA's speed on an RTX 4090; LitGPT: 0.64 on an A100.
+    situation = Situation(task="finetune", model=LLAMA_8B, device=of_title("GeForce RTX 4090"), batch=2, sequence=2_048)
+    lora, qlora = (
+        time(situation, applied(chosen(("autocast_bf16", "flash_attention", word)))).seconds
+        for word in ("lora", "qlora")
+    )
+    assert 0.64 <= lora / qlora <= 0.82
+
+
+def test_checkpointing_costs_a_forward_pass_where_arithmetic_binds() -> None:
+    base = ("autocast_bf16", "flash_attention")
+    without, with_it = (time(LONG_ON_B200, applied(chosen(stack))) for stack in (base, (*base, "checkpointing")))
+    assert without.binds == with_it.binds == "compute"
+    assert with_it.compute / without.compute == pytest.approx(4 / 3, rel=0.01)
+
+
+@pytest.mark.parametrize(("model", "binds"), [(LLAMA_1B, "overhead"), (LLAMA_8B, "overhead")])
+def test_one_prompt_at_a_time_waits_for_calls_on_a_large_gpu(model: object, binds: str) -> None:
+    situation = Situation.model_validate(
+        {"task": "chat", "model": model, "device": of_title("H200 SXM"), "sequence": 128, "generated": 128}
+    )
+    assert time(situation, applied(chosen(CHAT))).binds == binds
+    assert (
+        time(situation, applied(chosen((*CHAT, "cuda_graphs")))).seconds
+        < time(situation, applied(chosen(CHAT))).seconds
+    )
+
+
+def test_a_larger_batch_goes_from_bandwidth_to_arithmetic() -> None:
+    shares = []
+    for batch in (1, 16, 256, 1_024):
+        situation = Situation(
+            task="chat", model=LLAMA_8B, device=of_title("GeForce RTX 4090"), batch=batch, sequence=16, generated=16
+        )
+        found = time(situation, applied(chosen((*CHAT, "flash_attention", "cuda_graphs"))))
+        shares.append(found.compute / found.seconds)
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1 < 0.5 < shares[-1]
+
+
+def test_more_devices_share_the_work_and_pay_for_the_exchange() -> None:
+    one = Situation(task="finetune", model=LLAMA_8B, device=of_title("A100 80GB SXM"), batch=4, sequence=2_048)
+    slow = one.device.model_copy(update={"link": 1e9})
+    four = one.model_copy(update={"devices": 4})
+    base = ("autocast_bf16", "flash_attention")
+    alone = time(one, applied(chosen(base))).seconds
+    shared = time(four, applied(chosen((*base, "zero3"))))
+    assert alone / 4 <= shared.seconds < alone / 2
+    starved = time(four.model_copy(update={"device": slow}), applied(chosen((*base, "zero3"))))
+    assert starved.binds == "communication"
+    assert starved.seconds > shared.seconds
+
+
+def test_speculating_pays_with_a_large_model_and_not_with_a_small_one() -> None:
+    stack = (*CHAT, "cuda_graphs")
+    for model, pays in ((LLAMA_8B, True), (LLAMA_1B, False)):
+        plain, drafted = (
+            tokens_per_second(model, "GeForce RTX 4090", one) for one in (stack, (*stack, "speculative_decoding"))
+        )
+        assert (drafted > 1.2 * plain) is pays
+
+
+def test_depthwise_convolutions_gain_less_from_int8() -> None:
+    device = of_title("Server CPU, AVX-512 VNNI, 32 cores", SERVER)
+    gains = []
+    for model in (MOBILENET, RESNET):
+        situation = Situation(task="classify", model=model, device=device, batch=32)
+        plain, int8 = (time(situation, applied(chosen(stack))).seconds for stack in ((), ("int8_static",)))
+        gains.append(plain / int8)
+    assert gains[0] < 2 < 2.5 < gains[1]
+
+
+def test_without_a_cache_every_token_costs_the_whole_prompt() -> None:
+    situation = Situation(
+        task="chat", model=LLAMA_1B, device=of_title("A100 80GB SXM"), sequence=1_000, generated=1_000
+    )
+    cached, not_cached = (
+        time(situation, applied(chosen(stack))).seconds for stack in ((*CHAT, "cuda_graphs"), ("bf16", "cuda_graphs"))
+    )
+    assert not_cached > 3 * cached
