@@ -19,6 +19,7 @@ from app.guide.techniques import (
     TERM_WORDS,
     TOUCHES,
     Class,
+    Term,
     by_word,
     chosen,
     clash,
@@ -258,14 +259,13 @@ def _assumed(situation: Situation) -> list[str]:
 def _regime(start: Composed) -> Regime:
     time = start.time
     total = sum(time.shares.values())
-    share = time.shares[time.binds] / total
     margin = time.margin if time.margin != float("inf") else None
-    rest = "nothing else counts" if margin is None else f"{margin:.1f} times the next"
-    return Regime(
-        binds=time.binds,
-        margin=margin,
-        says=f"{CLASS_WORDS[time.binds].capitalize()} binds: {share:.0%} of the time, {rest}.",
-    )
+    shares = " and ".join(f"{CLASS_WORDS[word]} ({time.shares[word] / total:.0%} of the time)" for word in time.binding)
+    return Regime(binds=time.binds, margin=margin, says=f"What binds is {shares}.")
+
+
+def _classes(binding: Sequence[Class]) -> str:
+    return " and ".join(CLASS_WORDS[word] for word in binding)
 
 
 def _reasons(pick: Option, before: Option) -> list[str]:
@@ -274,11 +274,12 @@ def _reasons(pick: Option, before: Option) -> list[str]:
         first = next((one.says for one in before.broken if one.limit == "budget"), None)
         if first:
             now = "it surely fits" if pick.fits == "fits" else "it may just fit"
-            said.append(f"What there is now does not keep the memory: {first} With the pick {now}.")
+            said.append(f"What there is now: {first} With the pick {now}.")
+    first, then = _classes(before.binding), _classes(pick.binding)
     said.append(
-        f"Before, {CLASS_WORDS[before.binds]} binds; after, {CLASS_WORDS[pick.binds]} does."
-        if before.binds != pick.binds
-        else f"{CLASS_WORDS[before.binds].capitalize()} binds before and after."
+        f"What binds before is {first}; after, it is {then}."
+        if first != then
+        else f"What binds, before and after, is {first}."
     )
     for word in pick.added:
         said.append(_why(word, before))
@@ -292,7 +293,7 @@ def _reasons(pick: Option, before: Option) -> list[str]:
 def _why(word: str, before: Option) -> str:
     technique = by_word()[word]
     memory = technique.terms & IN_MEMORY
-    speed = technique.terms & TOUCHES[before.binds]
+    speed = technique.terms & frozenset[Term]().union(*(TOUCHES[one] for one in before.binding))
     if before.fits != "fits" and memory:
         terms = ", ".join(TERM_WORDS[term] for term in sorted(memory))
         return f"{technique.title} {technique.does}: less memory for {terms}, which is short."
@@ -300,7 +301,7 @@ def _why(word: str, before: Option) -> str:
         terms = ", ".join(TERM_WORDS[term] for term in sorted(speed))
         return f"{technique.title} {technique.does}: it changes {terms}, which binds."
     terms = ", ".join(TERM_WORDS[term] for term in sorted(technique.terms))
-    return f"{technique.title} {technique.does}: it changes {terms}, which binds once the rest is done."
+    return f"{technique.title} {technique.does}: it changes {terms}, which counts once the rest is done."
 
 
 def _preferences(kept: Sequence[Option], pick: Option | None, situation: Situation) -> list[str]:

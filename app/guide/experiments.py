@@ -140,7 +140,7 @@ def _experiment(value: float, one: Option, because: str, situation: Situation, b
         because=because,
         variant=in_catalogue(one.words, situation),
         baseline=in_catalogue(before.words, situation),
-        missing=missing((*one.words, *before.words)),
+        missing=tuple(dict.fromkeys(missing((*one.words, *before.words)))),
     )
 
 

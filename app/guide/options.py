@@ -66,6 +66,9 @@ class Option(Frozen):
     loss_unknown: bool
     effort: Effort
     binds: Class
+    """What most of its time is spent on."""
+    binding: tuple[Class, ...]
+    """That, and what takes at least half as long."""
     shares: dict[Class, float]
     """Seconds by what they are spent on."""
     token: float | None
@@ -133,6 +136,7 @@ def option(
         loss_unknown=loss.unknown,
         effort=max((each.effort for each in techniques), key=EFFORTS.index, default="one_line"),
         binds=one.time.binds,
+        binding=one.time.binding,
         shares=one.time.shares,
         token=token,
         unknown=unknown,

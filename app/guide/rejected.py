@@ -14,6 +14,7 @@ from app.guide.techniques import (
     TOUCHES,
     Class,
     Technique,
+    Term,
     by_word,
     misplaced,
     techniques,
@@ -94,15 +95,15 @@ def _reason(
         return because(
             "evidence", f"Nothing better than an article says what {technique.title} does to {what} here: measure it."
         )
+    with_it = [one for one in options if technique.word in one.words]
     if pick is not None and not _touches(technique, before, pick):
         return because("regime", _elsewhere(technique, before, pick))
     if loss.high > situation.tolerance:
         said = (
             f"{technique.title} may lose {loss.high:.1%} of quality in a model of this size, more than the {situation.tolerance:.1%} "
-            "that is allowed."
+            f"that is allowed.{_slower(with_it, pick)}"
         )
         return because("limits", said, [cited.id for cited in loss.cited])
-    with_it = [one for one in options if technique.word in one.words]
     keeping = [one for one in with_it if not one.broken]
     if with_it and not keeping:
         nearest = min(with_it, key=lambda one: (len(one.broken), one.memory.low))
@@ -140,13 +141,21 @@ def _rival(technique: Technique, pick: Option | None) -> str | None:
     return None
 
 
+def _slower(with_it: Sequence[Option], pick: Option | None) -> str:
+    """That it would not be faster either, where that is so."""
+    fastest = min(with_it, key=lambda one: one.ratio.value, default=None)
+    if pick is None or fastest is None or fastest.ratio.value <= pick.ratio.value * (1 + EPSILON):
+        return ""
+    return f" Nor would it be faster: at best {fastest.ratio.value / pick.ratio.value:.1f} times the time of the pick."
+
+
 def _touches(technique: Technique, before: Option, pick: Option) -> bool:
     """Whether it changes what binds now or with the pick, or memory that is short."""
-    binding = TOUCHES[before.binds] | TOUCHES[pick.binds]
+    binding = frozenset[Term]().union(*(TOUCHES[word] for word in (*before.binding, *pick.binding)))
     return bool(technique.terms & binding) or (before.fits != "fits" and bool(technique.terms & IN_MEMORY))
 
 
 def _elsewhere(technique: Technique, before: Option, pick: Option) -> str:
     terms = ", ".join(TERM_WORDS[term] for term in sorted(technique.terms))
-    binding = " and ".join(dict.fromkeys((CLASS_WORDS[before.binds], CLASS_WORDS[pick.binds])))
+    binding = " and ".join(dict.fromkeys(CLASS_WORDS[word] for word in (*before.binding, *pick.binding)))
     return f"{technique.title} changes {terms}; what binds, now and with the pick, is {binding}: it brings next to nothing."

@@ -113,7 +113,8 @@ def _choice(kept: Sequence[Option], ranked: Sequence[Option], considered: int) -
     )
     if not ranked:
         return question, (Node(answer="none", because="Each breaks a limit.", taken=True),)
-    said = f"{len(kept):,} keep every limit; {len(ranked):,} of them are not beaten by another in everything."
+    beaten = f"{len(ranked):,} of them are shown, which no other beats in everything."
+    said = f"{len(kept):,} keep every limit; {beaten}" if kept else f"None surely fits; of those that may, {beaten}"
     nodes = [
         Node(answer=", ".join(one.titles) or "nothing", because=said if place == 0 else "Runner-up.", taken=place == 0)
         for place, one in enumerate(ranked[:2])

@@ -42,6 +42,10 @@ DRAFT_SHARE = 0.1
 """Share of the large model's weights that a draft has where that is no smaller than the smallest."""
 
 
+NEARLY = 0.5
+"""Share of the longest class from which on another binds beside it: halving the first would make the second the longest."""
+
+
 class Time(Frozen):
     """Seconds of one request, update or batch on all devices together, and what they are spent on."""
 
@@ -69,6 +73,13 @@ class Time(Frozen):
             "overhead": self.overhead,
             "communication": self.communication,
         }
+
+    @property
+    def binding(self) -> tuple[Class, ...]:
+        """Every class that takes at least half as long as the one that takes longest, that one first."""
+        longest = max(self.shares.values())
+        ordered = sorted(self.shares.items(), key=lambda one: -one[1])
+        return tuple(word for word, seconds in ordered if seconds >= NEARLY * longest)
 
     @property
     def margin(self) -> float:

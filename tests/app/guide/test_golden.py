@@ -75,15 +75,19 @@ def test_serving_many_at_a_time_on_an_h200_takes_fp8_and_not_int4() -> None:
     advice = advise(SERVING_ON_H200)
     assert "fp8" in words(advice)
     assert "fp8-llama8b" in {cited.id for cited in advice.pick.cited} if advice.pick else False
-    assert why_not(advice, "int4_weight_only").stage == "regime"
-    assert "arithmetic" in why_not(advice, "int4_weight_only").because
+    assert "arithmetic" in advice.regime.says
+    assert why_not(advice, "int4_weight_only").stage == "limits"
+    assert "Nor would it be faster" in why_not(advice, "int4_weight_only").because
     # With any loss allowed it is no faster: arithmetic binds, and weights in 4 bits are computed with in 16.
     loose = SERVING_ON_H200.model_copy(update={"tolerance": 0.1})
     base = ("bf16", "kv_cache", "flash_attention", "serving_engine")
     int4, fp8 = (weighed(loose, (*base, word)) for word in ("int4_weight_only", "fp8"))
     assert int4.ratio.value > 1.3 * fp8.ratio.value
     assert int4.binds == "compute"
-    assert "fp8" in words(advise(loose))
+    answer = advise(loose)
+    assert "fp8" in words(answer)
+    assert why_not(answer, "int4_weight_only").stage == "outranked"
+    assert "FP8 W8A8 stands in its place" in why_not(answer, "int4_weight_only").because
 
 
 def test_decoding_one_prompt_on_a_4090_takes_weights_of_8_bits_and_with_more_tolerance_of_4() -> None:
