@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from app.charts.axis import Axis
 from app.charts.chart import SYMBOLS, plain
-from app.charts.units import THIN, readable
+from app.charts.units import readable
 from app.devices import what_if
 from app.devices.what_if import Estimate, NoEstimate, Nominal, Work
 from app.study.comparison import ComparedRun
@@ -90,5 +90,6 @@ def _words(found: Estimate) -> str:
         return f"at least {low}; {roof}; how much of its roof it reaches here is not known"
     times = f"{low} to {readable(found.high, 's')}; {roof}"
     if found.host is not None:
-        return f"{times}; overhead binds here: {readable(found.host, 's')} of the host do not scale with the device"
-    return f"{times}, of which it reaches {found.reached:.0%}{THIN}here" if found.reached is not None else times
+        beyond = readable(found.host, "s")
+        return f"{times}; overhead binds here: the {beyond} beyond its roof are the host's and do not scale with the device"
+    return f"{times}; here it reaches {found.reached:.0%} of its roof" if found.reached is not None else times

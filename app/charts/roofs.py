@@ -12,6 +12,8 @@ from workers.catalog.ceilings import Ceilings
 
 CACHE_FROM = 1.2
 """A small working set's bandwidth over the large one's from which it is drawn as a roof of its own."""
+ROOM = 0.42
+"""Share of the plot's width that a name takes at most on a narrow screen."""
 SOLID, CACHE, DATASHEET = "solid", "dash", "dot"
 """How roofs are drawn."""
 MEASURED = "var(--front)"
@@ -51,7 +53,7 @@ def measured(device: Ceilings, dtypes: Set[str]) -> list[Roof]:
 
 def nominal(device: Nominal, dtypes: Iterable[str]) -> list[Roof]:
     """Those that a datasheet says, with the peaks of some formats."""
-    memory = f"memory {readable(device.bandwidth, 'B/s')}, datasheet"
+    memory = f"memory {readable(device.bandwidth, 'B/s')}"
     found = [Roof(memory, device.bandwidth, True, DATASHEET, NOMINAL)]
     for dtype in dict.fromkeys(dtypes):
         if dtype in device.peaks:
@@ -95,18 +97,22 @@ def span(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> tuple[tup
 
 
 def label(roof: Roof, roofs: Sequence[Roof], across: Axis, up: Axis) -> dict[str, Any]:
-    """A level's name stands above its right end, a slope's above it: that of the cache nearer to its low end than memory's."""
+    """A level's name stands above its right end; a slope's above it, the cache's nearer to the low end than memory's.
+
+    Where a slope lies so far left that its name would leave the plot, the name stands below it.
+    """
     (x0, y0), (x1, y1) = span(roof, roofs, across, up)
     far = 0.35 if roof.dash == CACHE else 0.6
     x, y = (x0 ** (1 - far) * x1**far, y0 ** (1 - far) * y1**far) if roof.slope else (x1, y1)
+    below = roof.slope and across.share(x) < ROOM
     return {
         "text": plain(roof.name),
         "x": math.log10(across.at(x)),
         "y": math.log10(up.at(y)),
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "xshift": -4,
-        "yshift": 2,
+        "xanchor": "left" if below else "right",
+        "yanchor": "top" if below else "bottom",
+        "xshift": 4 if below else -4,
+        "yshift": -2 if below else 2,
         "showarrow": False,
         "font": {"size": 12, "color": roof.colour},
     }

@@ -117,7 +117,7 @@ def test_what_if_draws_estimates_apart_and_says_what_they_are() -> None:
     drawn = figure(found, Choice(what_if="Instinct MI250X"), {one.run: MEASURED for one in found.runs})
     dotted = [trace for trace in drawn["data"] if trace.get("line", {}).get("dash") == "dot"]
     assert [trace["name"] for trace in dotted if trace["mode"] == "lines"] == [
-        "memory 3.28\u202fTB/s, datasheet",
+        "memory 3.28\u202fTB/s",
         "float32 47.9\u202fTFLOP/s, datasheet",
         "int8 383\u202fTFLOP/s, datasheet",
     ]
@@ -144,7 +144,7 @@ def test_what_if_keeps_the_hosts_seconds_where_overhead_binds() -> None:
         Choice(what_if="Instinct MI250X"),
         {one.run: MEASURED for one in bound},
     )
-    assert "overhead binds here: 8.00\u202fs of the host do not scale with the device" in column(drawn)["tf32"]
+    assert "overhead binds here: the 8.00\u202fs beyond its roof are the host's" in column(drawn)["tf32"]
 
 
 def test_what_was_not_counted_gets_no_estimate_and_an_unknown_device_is_refused() -> None:
