@@ -114,6 +114,11 @@ ARCHITECTURES: Mapping[str, Windowed] = {
 """Architectures by ``general.architecture``, and which of their layers keep a window where the metadata has one."""
 
 
+MODEL_TYPES: Mapping[str, str] = {
+    "mistral3": "mistral", "gemma3": "gemma3_text", "gpt-oss": "gpt_oss", "command-r": "cohere", "phi2": "phi",
+    "gptneox": "gpt_neox", "qwen3moe": "qwen3_moe", "deepseek2": "deepseek_v3", "chatglm": "glm",
+}  # fmt: skip
+"""What ``config.json`` calls architectures that have another name there."""
 FUSED = frozenset({"phi3", "chatglm", "glm4"})
 """Architectures whose files hold the gate and what it gates as one matrix."""
 ALIBI = frozenset({"bloom"})
@@ -245,8 +250,9 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
     tied = not any(each.role == "head" for each in matrices)
     if tied:
         matrices.append(embedding.model_copy(update={"name": "head", "role": "head"}))
+    experts = architecture == "llama" and any(each.role == "router" for each in matrices)
     return Anatomy(
-        family=architecture,
+        family="mixtral" if experts else MODEL_TYPES.get(architecture, architecture),
         layers=layers,
         vocabulary=embedding.outputs,
         context=given.maybe("context_length"),

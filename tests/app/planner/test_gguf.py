@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from app.errors import Invalid
 from app.planner import families, gguf
 from app.planner.anatomy import Anatomy
+from app.planner.families import FAMILIES
 from app.planner.formats import BY_WORD as FORMATS
 from app.planner.formats import weight_bytes
-from app.planner.gguf import ARCHITECTURES, MATRICES, GgufModel
+from app.planner.gguf import ARCHITECTURES, MATRICES, MODEL_TYPES, GgufModel
 from app.planner.gguf_header import LONGEST, MOST_TENSORS
 from app.planner.inference import Inference, needed
 from app.planner.tensor_types import BY_WORD, TYPES
@@ -166,6 +167,7 @@ def test_experts(tmp_path: Path) -> None:
     assert found.parameters == like.parameters
     assert found.active_parameters == pytest.approx(like.active_parameters)
     assert found.widths == like.widths
+    assert found.family == "mixtral"
 
 
 def test_experts_of_files_that_have_them_one_by_one(tmp_path: Path) -> None:
@@ -184,6 +186,7 @@ def test_windows_of_some_layers(tmp_path: Path) -> None:
     metadata = USUAL | {"block_count": 6, "attention.sliding_window": 16}
     gemma = gguf.read(write(tmp_path / "gemma.gguf", "gemma3", metadata, tensors)).anatomy
     assert {(each.layers, each.window) for each in gemma.caches} == {(5, 16), (1, None)}
+    assert gemma.family == "gemma3_text"
     patterned = metadata | {"attention.sliding_window_pattern": [True, False, False, True, False, False]}
     found = gguf.read(write(tmp_path / "pattern.gguf", "gemma3", patterned, tensors)).anatomy
     assert {(each.layers, each.window) for each in found.caches} == {(2, 16), (4, None)}
@@ -302,6 +305,11 @@ def test_a_huge_header_is_refused_and_not_read_to_its_end() -> None:
     with pytest.raises(Invalid) as refused:
         gguf.read(texts)
     assert refused.value.field == "gguf.k"
+
+
+def test_families_have_the_names_of_configurations() -> None:
+    assert set(MODEL_TYPES) <= set(ARCHITECTURES)
+    assert {name for name in MODEL_TYPES.values() if name in FAMILIES} == set(MODEL_TYPES.values()) - {"glm"}
 
 
 NO_MATRICES = {"attn_sinks", "exp_probs_b", "rope_freqs", "rope_factors_long", "rope_factors_short", "attn_rot_embd"}
