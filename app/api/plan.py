@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
-from app.planner import own
+from app.planner import team
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address, of_body
 
@@ -41,7 +41,7 @@ def _schema(field: dict[str, Any]) -> dict[str, Any]:
 def read(request: Request, caller: Reader, database: Ledger) -> Plan:
     """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
     with database.reading() as session:
-        machines = own.machines(session)
+        machines = team.machines(session)
     return plan(of_address(request.query_params, machines))
 
 
@@ -49,7 +49,7 @@ def read(request: Request, caller: Reader, database: Ledger) -> Plan:
 def ask(question: Question, caller: Reader, database: Ledger) -> Plan:
     """The same with a body; config is then the object itself, of which the answer repeats the fields that matter."""
     with database.reading() as session:
-        machines = own.machines(session)
+        machines = team.machines(session)
     return plan(of_body(question, machines))
 
 
@@ -67,7 +67,7 @@ def ask(question: Question, caller: Reader, database: Ledger) -> Plan:
 def of_file(request: Request, caller: Reader, database: Ledger) -> Plan:
     """The same about the model of a GGUF file, whose weights are as large as its header says."""
     with database.reading() as session:
-        machines = own.machines(session)
+        machines = team.machines(session)
     return plan(of_address(request.query_params, machines, header=request.state.body))
 
 

@@ -16,6 +16,8 @@ from app.door.security import Principal
 from app.errors import FieldError, NotAllowed
 from app.listing import Listing
 from app.ordering import submission
+from app.planner import foreseen, team
+from app.planner.foreseen import ForeseenVariant
 from app.presentation import shown_studies
 from app.presentation.activity import PRIORITY
 from app.presentation.shown_studies import StudyDetail, StudySummary
@@ -60,6 +62,8 @@ class Checked(BaseModel):
     """How many runs it asks for; null when it cannot be read."""
     seconds: dict[Effort, Estimated | None]
     """By effort; null while no run like these has been measured here."""
+    memory: list[ForeseenVariant] = []
+    """What the baseline and each variant will need, by the planner's formulas; null with a reason where these do not reach."""
 
 
 @router.post("", status_code=201, response_model=StudyDetail)
@@ -91,11 +95,13 @@ def check(spec: Annotated[JsonValue, Body()], caller: Reader, database: Ledger) 
         return Checked(ok=False, problems=_fields(found), runs=read.size, seconds={})
     with database.reading() as session:
         estimates = {effort: submission.estimate(session, read, effort) for effort in _EFFORTS}
+        machines = team.machines(session, read.device)
     seconds = {
         effort: Estimated.model_validate(estimate._asdict()) if estimate else None
         for effort, estimate in estimates.items()
     }
-    return Checked(ok=True, problems=[], runs=read.size, seconds=seconds)
+    memory = list(foreseen.variants(read, machines))
+    return Checked(ok=True, problems=[], runs=read.size, seconds=seconds, memory=memory)
 
 
 @router.get("")

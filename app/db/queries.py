@@ -143,6 +143,21 @@ def studies_by_id(session: Session, study_ids: Sequence[str]) -> dict[str, Study
     return {study.id: study for study in found}
 
 
+def studies_like(session: Session, study: Study, *, effort: str, limit: int) -> Sequence[Study]:
+    """Studies of the same model and workload with an effort, newest first; the study itself may be one.
+
+    Args:
+        session: reads.
+        study: what they are like.
+        effort: theirs.
+        limit: how many at most.
+    """
+    wanted = select(Study).where(
+        col(Study.model) == study.model, col(Study.workload) == study.workload, col(Study.effort) == effort
+    )
+    return session.execute(wanted.order_by(col(Study.id).desc()).limit(limit)).scalars().all()
+
+
 def measured_runs(session: Session, *, search: str | None = None, cursor: str | None = None, limit: int = 50) -> Page:
     """Runs that ended with figures, newest first.
 

@@ -7,7 +7,7 @@ from app.ordering.menu import STARTS
 from app.pages.plan import FIRST, devices
 from app.pages.rendering import page
 from app.pages.session import Reading
-from app.planner import known, own
+from app.planner import known, team
 from app.planner.question import PHASES
 from app.presentation.overview import overview
 
@@ -22,5 +22,5 @@ def home(session: Reading) -> HTMLResponse:
         twin="/api/v1/overview",
         overview=overview(session),
         starts=STARTS,
-        fits={"models": known.models(), "phases": PHASES, "devices": devices(own.machines(session)), "first": FIRST},
+        fits={"models": known.models(), "phases": PHASES, "devices": devices(team.machines(session)), "first": FIRST},
     )

@@ -13,7 +13,7 @@ from app.charts.units import digits
 from app.errors import Invalid
 from app.pages.rendering import page
 from app.pages.session import Reading
-from app.planner import known, own
+from app.planner import known, team
 from app.planner.formats import FORMATS
 from app.planner.inference import CACHE_BITS
 from app.planner.machines import Machine
@@ -77,13 +77,13 @@ class Offered(NamedTuple):
 
 @router.get("/plan", response_class=HTMLResponse)
 def read(request: Request, session: Reading) -> HTMLResponse:
-    return _answered(dict(request.query_params) or FIRST, own.machines(session))
+    return _answered(dict(request.query_params) or FIRST, team.machines(session))
 
 
 @router.post("/plan/gguf", response_class=HTMLResponse)
 def of_file(request: Request, session: Reading) -> HTMLResponse:
     """The same page about the model of a GGUF file, whose header no address can carry."""
-    return _answered(dict(request.query_params), own.machines(session), request.state.body)
+    return _answered(dict(request.query_params), team.machines(session), request.state.body)
 
 
 def _answered(given: Mapping[str, str], machines: Sequence[Machine], header: bytes | None = None) -> HTMLResponse:

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { el } from "./fields.js";
 import * as drafts from "./order_drafts.js";
 import { count, forecast } from "./order_forecast.js";
+import { foresee } from "./order_memory.js";
 import { asked, held, suggestion, take } from "./order_held.js";
 import { addVariant, drawAll, drawPlace } from "./order_parts.js";
 import { changed, form, slot } from "./order_place.js";
@@ -63,11 +64,13 @@ async function check(study) {
   try {
     const answer = await call("/api/v1/studies/check", { method: "POST", body: study, signal: asking.signal });
     forecast(answer.seconds);
+    foresee(answer.memory);
     show(answer.problems ?? []);
     if (!(answer.problems ?? []).some(({ field }) => /^(model|workload|device)\b/.test(field))) presets.offer(fill);
   } catch (error) {
     if (error.name === "AbortError") return;
     forecast(null);
+    foresee([]);
     show(error.problem?.errors?.length ? error.problem.errors : [{ field: "", message: said(error), hint: "" }]);
   }
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workers.catalog.model import Labelled, Model, Split
 from workers.catalog.models import decoder, trained
@@ -18,6 +18,18 @@ WINDOW = 256
 """Tokens of one training window."""
 POSITIONS = 2_048
 """Tokens that fit, so that speed can be swept over; text longer than ``WINDOW`` is read badly."""
+SHAPE: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": corpus.VOCABULARY,
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": POSITIONS,
+    "tie_word_embeddings": True,
+}
+"""Fields of its config.json."""
 
 
 class ReferenceDecoder(Model):
@@ -40,19 +52,7 @@ class ReferenceDecoder(Model):
         """The architecture, its weights as transformers initialises them."""
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        config = LlamaConfig(
-            vocab_size=corpus.VOCABULARY,
-            hidden_size=192,
-            intermediate_size=512,
-            num_hidden_layers=4,
-            num_attention_heads=3,
-            num_key_value_heads=3,
-            max_position_embeddings=POSITIONS,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
-        )
+        config = LlamaConfig(**SHAPE, bos_token_id=None, eos_token_id=None, pad_token_id=None)
         if attention:
             config._attn_implementation = attention
         return LlamaForCausalLM(config)

@@ -1,0 +1,248 @@
+"""What a study's variants will need, before they run: models, workloads and techniques of the catalogue in the planner's words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+
+from app.frozen import Frozen
+from app.planner import families, inference, known, training
+from app.planner.anatomy import Anatomy
+from app.planner.fit import Verdict
+from app.planner.inference import Inference
+from app.planner.machines import Machine
+from app.planner.parts import Instant, Needed
+from app.planner.training import Training
+from workers.catalog.model import Model
+from workers.catalog.models.hub import Hub
+from workers.catalog.models.llama import PRESETS, Llama
+from workers.catalog.models.reference_decoder import SHAPE, ReferenceDecoder
+from workers.catalog.spec import StudySpec
+from workers.catalog.technique import Technique
+from workers.catalog.workload import Workload
+from workers.catalog.workloads.decode import Decode
+from workers.catalog.workloads.generate import Generate
+from workers.catalog.workloads.prefill import Prefill
+from workers.catalog.workloads.train_step import TrainStep
+
+COMPUTED = {"fp32": "fp32", "tf32": "fp32", "bf16": "bf16", "fp16": "fp16"}
+MOMENTS = {"fp32": "adamw", "bf16": "adamw_bf16", "fp16": "adamw_bf16"}
+"""AdamW's, which are in the format of the weights."""
+WHOLE_SCORES = frozenset({"eager", "math"})
+"""Kernels of attention that have all scores at a time."""
+
+
+class NotForeseen(Exception):
+    """The formulas do not reach this far; the message says why, for a reader."""
+
+
+class Foreseen(Frozen):
+    """What one arm needs."""
+
+    bytes: float
+    """Of tensors, at the peak of a step: what ``memory.peak_allocated`` measures."""
+    low: float
+    high: float
+    instant: str
+    parts: dict[str, float]
+    on_device: float
+    """With what a device needs besides, at most."""
+
+
+class ForeseenVariant(Frozen):
+    """What one variant of a study needs at the point at which it needs most."""
+
+    variant: str
+    point: dict[str, int]
+    needs: Foreseen | None
+    reason: str | None
+    """Why nothing can be said; None when it can."""
+    verdict: Verdict | None
+    """On the roomiest device of the study's kind that is present; None where none is, or nothing can be said."""
+    device: str | None
+    free: float | None
+
+
+def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: str = "cpu") -> Foreseen:
+    """What one arm needs.
+
+    Raises:
+        NotForeseen: the formulas do not reach this far.
+    """
+    anatomy = anatomy_of(model)
+    allocated, on_device = (_needed(anatomy, workload, stack, on_gpu) for on_gpu in (False, device == "cuda"))
+    peak = _peak(allocated, workload)
+    return Foreseen(
+        bytes=peak.bytes,
+        low=peak.low,
+        high=peak.high,
+        instant=peak.name,
+        parts={part.name: part.bytes for part in peak.parts if part.high > 0},
+        on_device=_peak(on_device, workload).high,
+    )
+
+
+def variants(spec: StudySpec, machines: Sequence[Machine]) -> tuple[ForeseenVariant, ...]:
+    """The baseline's and every variant's largest need.
+
+    Args:
+        spec: the study.
+        machines: devices of its kind that are present.
+    """
+    roomiest = max(machines, key=lambda machine: machine.free, default=None)
+    return tuple(_variant(spec, variant.name, variant.stack, roomiest) for variant in (spec.baseline, *spec.variants))
+
+
+def anatomy_of(model: Model) -> Anatomy:
+    """A model of the catalogue, taken apart.
+
+    Raises:
+        NotForeseen: it is no decoder, or its configuration is not known before it is loaded.
+    """
+    if isinstance(model, Llama):
+        return families.read(_config(model))
+    if isinstance(model, ReferenceDecoder):
+        return families.read(SHAPE)
+    if isinstance(model, Hub):
+        found = next((one for one in known.models() if one.hub.casefold() == model.repository.casefold()), None)
+        if found is not None:
+            return known.anatomy(found.name)
+    if model.kind != "decoder":
+        raise NotForeseen(f"{model.title} is no decoder, and formulas are for decoders.")
+    raise NotForeseen("Its configuration is not known before the worker reads it.")
+
+
+def _config(model: Llama) -> dict[str, JsonValue]:
+    shape = PRESETS[model.preset]
+    return {
+        "model_type": "llama",
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.intermediate,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "tie_word_embeddings": shape.tied,
+    }
+
+
+def _variant(spec: StudySpec, name: str, stack: Sequence[Technique], roomiest: Machine | None) -> ForeseenVariant:
+    best: tuple[Foreseen, dict[str, int]] | None = None
+    try:
+        for point in spec.points():
+            workload = type(spec.workload).model_validate(spec.workload.model_dump() | point)
+            found = arm(spec.model, workload, stack, spec.device)
+            if best is None or found.bytes > best[0].bytes:
+                best = found, dict(point)
+    except NotForeseen as turned:
+        return ForeseenVariant(
+            variant=name, point={}, needs=None, reason=str(turned), verdict=None, device=None, free=None
+        )
+    assert best is not None
+    needs, point = best
+    return ForeseenVariant(
+        variant=name,
+        point=point,
+        needs=needs,
+        reason=None,
+        verdict=_verdict(needs, roomiest) if roomiest else None,
+        device=roomiest.title if roomiest else None,
+        free=roomiest.free if roomiest else None,
+    )
+
+
+def _verdict(needs: Foreseen, machine: Machine) -> Verdict:
+    if needs.on_device <= machine.free:
+        return "fits"
+    return "no" if needs.low > machine.free else "tight"
+
+
+def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], on_gpu: bool) -> Needed:
+    asked = _settings(stack)
+    flash = asked.pop("attention", None) not in WHOLE_SCORES
+    if isinstance(workload, TrainStep):
+        pieces = asked.pop("pieces", 1)
+        if asked["weights"] not in COMPUTED.values():
+            raise NotForeseen("Formulas of training keep whole weights, or train adapters.")
+        step = Training(
+            batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, weights=asked["weights"],
+            computing=asked["computing"], optimizer=MOMENTS[asked["weights"]], checkpointing=asked.get("checkpointing", False), flash=flash, fused=False,
+            foreach=on_gpu, on_gpu=on_gpu,
+        )  # fmt: skip
+        found = training.needed(anatomy, step)
+        return _accumulated(found) if pieces > 1 else found
+    sizes = _sizes(workload)
+    cache = asked["computing"] if asked.get("cache", True) else None
+    if cache is None:
+        raise NotForeseen("Formulas are for generation with a KV cache.")
+    return inference.needed(
+        anatomy,
+        Inference(
+            weights=asked["weights"], computing=asked["computing"], cache=cache, flash=flash, on_gpu=on_gpu, **sizes
+        ),
+    )
+
+
+def _accumulated(found: Needed) -> Needed:
+    """Of the later micro-batches: gradients of those before lie there at every instant."""
+    gradients = next(part for instant in found.instants for part in instant.parts if part.name == "gradients")
+    return Needed(
+        instants=tuple(
+            instant
+            if any(part.name == "gradients" for part in instant.parts)
+            else instant.model_copy(update={"parts": (*instant.parts, gradients)})
+            for instant in found.instants
+        )
+    )
+
+
+def _sizes(workload: Workload) -> dict[str, int]:
+    if isinstance(workload, Prefill):
+        return {"batch": workload.batch_size, "prompt": workload.sequence_length}
+    if isinstance(workload, Generate):
+        return {"batch": workload.batch_size, "prompt": workload.prompt_length, "generated": workload.new_tokens}
+    if isinstance(workload, Decode):
+        return {"batch": workload.batch_size, "prompt": workload.context_length, "generated": 1}
+    raise NotForeseen(f"Formulas are not for the workload {workload.title.lower()}.")
+
+
+def _peak(found: Needed, workload: Workload) -> Instant:
+    """The instant that decides while the workload's step runs; loading comes before it."""
+    if isinstance(workload, Decode):
+        return next(instant for instant in found.instants if instant.name == "last token")
+    running = [instant for instant in found.instants if instant.name != "loading"]
+    return max(running, key=lambda instant: instant.bytes)
+
+
+def _settings(stack: Sequence[Technique]) -> dict[str, Any]:
+    """What a stack means for the formulas.
+
+    Raises:
+        NotForeseen: one of its techniques is not in them.
+    """
+    asked: dict[str, Any] = {"weights": "fp32", "computing": "fp32"}
+    for technique in sorted(stack, key=lambda each: each.order):
+        change = MEANINGS.get(technique.word)
+        if change is None:
+            raise NotForeseen(f"{technique.title} is not in the formulas.")
+        asked |= change(technique.parameters)
+    return asked
+
+
+def _checkpointing(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["every"] != 1:
+        raise NotForeseen("Formulas are for checkpoints of every block.")
+    return {"checkpointing": True}
+
+
+MEANINGS: Mapping[str, Any] = {
+    "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
+    "attention": lambda given: {"attention": given["backend"]},
+    "kv_cache": lambda given: {"cache": given["implementation"] != "off"},
+    "int8_weight_only": lambda given: {"weights": "int8"},
+    "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4"},
+    "gradient_checkpointing": _checkpointing,
+    "gradient_accumulation": lambda given: {"pieces": given["steps"]},
+    "torch_compile": lambda given: {},
+}
+"""What each technique changes; compiled graphs are taken for what runs eagerly, which they mostly stay below."""
