@@ -13,6 +13,7 @@ contradicted when all that decide agree, and mixed when they do not.
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import median
 from typing import Literal
 
@@ -201,24 +202,39 @@ def judge(statement: Statement, effect: Effect) -> Status:
 
 def comparable(cases: Cases, case: int, statement: Statement) -> bool:
     """Whether a case is of the stack and the setting that a statement is of."""
-    stack, wanted = cases.stack(case), statement.setting
-    if not statement.stack:
-        return not (stack.added or stack.removed)
-    if not stack.turned_on or not all(_against(stack, word) for word in statement.stack):
-        return False
-    baseline = stack.baseline
+    wanted = statement.setting
     return (
         cases.word("techniques", case) == "+".join(statement.stack)
-        and cases.word("ran", case) != "emulated"
         and wanted.device in (None, cases.word("device", case))
-        and (wanted.model is None or wanted.model in cases.word("model", case).casefold())
         and (not wanted.workloads or cases.word("workload", case) in wanted.workloads)
         and wanted.batch_size in (None, cases.size("batch_size", case))
         and wanted.length in (None, cases.size("length", case))
-        and (not wanted.variant or any(part.startswith(wanted.variant) for part in stack.added))
-        and (not wanted.baseline or any(part.startswith(wanted.baseline) for part in baseline))
-        and not (wanted.lacks and any(part.startswith(wanted.lacks) for part in baseline))
-        and all(any(part.startswith(each) for part in stack.both) for each in wanted.also)
+        and cases.word("ran", case) != "emulated"
+        and (wanted.model is None or wanted.model in cases.word("model", case).casefold())
+        and _of_stack(cases.stack(case), statement.stack, wanted.variant, wanted.baseline, wanted.lacks, wanted.also)
+    )
+
+
+@lru_cache(maxsize=8192)
+def _of_stack(
+    stack: Stack,
+    techniques: tuple[str, ...],
+    variant: tuple[str, ...],
+    baseline: tuple[str, ...],
+    lacks: tuple[str, ...],
+    also: tuple[str, ...],
+) -> bool:
+    """Whether a stack is the one that a statement is of. Many cases share a stack, and all statements of a technique ask."""
+    if not techniques:
+        return not (stack.added or stack.removed)
+    before = stack.baseline
+    return (
+        stack.turned_on
+        and all(_against(stack, word) for word in techniques)
+        and (not variant or any(part.startswith(variant) for part in stack.added))
+        and (not baseline or any(part.startswith(baseline) for part in before))
+        and not (lacks and any(part.startswith(lacks) for part in before))
+        and all(any(part.startswith(each) for part in stack.both) for each in also)
     )
 
 
