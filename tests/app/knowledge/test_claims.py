@@ -34,9 +34,24 @@ def test_a_statement_names_only_what_exists(one: Statement) -> None:
 
 
 def test_claims_have_a_grade_and_a_name_of_their_own() -> None:
-    words = [one.word for one in claims.claims()] + [one.word for one in claims.unmeasurable()]
+    sections = (claims.claims(), claims.null_tests(), claims.reckoned(), claims.bounds(), claims.unmeasurable())
+    words = [one.word for section in sections for one in section]
     assert [word for word, count in Counter(words).items() if count > 1] == []
-    assert {one.grade for one in claims.claims()} | {one.grade for one in claims.unmeasurable()} <= set(GRADES)
+    assert {one.grade for section in sections for one in section} <= set(GRADES)
+    assert {one.topic for section in sections for one in section} == set(claims.topics())
+
+
+def test_what_is_said_to_bind_is_of_workloads_that_exist() -> None:
+    for one in claims.bounds():
+        assert one.workloads
+        assert set(one.workloads) <= set(WORKLOADS)
+
+
+def test_attention_by_length_is_of_16_bits() -> None:
+    """In fp32 the same kernels are another thing, so that no run of it may decide."""
+    of_length = [one for one in claims.claims() if one.topic == "attention"]
+    assert len(of_length) == 10
+    assert {one.setting.baseline for one in of_length} == {("precision fp16", "precision bf16")}
 
 
 def test_every_technique_that_articles_speak_of_has_its_claims() -> None:

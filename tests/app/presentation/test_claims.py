@@ -83,7 +83,10 @@ def test_every_claim_of_the_file_is_shown_once(full: House) -> None:
     assert items["bf16-memory"]["measured"]["cases"][0]["case"]["url"].startswith("/runs/")
     assert (items["adamw-states"]["status"], items["gguf"]["status"]) == ("wrong", "not_measured")
     assert items["noise"]["measured"]["runs"] > 0
-    assert items["prefill-compute"]["reckoned"]["verdict"] == "right"
+    bound = items["prefill-compute"]
+    assert (bound["status"], bound["reckoned"]["verdict"]) == ("contradicted", "right"), "what was measured comes first"
+    assert set(bound["binding"]["counts"]) == {"bandwidth"}
+    assert items["decoding-bandwidth"]["status"] == "right", "nothing was decoded here"
 
 
 def test_filters_choose_and_the_counts_stay(full: House) -> None:
