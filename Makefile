@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-dashboard bench-beside reference-models browser bundle vendor lock clean
+.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-planner bench-dashboard bench-beside reference-models browser bundle vendor lock clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,9 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 	$(BIN)/python -m benchmarks.measuring null
 	$(BIN)/python -m benchmarks.measuring null --busy
 	$(BIN)/python -m benchmarks.measuring slowed
+
+bench-planner: .venv/.dev  ## the planner's formulas against counts on fake tensors, and those against the allocator's events
+	$(BIN)/python -m benchmarks.planner
 
 bench-dashboard: .venv/.dev browser  ## speed and weight of the pages and of questions about all results, at 1,000 to 100,000 invented ones
 	$(BIN)/python -m benchmarks.dashboard

@@ -28,9 +28,20 @@ SIZES: dict[str, Any] = {
     "vocab_size": 16_384,
     "max_position_embeddings": 2_048,
 }
+OF_SIZE = {"hidden_size", "intermediate_size", "num_hidden_layers", "n_embd", "n_inner", "n_layer"}
 NO_WORDS: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
-DROPOUT_OFF: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-GPT2: dict[str, Any] = {"n_embd": 512, "n_inner": 2_048, "n_layer": 8, "n_head": 8, "n_positions": 2_048, "vocab_size": 16_384}
+DROPOUT_OFF: dict[str, dict[str, Any]] = {
+    "gpt2": {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
+    "starcoder2": {"residual_dropout": 0.0, "embedding_dropout": 0.0, "attention_dropout": 0.0},
+}
+GPT2: dict[str, Any] = {
+    "n_embd": 512,
+    "n_inner": 2_048,
+    "n_layer": 8,
+    "n_head": 8,
+    "n_positions": 2_048,
+    "vocab_size": 16_384,
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,8 @@ class Step:
     @property
     def config(self) -> dict[str, Any]:
         """What ``config.json`` would hold."""
-        own = GPT2 | DROPOUT_OFF if self.family == "gpt2" else SIZES
-        return {"model_type": self.family, **own, **NO_WORDS, **self.sizes}
+        own = GPT2 if self.family == "gpt2" else SIZES
+        return {"model_type": self.family, **own, **NO_WORDS, **DROPOUT_OFF.get(self.family, {}), **self.sizes}
 
     @property
     def asked(self) -> Training:
@@ -67,7 +78,7 @@ class Step:
     @property
     def label(self) -> str:
         """In one line of a table."""
-        more = [f"{name.removeprefix('num_')} {value}" for name, value in self.sizes.items()]
+        more = [f"{name.removeprefix('num_')} {value}" for name, value in self.sizes.items() if name not in OF_SIZE]
         more += ["checkpointing"] * self.checkpointing + ["eager"] * (not self.flash)
         more += [f"LoRA {self.rank}"] if self.rank else []
         return ", ".join([f"b{self.batch} s{self.length} {self.dtype}", self.stepping, *more])
@@ -80,7 +91,8 @@ class Step:
         config = AutoConfig.for_model(self.family, **named)
         config._attn_implementation = "sdpa" if self.flash else "eager"
         options = LoadOptions(dtype=DTYPES[self.dtype])
-        model = seeded.build(lambda: AutoModelForCausalLM.from_config(config), options).train()
+        construct: Any = AutoModelForCausalLM.from_config
+        model = seeded.build(lambda: construct(config), options).train()
         if self.rank:
             _adapt(model, self.rank)
         if self.checkpointing:
@@ -118,7 +130,9 @@ def _optimizer(stepping: Stepping, trained: list[nn.Parameter]) -> torch.optim.O
     if stepping == "adafactor":
         from transformers.optimization import Adafactor
 
-        return Adafactor(trained, lr=1e-3, scale_parameter=False, relative_step=False)  # type: ignore[no-any-return]
+        adafactor: Any = Adafactor
+        made: torch.optim.Optimizer = adafactor(trained, lr=1e-3, scale_parameter=False, relative_step=False)
+        return made
     if stepping == "sgd momentum":
         return torch.optim.SGD(trained, lr=1e-3, momentum=0.9, foreach=True)
     if stepping == "adamw fused":
@@ -131,14 +145,14 @@ class Adapted(nn.Module):
 
     def __init__(self, linear: nn.Linear, rank: int) -> None:
         super().__init__()
-        self.linear = linear
+        self.frozen: nn.Module = linear
         self.down = nn.Parameter(torch.zeros(rank, linear.in_features))
         self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
 
     def forward(self, tensor: torch.Tensor) -> torch.Tensor:
         """The layer's result and the adapter's, computed in the format of the tensor [B, S, D]."""
         narrow = functional.linear(tensor, self.down.to(tensor.dtype))
-        result: torch.Tensor = self.linear(tensor) + functional.linear(narrow, self.up.to(tensor.dtype))
+        result: torch.Tensor = self.frozen(tensor) + functional.linear(narrow, self.up.to(tensor.dtype))
         return result
 
 

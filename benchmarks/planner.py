@@ -1,8 +1,11 @@
 """How close the planner's formulas come to counts on fake tensors, and those to the allocator's events.
 
 ``python -m benchmarks.planner [--json FILE]``. The formulas' tensors were read off the code of transformers and held against
-counts of the families in ``FITTED`` alone; those in ``HELD_OUT`` were chosen, and what their layers keep was written down, before
-any of their counts was looked at. The exit code is 1 when a goal was missed.
+counts of the families in ``FITTED``; those in ``HELD_OUT`` were chosen, and what their layers keep was written down, before any
+of their counts was looked at. Six were held out at first. Their thirteen steps lay within 0.1 % in the median and 2.4 % at most;
+two of them showed that attention's result is copied where rotary positions are concatenated (Phi 3, GPT-NeoX), one that passing
+scores had been added to tensors gone by then (Mistral). The formulas follow that now, those three count as fitted, and four
+others were held out in their place. The exit code is 1 when a goal was missed.
 """
 
 import argparse
@@ -26,8 +29,8 @@ from workers.measurement import environment
 from workers.measurement.probes import anatomy, fakes
 
 MIB = 2**20
-FITTED = ("llama", "qwen3", "gemma", "gpt2")
-HELD_OUT = ("mistral", "qwen2", "granite", "phi3", "olmo2", "gpt_neox")
+FITTED = ("llama", "qwen3", "gemma", "gpt2", "mistral", "phi3", "gpt_neox")
+HELD_OUT = ("qwen2", "granite", "olmo2", "stablelm", "starcoder2", "glm4", "smollm3")
 GOAL_MEDIAN, GOAL_MOST = 0.01, 0.03
 GOAL_EVENTS = MIB
 """Bytes by which a count may differ from the allocator's events."""
@@ -59,6 +62,21 @@ CLOSED: tuple[Step, ...] = (
     Step("phi3", ALL, checkpointing=True, stepping="sgd momentum"),
     Step("olmo2", GROUPED, dtype="bf16"),
     Step("olmo2", ALL | {"vocab_size": 4_096}, length=1_024, stepping="adamw"),
+    Step("stablelm", GROUPED, batch=4, length=256),
+    Step("stablelm", ALL | {"vocab_size": 4_096}, dtype="bf16", checkpointing=True, length=1_024),
+    Step("stablelm", GROUPED | {"vocab_size": 2_048}, rank=16, stepping="adamw foreach"),
+    Step("starcoder2", ONE, dtype="bf16"),
+    Step("starcoder2", GROUPED | {"vocab_size": 2_048}, flash=False, stepping="sgd momentum"),
+    Step("glm4", GROUPED | HEAD | {"vocab_size": 4_096}, dtype="bf16", batch=4),
+    Step("glm4", GROUPED | HEAD, stepping="adafactor", length=1_024),
+    Step("smollm3", GROUPED | {"vocab_size": 2_048}, dtype="bf16", flash=False, stepping="adamw foreach"),
+    Step("smollm3", ONE, checkpointing=True, batch=1, length=256),
+    Step("qwen2", GROUPED | {"vocab_size": 512}, checkpointing=True, batch=8),
+    Step("granite", GROUPED | {"vocab_size": 512}, checkpointing=True, flash=False),
+    Step("olmo2", GROUPED | {"vocab_size": 512}, dtype="bf16", checkpointing=True, batch=4, stepping="sgd momentum"),
+    Step("starcoder2", GROUPED | {"vocab_size": 512}, checkpointing=True, batch=4),
+    Step("glm4", GROUPED | HEAD | {"vocab_size": 512}, rank=16, checkpointing=True, batch=4),
+    Step("smollm3", ONE | {"vocab_size": 512}, batch=1, length=128, stepping="sgd momentum"),
     Step("gpt_neox", batch=4, length=256),
     Step("gpt_neox", {"vocab_size": 4_096}, dtype="bf16", checkpointing=True, stepping="adamw foreach", length=1_024),
 )
@@ -137,14 +155,18 @@ def main() -> int:
     print(f"{'family':10}{'step':82}{'closed MiB':>11}{'exact MiB':>11}{'error':>8}  decides")
     for row in formulas:
         family = row.step.family + ("" if row.step.family in FITTED else " *")
-        print(f"{family:10}{row.step.label:82}{row.told / MIB:11.1f}{row.true / MIB:11.1f}{row.error:+8.2%}  {row.instant}")
+        print(
+            f"{family:10}{row.step.label:82}{row.told / MIB:11.1f}{row.true / MIB:11.1f}{row.error:+8.2%}  {row.instant}"
+        )
     summary = {
         "all": _errors(formulas),
         "fitted": _errors([row for row in formulas if row.step.family in FITTED]),
         "held_out": _errors([row for row in formulas if row.step.family in HELD_OUT]),
     }
     for name, each in summary.items():
-        print(f"{name.replace('_', ' '):10}{each['n']:3} steps: |error| median {each['median']:.2%}, largest {each['most']:.2%}")
+        print(
+            f"{name.replace('_', ' '):10}{each['n']:3} steps: |error| median {each['median']:.2%}, largest {each['most']:.2%}"
+        )
     print("* held out: nothing about these families was fitted")
     print("\nCounts on fake tensors against the allocator's events of the same step, computed")
     print(f"{'family':10}{'step':82}{'exact B':>14}{'events B':>14}{'difference':>12}")
@@ -152,7 +174,9 @@ def main() -> int:
         print(f"{row.step.family:10}{row.step.label:82}{row.told:14,.0f}{row.true:14,.0f}{row.told - row.true:+12,.0f}")
     met = summary["all"]["median"] <= GOAL_MEDIAN and summary["all"]["most"] <= GOAL_MOST
     met = met and all(abs(row.told - row.true) <= GOAL_EVENTS for row in counts)
-    print(f"goals {'met' if met else 'MISSED'}: median {GOAL_MEDIAN:.0%}, largest {GOAL_MOST:.0%}; {GOAL_EVENTS:,} bytes of the events")
+    print(
+        f"goals {'met' if met else 'MISSED'}: median {GOAL_MEDIAN:.0%}, largest {GOAL_MOST:.0%}; {GOAL_EVENTS:,} bytes of the events"
+    )
     if chosen.json:
         kept = {"environment": _surroundings(), "met": met, "summary": summary}
         kept |= {"closed": [_plain(row) for row in formulas], "computed": [_plain(row) for row in counts]}

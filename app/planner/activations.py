@@ -79,9 +79,10 @@ def kept(
         scores = batch * anatomy.heads * sequence**2
         layer += (4 + short) * scores
         said += f" + {4 + short} B × {batch} × {anatomy.heads} × {sequence:,}²"
-        if (8 + short) * scores > passing:
-            passing = float((8 + short) * scores)
-            gradients = f"{8 + short} B × {batch} × {anatomy.heads} × {sequence:,}² of passing scores"
+        gone = tensors.feeding(anatomy, element_bytes) * tokens
+        if (8 + short) * scores - gone > passing:
+            passing = (8 + short) * scores - gone
+            gradients = f"{8 + short} B × {batch} × {anatomy.heads} × {sequence:,}² of passing scores - {gone:,.0f} B gone by then"
     ending = tensors.ending(anatomy, element_bytes, frozen=rank is not None) * tokens
     inputs = float(element_bytes * tokens * h)
     one = f"one layer: {said} + {gradients}"

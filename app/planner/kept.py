@@ -31,6 +31,9 @@ class Layer(Frozen):
     """Whether attention and feed-forward layer read the same stream."""
     joined: bool = False
     """Whether queries, keys and values are parts of one tensor, all of which lives as long as the values do."""
+    concatenated: bool = False
+    """Whether what is rotated is concatenated with what is not, which lays heads before tokens; attention's result lies as its
+    queries do, and is copied once more when its heads are joined."""
     feed: int | None = None
     """Tensors of the feed-forward layer's width; None: 4 with a gate (both factors, the activation's input, their product), 2
     without (the activation's input and result)."""
@@ -40,13 +43,13 @@ FAMILIES: dict[str, Layer] = {
     "gemma": Layer(norm="rms_float"),
     "gemma2": Layer(norm="rms_float", after=2),
     "gemma3_text": Layer(norm="rms_float", after=2),
-    "glm4": Layer(after=2),
+    "glm4": Layer(after=2, concatenated=True),
     "olmo2": Layer(norm="rms_float", before=0, after=2, bare=2),
-    "phi3": Layer(joined=True),
+    "phi3": Layer(joined=True, concatenated=True),
     # GELU written out (NewGELUActivation): x, x / 2, the hyperbolic tangent, that and 1, and the product.
     "gpt2": Layer(norm="layer", joined=True, feed=5),
-    "gpt_neox": Layer(norm="layer", joined=True, parallel=True),
-    "stablelm": Layer(norm="layer"),
+    "gpt_neox": Layer(norm="layer", joined=True, concatenated=True, parallel=True),
+    "stablelm": Layer(norm="layer", concatenated=True),
 }
 """Those that differ from Llama, by ``model_type``; what has no gate and is not named has LayerNorm."""
 
@@ -69,10 +72,10 @@ def layer(anatomy: Anatomy, element_bytes: int, *, flash: bool, rank: int | None
     size += STATISTIC * (wired.before + wired.after)
     if not flash:
         size += 4 * e * q
-    elif wired.joined and widths.rotary:
-        size += 3 * e * (q + k)
     else:
-        size += 2 * e * (q + k)
+        # Queries, keys, values and the result; rotated queries and keys lie apart from the tensor that values are a part of.
+        size += 2 * e * (q + k) + e * q * wired.concatenated
+        size += e * (q + k) * (wired.joined and widths.rotary)
     if widths.qk_norm:
         size += (source + scaled) * (q + k) + STATISTIC * anatomy.heads * (1 + k / q)
     size += STATISTIC * anatomy.heads if flash else 0
@@ -94,6 +97,14 @@ def passing(anatomy: Anatomy, element_bytes: int) -> float:
     In the feed-forward layer: of its result, and of both factors beside that of the product whose own memory has just gone.
     """
     return float(element_bytes * (anatomy.widths.hidden + anatomy.widths.ffn * (2 if anatomy.widths.gated else 1)))
+
+
+def feeding(anatomy: Anatomy, element_bytes: int) -> float:
+    """Bytes of each token that are kept by the feed-forward layer and its norm, and gone when attention's backward pass begins."""
+    widths, wired = anatomy.widths, wiring(anatomy)
+    source, scaled = _norm(wired.norm, element_bytes, False)
+    normed = widths.hidden * (source + scaled + element_bytes) * (wired.before > 1)
+    return float(normed + element_bytes * widths.ffn * _feed(anatomy))
 
 
 def wiring(anatomy: Anatomy) -> Layer:
