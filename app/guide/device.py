@@ -45,8 +45,6 @@ class Device(Frozen):
     """Whether bandwidth and peaks were measured on it."""
     link: float | None = None
     """Bytes per second, one way, to other devices of its kind."""
-    dispatch: float | None = None
-    """Seconds of calling one operator, where it was measured."""
     url: str | None = None
     """Where the facts stand."""
 
@@ -159,5 +157,4 @@ def of_ceilings(
         peaks=peaks,
         basis="measured",
         link=sheet.link if sheet else None,
-        dispatch=ceilings.dispatch_s or None,
     )

@@ -45,6 +45,8 @@ class Requires(Frozen):
     """Least compute capability, on CUDA devices that have one."""
     computes: str | None = None
     """Format that it must have units for."""
+    flags: tuple[str, ...] = ()
+    """Instruction sets of which a CPU must have one, as far as they are known."""
     devices: int = 1
     """Least number of devices."""
 
@@ -146,6 +148,10 @@ def unable(technique: Technique, device: Device, devices: int) -> str | None:
     if needs.computes is not None and not device.computes(needs.computes):
         at = f" (compute capability {_dotted(device.capability)})" if device.capability else ""
         return f"{device.name}{at} has no units for {needs.computes}; it would be emulated, slower than what it has."
+    if device.kind == "cpu" and needs.flags and device.flags and not set(needs.flags) & set(device.flags):
+        return (
+            f"{technique.title} needs {_list(needs.flags)} on a CPU, and {device.name} has {', '.join(device.flags)}."
+        )
     if needs.capability is not None and device.kind == "cuda":
         if device.capability is None:
             return f"{technique.title} needs compute capability {_dotted(needs.capability)}, and {device.name} is not NVIDIA's."

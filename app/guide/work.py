@@ -25,9 +25,13 @@ FUSED_KERNELS = 12
 """Kernels of one layer forward after compiling: seven products, attention, and four fused ones."""
 ADAPTER_OPERATORS = 4
 """Operators that an adapter adds to each matrix: two products, scale, sum."""
-OPERATOR_S = {"cuda": 20e-6, "cpu": 10e-6}
-"""Seconds of calling one operator from Python: about 20 µs with a GPU on older hosts. With 36 a layer that makes 23 ms of a
-token of an 8B model, where 25.8 ms were measured (derekl35/quantization-benchmarks)."""
+OPERATOR_S = {"cuda": 20e-6, "cpu": 25e-6}
+"""Seconds of calling one operator from transformers' modules. With a GPU about 20 µs on older hosts: 23 ms of a token of an 8B
+model, where 25.8 ms were measured (derekl35/quantization-benchmarks). On a CPU from 4.1 ms a token of four layers in
+``demo/decoder-quantisation``; a token of eight layers then takes 13.7 ms, where ``demo/llama-memory`` has 14.6."""
+SHORT_PRODUCT_S = 70e-6
+"""Seconds that a CPU needs besides for each product in a 16-bit format, in which oneDNN orders the weights anew: 1.97 ms of a token
+with 28 products (``demo/decoder-quantisation``). With it four other ratios of the demo are met within 0.06."""
 LAUNCH_S = 5e-6
 """Seconds of one launch: 4 to 6 µs."""
 LAYER_S = 95e-6
@@ -226,10 +230,11 @@ def _calling(device: Device, settings: Settings, operators: float, kernels: floa
     """Seconds of calling everything once."""
     if settings.execution in ("graphs", "engine"):
         return 0.0
-    each = device.dispatch or OPERATOR_S[device.kind]
+    each = OPERATOR_S[device.kind]
+    short = matrices * SHORT_PRODUCT_S if device.kind == "cpu" and settings.computing != "fp32" else 0.0
     if settings.execution == "compiled":
-        return kernels * LAUNCH_S + (matrices * settings.linear_operators * each if settings.opaque else 0.0)
-    return (operators + matrices * settings.linear_operators) * each
+        return kernels * LAUNCH_S + short + (matrices * settings.linear_operators * each if settings.opaque else 0.0)
+    return (operators + matrices * settings.linear_operators) * each + short
 
 
 def _step(model: Decoder, situation: Situation, settings: Settings) -> tuple[_Pass, int]:

@@ -193,7 +193,8 @@ def test_inference_on_a_raspberry_pi() -> None:
     assert {"gguf_q8_0", "gguf_q4_k_m"} & set(words(advice))
     for word in ("int4_weight_only", "nf4", "fp8", "serving_engine"):
         assert why_not(advice, word).stage == "device"
-    assert "needs cuda" in why_not(advice, "nf4").because
+    assert "needs cuda" in why_not(advice, "fp8").because
+    assert "needs avx2 on a CPU" in why_not(advice, "nf4").because
     # A 1B model loses more in 4 bits than an 8B one.
     q4 = why_not(advice, "gguf_q4_k_m")
     assert q4.stage == "limits"

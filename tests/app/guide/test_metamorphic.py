@@ -117,13 +117,16 @@ def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
 
 def test_a_measurement_here_outweighs_all_that_was_written() -> None:
     words = ("bf16", "kv_cache", "int8_weight_only", "torch_compile")
+    setting = Setting(task="chat", batch=1, sequence=512, parameters=DECODING_ON_4090.model.parameters)
     row = Measured(
-        id="run", stack=words, baseline=("bf16", "kv_cache"), metric="time", ratio=1.3, low=1.28, high=1.32,
-        setting=Setting(task="chat"),
+        id="run", stack=words, baseline=("bf16", "kv_cache"), metric="time", ratio=1.3, low=1.28, high=1.32, setting=setting
     )  # fmt: skip
     found = weighed(DECODING_ON_4090, words, [row])
     assert found.ratio.value == pytest.approx(1.3, rel=0.05)
     assert words not in {one.words for one in advise(DECODING_ON_4090, [row]).ranked}
+    # Of a batch of another size it is a hint and no more.
+    elsewhere = row.model_copy(update={"setting": setting.model_copy(update={"batch": 64})})
+    assert weighed(DECODING_ON_4090, words, [elsewhere]).ratio.value < 1.0
 
 
 def test_measured_on_another_device_arrives_scaled_and_counts_less() -> None:
