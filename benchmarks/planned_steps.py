@@ -163,5 +163,5 @@ def _adapt(model: nn.Module, rank: int) -> None:
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear) and "layers" in name:
             model.set_submodule(name, Adapted(module, rank))
-    if hasattr(model, "enable_input_require_grads"):
-        model.enable_input_require_grads()
+    decoding: Any = model
+    decoding.enable_input_require_grads()  # A checkpointed first layer has no gradient to carry otherwise.
