@@ -4,7 +4,7 @@ torch's ``FakeTensorMode`` answers every operator with the shape of its result. 
 by a weak reference to its storage, go; that is the stream of allocations and releases that ``allocations`` reads of a real
 step, and ``anatomy`` tells from it what the bytes are for. torch's own
 ``torch.distributed._tools.mem_tracker.MemTracker`` follows storages in the same way, and a test holds the two together; it
-keeps no order of events and cannot follow a second step.
+keeps no order of events, and refuses a second step unless it is told to forget the first.
 """
 
 from __future__ import annotations
