@@ -26,6 +26,8 @@ LEAST_NOISE = 0.001
 OF_PERPLEXITY = 0.5
 """Standard deviation of a score's loss over that of perplexity, which is known to a thousandth itself (llama.cpp 6936): INT4
 raised perplexity by 5 to 12 % where MMLU fell by 2 to 6 %."""
+OTHER_MODEL = 0.3
+"""What a score counts that the team measured with another model, whose size is not told."""
 AS_PERPLEXITY = 0.5
 """What a loss of perplexity counts for a loss of a task's score."""
 
@@ -40,6 +42,8 @@ class Loss(Frozen):
     grade: Grade
     unknown: bool = False
     """Whether nothing better than an article says how much it is; the figures are then no answer."""
+    known: float = 0.0
+    """Pessimistic end of what is known of it, where the whole is unknown."""
     cited: tuple[Cited, ...] = ()
 
 
@@ -53,9 +57,13 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
         return NOTHING
     rows: list[tuple[float, float, float, Cited]] = []
     for one in measured:
-        if one.metric == "quality" and set(one.stack) - set(one.baseline) == {technique.word}:
-            deviation = max(LEAST_NOISE, (one.high - one.low) / (2 * Z))
-            rows.append((one.ratio, deviation, 1.0, Cited(id=one.id, kind="measured", grade="A", weight=1.0)))
+        if one.metric != "quality" or set(one.stack) - set(one.baseline) != {technique.word}:
+            continue
+        same = one.setting.model in (None, situation.model.name)
+        near = nearness(one.setting.parameters, situation.model.parameters, 10.0, 1.0 if same else OTHER_MODEL)
+        deviation = max(LEAST_NOISE if near == 1.0 else NOISE, (one.high - one.low) / (2 * Z))
+        cited = Cited(id=one.id, kind="measured", grade="A" if near == 1.0 else "B", weight=round(near, 3))
+        rows.append((one.ratio, deviation, near, cited))
     for prior in of_technique(technique.word):
         effect = prior.effects.get("quality")
         task = prior.setting.task
@@ -80,16 +88,16 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
     mean = sum(p * row[0] for p, row in zip(precision, rows, strict=True)) / total
     between = sum(p * (row[0] - mean) ** 2 for p, row in zip(precision, rows, strict=True)) / total
     half = Z * sqrt(1 / total + between)
-    here = any(row[3].kind == "measured" for row in rows)
+    here = any(row[3].grade == "A" and row[3].kind == "measured" for row in rows)
     good = any(row[3].grade in ("A", "B") for row in rows)
-    cited = tuple(row[3] for _, row in sorted(zip(precision, rows, strict=True), key=lambda one: -one[0]))
+    ordered = tuple(row[3] for _, row in sorted(zip(precision, rows, strict=True), key=lambda one: -one[0]))
     return Loss(
         low=max(0.0, mean - half),
         mid=max(0.0, mean),
         high=min(1.0, max(0.0, mean) + half),
         kind="measured" if here else "literature",
         grade="A" if here else "B" if good else "C",
-        cited=cited,
+        cited=ordered,
     )
 
 
@@ -98,18 +106,21 @@ def together(losses: Sequence[Loss]) -> Loss:
     lossy = [one for one in losses if one.high > 0]
     if not lossy:
         return NOTHING
-    if any(one.unknown for one in lossy):
-        return UNKNOWN.model_copy(update={"cited": tuple(cited for one in lossy for cited in one.cited)})
+    known = [one for one in lossy if not one.unknown]
     factor = INTERACTION if len(lossy) > 1 else 1.0
-    mid = sum(one.mid for one in lossy)
+    mid = sum(one.mid for one in known)
     # Errors of separate sources are independent; the interaction is not an error and multiplies all of it.
-    down = sqrt(sum((one.mid - one.low) ** 2 for one in lossy))
-    up = sqrt(sum((one.high - one.mid) ** 2 for one in lossy))
+    down = sqrt(sum((one.mid - one.low) ** 2 for one in known))
+    up = sqrt(sum((one.high - one.mid) ** 2 for one in known))
+    high = min(1.0, factor * (mid + up))
+    cited = tuple({cited.id: cited for one in lossy for cited in one.cited}.values())
+    if len(known) < len(lossy):
+        return UNKNOWN.model_copy(update={"known": high, "cited": cited})
     return Loss(
         low=max(0.0, mid - down),
         mid=factor * mid,
-        high=min(1.0, factor * (mid + up)),
+        high=high,
         kind="measured" if all(one.kind == "measured" for one in lossy) and len(lossy) == 1 else "literature",
         grade=max((one.grade for one in lossy), key="ABCD".index),
-        cited=tuple({cited.id: cited for one in lossy for cited in one.cited}.values()),
+        cited=cited,
     )

@@ -1,6 +1,7 @@
 """The guide's answer: from a situation and what was measured to ranked stacks with reasons, evidence, alternatives and next steps."""
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal
 
 from app.errors import Invalid
@@ -109,7 +110,8 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
     known = [one for one in options if not one.loss_unknown and not one.unknown]
     kept = [one for one in known if not one.broken]
     perhaps = [one for one in known if one.fits == "tight" and len(one.broken) == 1]
-    ranked = _ranked(kept or perhaps, situation, certain=bool(kept))[:MOST_SHOWN]
+    noise = weighing.noise
+    ranked = _ranked(kept or perhaps, situation, noise, certain=bool(kept))[:MOST_SHOWN]
     pick = ranked[0] if ranked else None
     settled = pick if kept else None
     rejections = rejected(situation, pick, options, before, losses)
@@ -134,7 +136,7 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
         knee=rank.knee(ranked),
         first_step=pick.added[0] if pick and pick.added else None,
         changes=tuple(changes),
-        preferences=tuple(_preferences(kept, pick, situation)) if settled else (),
+        preferences=tuple(_preferences(kept, pick, situation, noise)) if settled else (),
         rejected=rejections,
         experiments=experiments(situation, pick, options, before),
         path=tree(situation, before, len(options), kept, ranked, rejections),
@@ -180,6 +182,13 @@ class _Weighing:
         self.situation = situation
         self.start = composed(situation, completed(situation, able) if situation.stack else plain(situation))
         self.losses = {one.word: accuracy.of_technique_alone(one, situation, measured) for one in techniques()}
+        here = [
+            (one.high - one.low) / (2 * one.ratio)
+            for one in measured
+            if one.metric == "time" and one.setting.device in (None, situation.device.name)
+        ]
+        self.noise = median(here) if here else 0.0
+        """Half-width of what was measured on this device, relative to it."""
         self._evidence = Evidence(situation, measured, self.start.words)
 
     def option(self, one: Composed) -> Option:
@@ -206,11 +215,13 @@ def _check_stack(situation: Situation) -> None:
         raise Invalid.of(problems)
 
 
-def _ranked(options: Sequence[Option], situation: Situation, *, certain: bool) -> list[Option]:
+def _ranked(options: Sequence[Option], situation: Situation, noise: float, *, certain: bool) -> list[Option]:
     """The front in order; of stacks that only may fit, those that most probably do come first."""
     if certain:
-        return rank.ranked(rank.front(options), situation)
-    return sorted(rank.front(options), key=lambda one: (round(one.memory.high, -8), one.ratio.value, len(one.words)))
+        return rank.ranked(rank.front(options, noise), situation)
+    return sorted(
+        rank.front(options, noise), key=lambda one: (round(one.memory.high, -8), one.ratio.value, len(one.words))
+    )
 
 
 def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequence[Option]) -> Outcome:
@@ -225,7 +236,7 @@ def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequen
 def _headline(outcome: Outcome, situation: Situation, pick: Option | None, before: Option) -> str:
     titles = ", ".join(by_word()[word].title for word in pick.added) if pick else ""
     if outcome == "advised" and pick is not None:
-        return f"{titles}: about {pick.ratio.value:.2f} times the time and {pick.memory_ratio.value:.2f} times the memory of what there is now."
+        return f"{titles}: about {pick.ratio.value:.2g} times the time and {pick.memory_ratio.value:.2g} times the memory of what there is now."
     if outcome == "keep":
         return "Keep what there is: nothing that keeps every limit is clearly better."
     if outcome == "tight" and pick is not None:
@@ -260,12 +271,16 @@ def _regime(start: Composed) -> Regime:
     time = start.time
     total = sum(time.shares.values())
     margin = time.margin if time.margin != float("inf") else None
-    shares = " and ".join(f"{CLASS_WORDS[word]} ({time.shares[word] / total:.0%} of the time)" for word in time.binding)
-    return Regime(binds=time.binds, margin=margin, says=f"What binds is {shares}.")
+    shares = [f"{CLASS_WORDS[word]} ({time.shares[word] / total:.0%} of the time)" for word in time.binding]
+    return Regime(binds=time.binds, margin=margin, says=f"What binds is {_listed(shares)}.")
 
 
 def _classes(binding: Sequence[Class]) -> str:
-    return " and ".join(CLASS_WORDS[word] for word in binding)
+    return _listed([CLASS_WORDS[word] for word in binding])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _reasons(pick: Option, before: Option) -> list[str]:
@@ -284,8 +299,8 @@ def _reasons(pick: Option, before: Option) -> list[str]:
     for word in pick.added:
         said.append(_why(word, before))
     said.append(
-        f"Together they take {pick.ratio.value:.2f} times the time ({pick.ratio.low:.2f} to {pick.ratio.high:.2f}) and "
-        f"{pick.memory_ratio.value:.2f} times the memory, and lose at most {pick.loss.high:.1%} of quality."
+        f"Together they take {pick.ratio.value:.2g} times the time ({pick.ratio.low:.2g} to {pick.ratio.high:.2g}) and "
+        f"{pick.memory_ratio.value:.2g} times the memory, and lose at most {pick.loss.high:.1%} of quality."
     )
     return said
 
@@ -304,9 +319,9 @@ def _why(word: str, before: Option) -> str:
     return f"{technique.title} {technique.does}: it changes {terms}, which counts once the rest is done."
 
 
-def _preferences(kept: Sequence[Option], pick: Option | None, situation: Situation) -> list[str]:
+def _preferences(kept: Sequence[Option], pick: Option | None, situation: Situation, noise: float) -> list[str]:
     """Which stack would win if one goal counted most."""
-    front = rank.front(kept)
+    front = rank.front(kept, noise)
     said = []
     for goal in ("time", "memory", "quality", "effort"):
         most = situation.weights.model_copy(update={goal: 10.0})

@@ -91,8 +91,10 @@ def _labels(phase: Phase) -> dict[str, str]:
             continue
         entry = {name: 2 if value == "@batch" else value for name, value in entries[0].items()}
         part = adapter.validate_python(entry).label()
-        found.setdefault(part, technique.word)
+        if "@batch" not in entries[0].values():
+            found.setdefault(part, technique.word)
         if entry["technique"] in FREE_NUMBERS:
+            # Of several that differ in their number alone, the last stands for any other number.
             found[entry["technique"]] = technique.word
         # A technique may stand in another form beside others: a cache that does not grow beside CUDA graphs.
         for other in techniques():

@@ -67,8 +67,8 @@ def shrunk(anatomy: Anatomy, share: float) -> Anatomy:
 
 
 def micro_batch(situation: Situation, settings: Settings) -> int:
-    """Sequences a device takes at a time."""
-    return min(situation.batch, settings.micro_batch or situation.batch)
+    """Sequences or images that a device takes at a time."""
+    return 1 if settings.parts is None else -(-situation.batch // settings.parts)
 
 
 def _training(model: Decoder, situation: Situation, settings: Settings) -> Needed:

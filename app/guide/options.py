@@ -142,7 +142,7 @@ def option(
         unknown=unknown,
         cited=(*belief.cited, *loss.cited),
     )
-    return found.model_copy(update={"broken": tuple(_broken(situation, found))})
+    return found.model_copy(update={"broken": tuple(_broken(situation, found, loss))})
 
 
 def _influence(situation: Situation, one: Composed, before: Composed, word: str) -> float:
@@ -198,7 +198,7 @@ def _ids(belief: Belief) -> tuple[str, ...]:
     return ("roofline", *(cited.id for cited in belief.cited))
 
 
-def _broken(situation: Situation, found: Option) -> list[Broken]:
+def _broken(situation: Situation, found: Option, loss: Loss) -> list[Broken]:
     broken = []
     if found.fits == "no":
         times = found.memory.low / situation.free
@@ -210,9 +210,10 @@ def _broken(situation: Situation, found: Option) -> list[Broken]:
         broken.append(
             Broken(limit="budget", asks=found.memory.high, says=f"It may need up to {share:.3g} times the memory that is free.")
         )  # fmt: skip
-    if not found.loss_unknown and found.loss.high > situation.tolerance:
-        said = f"It may lose {found.loss.high:.1%} of quality; {situation.tolerance:.1%} is allowed."
-        broken.append(Broken(limit="tolerance", asks=found.loss.high, says=said))
+    high = loss.known if loss.unknown else loss.high
+    if high > situation.tolerance:
+        said = f"It may lose {high:.1%} of quality; {situation.tolerance:.1%} is allowed."
+        broken.append(Broken(limit="tolerance", asks=high, says=said))
     if situation.latency is not None and found.time.value > situation.latency:
         over = found.time.value / situation.latency
         broken.append(

@@ -88,7 +88,7 @@ def _smaller_work(smallest: Composed, situation: Situation) -> Iterable[Relaxati
                 titles=titles, says=f"Sequences of {length:,} tokens surely fit.",
             )  # fmt: skip
     batch = situation.batch // 2
-    if not smallest.settings.micro_batch:
+    if smallest.settings.parts == 1:
         while batch >= 1 and not fits({"batch": batch}):
             batch //= 2
         if batch >= 1:

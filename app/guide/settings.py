@@ -31,8 +31,8 @@ class Settings(Frozen):
     rank: int | None = None
     sharding: Sharding = "none"
     tensor_parallel: bool = False
-    micro_batch: int | None = None
-    """Sequences taken at a time; None for the whole batch."""
+    parts: int | None = 1
+    """Parts that a batch is taken in, one after the other; None for one sequence or image at a time."""
     reuse: bool = False
     """Whether keys and values of earlier tokens are kept."""
     execution: Execution = "eager"

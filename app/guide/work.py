@@ -120,8 +120,7 @@ def time(situation: Situation, settings: Settings) -> Time:
     """
     model = situation.model
     if isinstance(model, ImageModel):
-        passed = _image(model, situation, settings)
-        parts = 1
+        passed, parts = _image(model, situation, settings)
     elif situation.phase == "training":
         passed, parts = _step(model, situation, settings)
     else:
@@ -266,16 +265,17 @@ def _step(model: Decoder, situation: Situation, settings: Settings) -> tuple[_Pa
     ), parts
 
 
-def _image(model: ImageModel, situation: Situation, settings: Settings) -> _Pass:
-    device = situation.device
+def _image(model: ImageModel, situation: Situation, settings: Settings) -> tuple[_Pass, int]:
+    """One micro-batch of images, forward or with its step, and how many of them there are."""
+    device, batch = situation.device, micro_batch(situation, settings)
     computing = FORMATS[settings.computing].bits / 8
     moved = 1.0 if settings.activations == "int8" else computing
     # Depthwise convolutions sum over too little to fill units for products: they stay at the computing format's rate.
     products = TORCH_NAMES[settings.computing] if model.depthwise else settings.products
     passes = (3 + (1 if settings.checkpointing else 0)) if situation.phase == "training" else 1
-    operations = situation.batch * settings.share * model.flops / (device.peak(products) * settings.efficiency)
+    operations = batch * settings.share * model.flops / (device.peak(products) * settings.efficiency)
     fused = settings.execution != "eager"
-    activations = 2 * situation.batch * model.activations * moved * settings.share * (FUSED_TRAFFIC if fused else 1.0)
+    activations = 2 * batch * model.activations * moved * settings.share * (FUSED_TRAFFIC if fused else 1.0)
     weights = settings.share * model.parameters * FORMATS[settings.weights].bits / 8
     kernels = model.operators / 3
     return _Pass(
@@ -283,7 +283,7 @@ def _image(model: ImageModel, situation: Situation, settings: Settings) -> _Pass
         bandwidth=(activations + weights) * passes / device.bandwidth,
         gaps=0.0,
         host=_calling(device, settings, model.operators, kernels, 0) * passes,
-    )
+    ), -(-situation.batch // batch)
 
 
 def _exchange(situation: Situation, settings: Settings, parts: int) -> float:

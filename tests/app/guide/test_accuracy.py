@@ -60,3 +60,22 @@ def test_a_score_of_this_model_narrows_the_loss() -> None:
     assert after.grade == "A"
     assert after.high - after.low < before.high - before.low
     assert after.cited[0].id == "run"
+
+
+def test_a_score_of_another_model_counts_less() -> None:
+    row = Measured(
+        id="run", stack=("bf16", "int4_weight_only"), baseline=("bf16",), metric="quality", ratio=0.0, low=0.0, high=0.001,
+        setting=Setting(task="chat", model="another"),
+    )  # fmt: skip
+    own = row.model_copy(update={"setting": Setting(task="chat", model=DECODING_ON_4090.model.name)})
+    technique = by_word()["int4_weight_only"]
+    other, same = (of_technique_alone(technique, DECODING_ON_4090, [one]) for one in (row, own))
+    assert same.high < other.high
+    assert same.grade == "A"
+    assert other.grade != "A"
+
+
+def test_what_is_known_of_an_unknown_loss_still_counts() -> None:
+    mixed = together([loss("nvfp4"), loss("int4_weight_only")])
+    assert mixed.unknown
+    assert mixed.known > 0.05

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from app.guide.advice import Advice, advise, weighed
+from app.guide.device import of_title
 from app.guide.experiments import in_catalogue
 from app.guide.rejected import Rejected
+from app.guide.situation import Situation
 from app.guide.tree import Node
 from app.planner import training
 from app.planner.training import Training
@@ -15,11 +17,13 @@ from tests.app.guide.scenes import (
     IMAGES_ON_AMX,
     IMAGES_ON_VNNI,
     LLAMA_7B,
+    LLAMA_65B,
     LONG_ON_B200,
     PRODUCTION_ON_A100,
     PROMPTS_ON_AMX,
     QLORA_65B,
     QLORA_ON_4060,
+    RESNET,
     SERVING_ON_H200,
     SMALL_ON_B200,
     TRAINING_ON_T4,
@@ -245,3 +249,54 @@ def test_the_way_to_the_answer_takes_one_answer_to_each_question() -> None:
         assert any(
             node.taken and set(advice.pick.titles) == set(node.answer.split(", ")) for node in nodes(advice.path)
         ) or any(", ".join(advice.pick.titles) == node.answer for node in nodes(advice.path))
+
+
+def test_70b_on_several_devices_is_sharded() -> None:
+    situation = TUNING_ON_4080.model_copy(
+        update={"model": LLAMA_65B, "device": of_title("H100 SXM"), "devices": 16, "batch": 1, "sequence": 2_048}
+    )
+    advice = advise(situation.model_copy(update={"task": "train"}))
+    assert {"zero3"} <= set(words(advice))
+    # Whatever keeps a whole copy of weights and states on each device does not fit.
+    for word in ("ddp", "zero1", "zero2"):
+        assert (
+            weighed(situation, ("autocast_bf16", "flash_attention", "checkpointing", "chunked_loss", word)).fits == "no"
+        )
+    assert why_not(advise(TUNING_ON_4080), "zero3").because == "ZeRO-3 or FSDP needs 2 devices, and there is one."
+
+
+def test_a_small_model_on_several_devices_is_replicated() -> None:
+    situation = TRAINING_ON_T4.model_copy(update={"device": of_title("A100 80GB SXM"), "devices": 4, "batch": 4})
+    advice = advise(situation)
+    assert {"ddp", "zero1", "zero2", "zero3"} & set(words(advice))
+    alone, shared = (weighed(situation, ("autocast_bf16", "flash_attention", *more)) for more in ((), ("ddp",)))
+    assert 0.2 < shared.ratio.value / alone.ratio.value < 0.5
+
+
+def test_70b_is_answered_from_two_devices_by_tensor_parallel() -> None:
+    situation = SERVING_ON_H200.model_copy(
+        update={"model": LLAMA_65B, "device": of_title("H100 SXM"), "devices": 2, "batch": 1}
+    )
+    advice = advise(situation)
+    assert advice.before.fits == "no"
+    assert advice.pick is not None
+    assert "tensor_parallel" in words(advice) or advice.pick.memory_ratio.value < 0.6
+
+
+def test_where_nothing_keeps_every_limit_the_smallest_relaxations_are_told() -> None:
+    small = DECODING_ON_4090.model_copy(update={"device": of_title("GeForce RTX 4060"), "sequence": 1_024})
+    advice = advise(small)
+    assert advice.outcome == "nothing_fits"
+    assert advice.ranked == ()
+    assert {"tolerance", "budget"} <= {one.gives for one in advice.changes}
+    assert [one.factor for one in advice.changes] == sorted(one.factor for one in advice.changes)
+    allowed = next(one for one in advice.changes if one.gives == "tolerance")
+    assert advise(small.model_copy(update={"tolerance": allowed.then})).outcome == "advised"
+
+
+def test_a_batch_of_images_is_not_taken_one_at_a_time_without_need() -> None:
+    situation = Situation(task="train", model=RESNET, device=of_title("GeForce RTX 3090"), batch=256)
+    assert "autocast_bf16" in words(advise(situation))
+    four, one = (weighed(situation, ("autocast_bf16", word)) for word in ("accumulation_4", "accumulation"))
+    assert one.time.value > four.time.value
+    assert one.memory.value < four.memory.value
