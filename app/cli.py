@@ -1,4 +1,4 @@
-"""The command ``tradespace``: serve, demo, worker, measure, ceilings, submit, wait, cancel, compare, plan, token.
+"""The command ``tradespace``: serve, demo, worker, measure, ceilings, submit, wait, cancel, compare, plan, guide, token.
 
 What a command needs is imported when it runs, so that each starts quickly.
 """
@@ -6,7 +6,7 @@ What a command needs is imported when it runs, so that each starts quickly.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -14,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from app.db.session import Database
+    from app.errors import Invalid
     from app.terminal.client import Client, Happening
 
 Scope = Literal["read", "submit", "worker", "admin"]
@@ -190,11 +191,37 @@ def plan(
     try:
         found = answered(model, fields or ())
     except Invalid as refused:
-        wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
-        fail(f"this cannot be answered:\n{wrong}", BAD_SETTINGS)
+        _unanswered(refused)
     print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
     if found.fit and found.fit.verdict == "no":
         raise typer.Exit(1)
+
+
+@app.command()
+def guide(
+    model: Annotated[str, typer.Argument(help="The name of a model, for example Llama-3.1-8B.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="device=DEVICE [NAME=VALUE]...",
+            help='As in the guide\'s address: device="RTX 4060" task=finetune batch=4 sequence=2048 tolerance="1 %" …',
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    server: ServerUrl = HERE,
+    token: BearerToken = "",
+) -> None:
+    """Say which techniques are worth it in a situation, and why: from formulas and literature, with a token also from what the
+    server's team has measured."""
+    from app.errors import Invalid
+    from app.terminal.guided import answered, lines
+
+    try:
+        with _asking(server, token) if token else nullcontext() as client:
+            found = answered(model, fields or (), client)
+    except Invalid as refused:
+        _unanswered(refused)
+    print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
 
 
 @tokens.command("create")
@@ -232,6 +259,12 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id, or its name.")]) -
     if not count:
         fail(f"there is no token {token!r} that could be revoked")
     print(f"revoked {count}")
+
+
+def _unanswered(refused: "Invalid") -> NoReturn:
+    """Every field of a question that is wrong, with what would do."""
+    wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
+    fail(f"this cannot be answered:\n{wrong}", BAD_SETTINGS)
 
 
 def _as_json(file: str, text: str) -> str:

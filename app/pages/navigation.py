@@ -18,6 +18,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("home", "/", "Home", "g h"),
     Place("plan", "/plan", "Planner", "g p"),
+    Place("guide", "/guide", "Guide", "g u"),
     Place("studies", "/studies", "Studies", "g s"),
     Place("explore", "/explore", "Explore", "g e"),
     Place("compare", "/compare", "Compare", "g c"),

@@ -97,17 +97,18 @@ def known() -> tuple[Machine, ...]:
 
 def machine(name: str, own: Sequence[Machine] = ()) -> Machine | None:
     """The device of a name, with or without its maker's words before it; the team's own first."""
-    return next((one for one in (*own, *known()) if _short(one.title) == _short(name)), None)
+    return next((one for one in (*own, *known()) if short(one.title) == short(name)), None)
 
 
 def meant(name: str, own: Sequence[Machine] = ()) -> str | None:
     """The title that a person probably meant; None where none is near."""
-    titles = {_short(one.title): one.title for one in (*own, *known())}
-    near = closest(_short(name), titles)
+    titles = {short(one.title): one.title for one in (*own, *known())}
+    near = closest(short(name), titles)
     return titles[near] if near else None
 
 
-def _short(title: str) -> str:
+def short(title: str) -> str:
+    """A device's name in small letters without its maker's words before it."""
     words = title.casefold().split()
     while len(words) > 1 and words[0] in MAKERS_WORDS:
         del words[0]

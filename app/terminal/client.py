@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -60,6 +60,10 @@ class Client:
     def compare(self, runs: Sequence[str]) -> dict[str, Any]:
         """Runs side by side."""
         return self._ask("GET", f"/compare?runs={quote(','.join(runs), safe=',')}")
+
+    def guide(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """The guide's answer, with what the server's team measured."""
+        return self._ask("GET", f"/guide?{urlencode(given)}")
 
     def page(self, study: dict[str, Any]) -> str:
         """Address of a study's page."""

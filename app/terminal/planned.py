@@ -9,6 +9,7 @@ from app.planner.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, Read, of_address
 from app.terminal.beside import aligned
+from app.terminal.typed import typed
 from workers.catalog.declared import Problem
 
 MOST_BYTES = 1_000_000
@@ -81,21 +82,7 @@ def _ways(found: Plan) -> Iterator[str]:
 
 
 def _read(model: str, words: Iterable[str]) -> Read:
-    given: dict[str, str] = {}
-    problems = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not value:
-            problems.append(
-                Problem(name, "malformed", "needs a value.", f"NAME=VALUE; names: {', '.join(Question.model_fields)}.")
-            )
-        elif name in given or name in ("model", "config"):
-            problems.append(
-                Problem(name, "duplicate_key", "is given twice.", "Give each field once; the model stands first.")
-            )
-        given[name] = value
-    if problems:
-        raise Invalid.of(problems)
+    given = typed(words, Question.model_fields)
     path = Path(model)
     if path.suffix == ".gguf":
         return of_address(given, header=_beginning(path))

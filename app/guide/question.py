@@ -1,0 +1,219 @@
+"""How the guide is asked: a short form, which is the page's address, the body of ``POST /api/v1/guide`` and the words of
+``tradespace guide``. Strict: nothing is guessed, and what is taken as usual is said in the answer.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, JsonValue, ValidationError
+
+from app.devices.datasheets import datasheets, processors
+from app.errors import Invalid
+from app.guide import device as devices
+from app.guide.device import Device
+from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
+from app.guide.techniques import techniques
+from app.planner import known
+from app.planner.foreseen import anatomy_of
+from app.planner.machines import short
+from app.study.amounts import amount
+from workers.catalog.declared import Exact, Problem, closest
+from workers.catalog.model import Model
+from workers.catalog.models.llama import PRESETS, Llama
+from workers.catalog.models.reference_decoder import ReferenceDecoder
+from workers.catalog.strictjson import Malformed, Unfit, read
+from workers.catalog.validation import explain
+
+IMAGES = Path(__file__).parent / "images.json"
+Found = TypeVar("Found")
+ANSWER = 256
+"""Tokens of an answer where nothing is said."""
+
+
+class GuideQuestion(Exact):
+    """One question to the guide."""
+
+    task: Task = Field("chat", description="What is done with the model.")
+    model: str | None = Field(None, max_length=200, description="Name of a model, for example Llama-3.1-8B.")
+    config: dict[str, JsonValue] | None = Field(None, description="Instead of a name: the model's config.json.")
+    device: str = Field(max_length=200, description="A device of the team's, or one with a datasheet: RTX 4060.")
+    memory: int | None = Field(
+        None, ge=1, le=2**60, description="Bytes that are free on each device; left out, as much as usual."
+    )
+    devices: int = Field(1, ge=1, le=65_536, description="Devices of this kind that may work together.")
+    batch: int = Field(1, ge=1, le=100_000, description="Sequences or images at a time; in training, of one update.")
+    sequence: int = Field(2_048, ge=1, le=10_000_000, description="Tokens of each sequence or prompt.")
+    generated: int | None = Field(
+        None, ge=0, le=10_000_000, description=f"Tokens of each answer, for chat; left out, {ANSWER}."
+    )
+    tolerance: float = Field(TOLERANCE, ge=0, le=1, description="Relative loss of quality that is allowed.")
+    latency: float | None = Field(
+        None, gt=0, le=1e9, description="Seconds that a request, an update or a batch may take; left out, any."
+    )
+    effort: Effort = Field("medium", description="Most effort that is tolerated.")
+    stack: tuple[str, ...] = Field((), max_length=24, description="Techniques in use, or asked about.")
+
+
+def of_body(question: GuideQuestion, own: Sequence[Device] = ()) -> Situation:
+    """The situation that is asked about.
+
+    Args:
+        question: as it was given.
+        own: the team's devices.
+
+    Raises:
+        Invalid: every field that is wrong, with what would do.
+    """
+    problems: list[Problem] = []
+    model = _collected(problems, lambda: _model(question))
+    device = _collected(problems, lambda: _device(question, own))
+    words = [one.word for one in techniques()]
+    for place, word in enumerate(question.stack):
+        if word not in words:
+            near = closest(word, words)
+            said = f"{word[:80]!r} is no technique here." + (f" Did you mean {near!r}?" if near else "")
+            problems.append(Problem(f"stack.{place}", "unknown_choice", said, f"One of {', '.join(words)}."))
+    if problems or model is None or device is None:
+        raise Invalid.of(problems)
+    generated = question.generated
+    if generated is None:
+        generated = ANSWER if question.task == "chat" else 0
+    return Situation(
+        task=question.task,
+        model=model,
+        device=device,
+        devices=question.devices,
+        batch=question.batch,
+        sequence=question.sequence,
+        generated=generated,
+        budget=question.memory,
+        tolerance=question.tolerance,
+        latency=question.latency,
+        effort=question.effort,
+        stack=question.stack,
+    )
+
+
+def of_address(given: Mapping[str, str], own: Sequence[Device] = ()) -> Situation:
+    """A question as an address has it: text throughout, memory as "24 GiB", latency as "50 ms", tolerance as "1 %", stack by commas.
+
+    Raises:
+        Invalid: every field that is wrong, with what would do.
+    """
+    return of_body(asked(given), own)
+
+
+def asked(given: Mapping[str, str]) -> GuideQuestion:
+    """The question of an address.
+
+    Raises:
+        Invalid: fields that cannot be read, with what would do.
+    """
+    said: dict[str, Any] = {name: value for name, value in given.items() if value.strip() != ""}
+    if (size := amount(said.get("memory", ""), "B")) is not None:
+        said["memory"] = f"{size:.0f}"
+    if (seconds := amount(said.get("latency", ""), "s")) is not None:
+        said["latency"] = repr(seconds)
+    if said.get("tolerance", "").rstrip().endswith("%"):
+        percent = amount(said["tolerance"].rstrip().removesuffix("%"), "1")
+        said["tolerance"] = repr(percent / 100) if percent is not None else said["tolerance"]
+    config, stack = said.pop("config", None), said.pop("stack", None)
+    try:
+        question = GuideQuestion.model_validate_strings(said)
+    except ValidationError as error:
+        raise Invalid.of(explain(error.errors(), said, GuideQuestion)) from None
+    more: dict[str, Any] = {}
+    if stack is not None:
+        more["stack"] = tuple(word.strip() for word in stack.split(",") if word.strip())
+    if config is not None:
+        more["config"] = _object(config)
+    return GuideQuestion.model_validate({**question.model_dump(exclude_unset=True), **more}) if more else question
+
+
+@cache
+def image_models() -> tuple[ImageModel, ...]:
+    """Networks over images with known sizes; parameters and operations as torchvision has them, activations as arXiv 2003.13678."""
+    held = json.loads(IMAGES.read_text(encoding="utf-8"))
+    return tuple(ImageModel.model_validate(one) for one in held["models"])
+
+
+@cache
+def of_catalogue() -> dict[str, Model]:
+    """Decoders that can be measured here as they are, by their labels."""
+    found: list[Model] = [Llama.model_validate({"preset": preset}) for preset in PRESETS]
+    return {one.label: one for one in (ReferenceDecoder(), *found)}
+
+
+def names(task: Task | None = None) -> tuple[str, ...]:
+    """Models that can be asked about, those for a task alone."""
+    decoders = (*(one.name for one in known.models()), *of_catalogue())
+    images = tuple(one.name for one in image_models())
+    if task is None or PHASES[task] == "training":
+        return (*decoders, *images)
+    return images if task == "classify" else decoders
+
+
+def _model(question: GuideQuestion) -> AnyModel:
+    if (question.model is None) == (question.config is None):
+        both = "cannot stand beside config." if question.model else "or config is missing."
+        raise Invalid.of([Problem("model", "missing", both, f"One of {', '.join(names())}; or config instead.")])
+    if question.config is not None:
+        try:
+            _, anatomy = known.essential(question.config)
+        except Invalid as wrong:
+            raise Invalid.of([one._replace(field=f"config.{one.field}") for one in wrong.problems]) from None
+        return Decoder(name=f"a {anatomy.family} model", anatomy=anatomy)
+    name = question.model or ""
+    if name in known.by_name():
+        return Decoder(name=name, anatomy=known.anatomy(name))
+    if name in of_catalogue():
+        return Decoder(name=name, anatomy=anatomy_of(of_catalogue()[name]))
+    for one in image_models():
+        if one.name == name:
+            return one
+    near = closest(name, names())
+    said = f"{name[:80]!r} is not known here." + (f" Did you mean {near!r}?" if near else "")
+    raise Invalid.of([Problem("model", "unknown_choice", said, f"One of {', '.join(names())}; or config instead.")])
+
+
+def _device(question: GuideQuestion, own: Sequence[Device]) -> Device:
+    found = next((one for one in own if one.name.casefold() == question.device.casefold()), None)
+    if found is not None:
+        return found
+    title = {short(title): title for title in _titles()}.get(short(question.device), question.device)
+    # Machines of some classes of processors differ in memory, so that it is the question's.
+    differs = any(one.title == title and one.memory is None for one in processors())
+    return devices.of_title(title, question.memory if differs else None)
+
+
+def _titles() -> list[str]:
+    return [*(one.title for one in datasheets()), *(one.title for one in processors())]
+
+
+def _collected(problems: list[Problem], find: Callable[[], Found]) -> Found | None:
+    """What is found; what is refused joins the other problems."""
+    try:
+        return find()
+    except Invalid as refused:
+        problems.extend(refused.problems)
+        return None
+
+
+def _object(text: str) -> dict[str, JsonValue]:
+    hint = "The content of config.json."
+    try:
+        held = read(text.encode())
+    except (Malformed, Unfit) as error:
+        raise Invalid.of([Problem("config", "malformed_json", f"{error}", hint)]) from None
+    if not isinstance(held, dict):
+        raise Invalid.of([Problem("config", "dict_type", "must be a JSON object.", hint)])
+    return held
+
+
+def listed(own: Iterable[Device]) -> list[str]:
+    """Devices that can be asked about, the team's own first."""
+    mine = [one.name for one in own]
+    return [*mine, *(title for title in _titles() if title not in mine)]

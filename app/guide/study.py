@@ -1,0 +1,91 @@
+"""“Measure these”: the experiments of an answer as one study that can be queued as it is."""
+
+from typing import Any
+
+from app.guide.advice import Advice
+from app.guide.question import of_catalogue
+from app.guide.situation import Situation
+from app.planner import known
+from app.planner.foreseen import anatomy_of
+from workers.catalog.applicability import problems
+from workers.catalog.spec import StudySpec
+
+LONGEST_NAME = 120
+
+
+class NotMeasurable(Exception):
+    """No study can be made of it; the message says why, for a reader."""
+
+
+def of_advice(advice: Advice) -> dict[str, Any]:
+    """The study that measures the experiments which the catalogue has, against the stack there is now.
+
+    Raises:
+        NotMeasurable: the catalogue cannot build the model, or has none of the experiments.
+    """
+    situation = advice.situation
+    able = [one for one in advice.experiments if one.variant is not None and one.baseline is not None]
+    if not able:
+        lacking = list(dict.fromkeys(title for one in advice.experiments for title in one.missing))
+        said = (
+            f"Nothing measures {', '.join(lacking)} here yet."
+            if lacking
+            else "Nothing is left that measuring would tell."
+        )
+        raise NotMeasurable(said)
+    study = {
+        "name": f"Guide: {situation.model.name}, {situation.task}"[:LONGEST_NAME],
+        "model": _model(situation),
+        "workload": _workload(situation),
+        "baseline": {"name": "as it is now", "stack": list(able[0].baseline or ())},
+        "variants": [{"name": " + ".join(one.titles)[:LONGEST_NAME], "stack": list(one.variant or ())} for one in able],
+        "device": situation.device.kind,
+        "effort": "standard",
+    }
+    if situation.model.kind == "decoder":
+        study["evaluation"] = {"name": "divergence" if situation.phase == "inference" else "loss_trajectory"}
+    spec = StudySpec.model_validate(study)
+    wrong = {problem.field.split(".")[1] for problem in problems(spec) if problem.field.startswith("variants.")}
+    kept = [one for place, one in enumerate(study["variants"]) if str(place) not in wrong]
+    study["variants"] = kept
+    if not kept or problems(StudySpec.model_validate(study)):
+        first = next(iter(problems(spec)))
+        raise NotMeasurable(f"The catalogue refuses it: {first.field} {first.message}")
+    return study
+
+
+def _model(situation: Situation) -> dict[str, Any]:
+    """The model in the catalogue's words.
+
+    Raises:
+        NotMeasurable: the catalogue cannot build it.
+    """
+    model = situation.model
+    found = of_catalogue().get(model.name)
+    if found is None and model.kind == "decoder":
+        found = next((one for one in of_catalogue().values() if _alike(one, model.name)), None)
+    if found is None:
+        raise NotMeasurable(
+            f"The catalogue cannot build {model.name} from a seed; put its checkpoint into the worker's folder of models "
+            "and order the study there."
+        )
+    dumped: dict[str, Any] = found.model_dump(mode="json")
+    return dumped
+
+
+def _alike(one: Any, name: str) -> bool:
+    """Whether a preset has the published model's parameters, so that seeded weights take as long."""
+    return name in known.by_name() and anatomy_of(one).parameters == known.by_name()[name].parameters
+
+
+def _workload(situation: Situation) -> dict[str, Any]:
+    if situation.phase == "training":
+        return {"name": "train_step", "batch_size": situation.batch, "sequence_length": situation.sequence}
+    if situation.task == "prefill":
+        return {"name": "prefill", "batch_size": situation.batch, "sequence_length": situation.sequence}
+    return {
+        "name": "generate",
+        "batch_size": situation.batch,
+        "prompt_length": situation.sequence,
+        "new_tokens": situation.generated,
+    }

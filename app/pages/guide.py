@@ -1,0 +1,92 @@
+"""The guide's page: a short form, the advice beside it, the way to it as a tree. The question stands in the address."""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from app.errors import Invalid
+from app.guide import question, team
+from app.guide.answer import Answer, answer
+from app.guide.device import Device
+from app.guide.question import GuideQuestion
+from app.guide.rejected import CLASS_WORDS, STAGES
+from app.guide.situation import TASKS
+from app.guide.techniques import techniques
+from app.pages import reproduce
+from app.pages.rendering import page
+from app.pages.session import Reading
+from app.results.dependency import Results
+
+router = APIRouter()
+
+EFFORTS = {
+    "one_line": "a line of code",
+    "low": "an afternoon",
+    "medium": "some days, another engine",
+    "high": "training anew",
+}
+OUTCOMES = {
+    "advised": ("improves", "check"),
+    "keep": ("same", "same"),
+    "tight": ("undecided", "unsure"),
+    "nothing_fits": ("worsens", "close"),
+    "unknown": ("undecided", "unsure"),
+}
+"""How an answer's outcome looks: tone and sign."""
+FIRST = {"model": "Llama-3.1-8B", "task": "chat", "device": "GeForce RTX 4090", "sequence": "512"}
+"""Shown to a reader who has not asked anything yet and whose team has no device."""
+
+
+@router.get("/guide", response_class=HTMLResponse)
+def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
+    own = team.devices(session)
+    given = dict(request.query_params) or _first(own)
+    try:
+        situation = question.of_address(given, own)
+        found = answer(situation, team.evidence(table, situation, own))
+    except Invalid as refused:
+        return _page(request, given, own, None, refused)
+    return _page(request, given, own, found, None)
+
+
+def _first(own: tuple[Device, ...]) -> dict[str, str]:
+    """What opens the page: the shipped decoder on the team's own device, of which something may have been measured."""
+    if not own:
+        return FIRST
+    return {"model": "reference decoder", "task": "prefill", "device": own[0].name, "sequence": "256"}
+
+
+def _page(
+    request: Request, given: Mapping[str, str], own: tuple[Device, ...], found: Answer | None, refused: Invalid | None
+) -> HTMLResponse:
+    query = urlencode(given, quote_via=quote, safe=",:")
+    ordered = json.dumps(found.study) if found and found.study else None
+    return page(
+        "guide.html",
+        here="guide",
+        twin=f"/api/v1/guide?{query}",
+        status=422 if refused else 200,
+        given=given,
+        wrong={problem.field.partition(".")[0]: problem for problem in refused.problems} if refused else {},
+        refused=refused,
+        found=found,
+        advice=found.advice if found else None,
+        evidence={one.id: one for one in found.evidence} if found else {},
+        outcomes=OUTCOMES,
+        binding=CLASS_WORDS,
+        stages=STAGES,
+        study=ordered,
+        curl=reproduce.posted(ordered, str(request.base_url)) if ordered else "",
+        titles={one.word: one.title for one in techniques()},
+        menus={
+            "models": question.names(),
+            "tasks": TASKS,
+            "devices": question.listed(own),
+            "efforts": EFFORTS,
+            "techniques": [(one.word, one.title) for one in techniques()],
+        },
+        usual={name: field.default for name, field in GuideQuestion.model_fields.items()},
+    )

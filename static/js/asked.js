@@ -1,0 +1,75 @@
+// A form whose answer stands beside it: each change goes into the address, and the server's answer into its place.
+import { swap } from "./parts.js";
+
+// `path` is the page's; `carried` gives the request for an address that cannot carry all of the question, or nothing;
+// `arranged` is called after every change of the form. Returns what asks: `ask(place, how)` and `adopt(place)`.
+export function live(form, answer, { path, settle, carried = () => null, arranged = () => {}, left = () => false }) {
+  const usual = (field) => field.dataset.usual ?? "";
+
+  // What is as usual is left out.
+  function address() {
+    const given = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && value.trim() !== "" && value !== usual(form.elements[name]) && !left(name));
+    return `${path}?${new URLSearchParams(given)}`;
+  }
+
+  let flight = null;
+  async function ask(place = address(), how = "replaceState") {
+    flight?.abort();
+    flight = new AbortController();
+    const waiting = setTimeout(() => answer.classList.add("waiting"), 250);
+    try {
+      const options = { signal: flight.signal, credentials: "same-origin", headers: { Accept: "text/html" } };
+      const other = carried(place);
+      // Whatever is wrong stands on the page too, so its text is shown with any status.
+      const reply = await (other ? fetch(other.place, { ...options, ...other.options }) : fetch(place, options));
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+      const next = fresh.getElementById(answer.id);
+      if (!next) return location.assign(place);
+      swap(answer, next);
+      document.title = fresh.title;
+      for (const note of form.querySelectorAll(".field-error")) note.textContent = fresh.getElementById(note.id)?.textContent ?? "";
+      for (const field of form.elements) if (field.id) field.toggleAttribute("aria-invalid", fresh.getElementById(field.id)?.hasAttribute("aria-invalid") ?? false);
+      if (how && !other) history[how](null, "", place);
+    } catch (error) {
+      if (error.name !== "AbortError") document.dispatchEvent(new CustomEvent("tradespace:unanswered"));
+    } finally {
+      clearTimeout(waiting);
+      answer.classList.remove("waiting");
+    }
+  }
+
+  // What an address asks is put into the form; what it does not say is as usual.
+  function adopt(place) {
+    const asked = new URL(place, location.href).searchParams;
+    for (const field of form.elements) if (field.name && !(carried(place) && field.name === "model")) field.value = asked.get(field.name) ?? usual(field);
+    arranged();
+  }
+
+  let pause = null;
+  form.addEventListener("input", ({ target }) => {
+    if (target.name === "config" || !target.name) return;
+    arranged();
+    clearTimeout(pause);
+    pause = setTimeout(ask, settle);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+  // A link to another question fills the form with it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[data-ask]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    adopt(link.href);
+    ask(address(), "pushState");
+    form.scrollIntoView({ block: "nearest" });
+  });
+  addEventListener("popstate", () => {
+    if (location.search === "") return location.reload();
+    adopt(location.href);
+    ask(address(), null);
+  });
+  arranged();
+  return { ask, adopt };
+}
