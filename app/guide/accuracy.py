@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from math import sqrt
 
 from app.frozen import Frozen
-from app.guide.evidence import Cited, Kind, Measured, Z, nearness
+from app.guide.evidence import Cited, Kind, Measured, Z
+from app.guide.likeness import nearness
 from app.guide.priors import WEIGHTS, of_technique
 from app.guide.situation import PHASES, Situation
 from app.guide.techniques import Technique

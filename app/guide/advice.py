@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Literal
 
 from app.errors import Invalid
 from app.frozen import Frozen
@@ -11,16 +10,12 @@ from app.guide.compose import Composed, completed, composed, search
 from app.guide.evidence import Evidence, Measured
 from app.guide.experiments import Experiment, experiments
 from app.guide.options import Option, option
-from app.guide.rejected import CLASS_WORDS, Rejected, rejected
+from app.guide.reasons import Outcome, Regime, assumed, headline, preferences, reasons, regime
+from app.guide.rejected import Rejected, rejected
 from app.guide.relax import Relaxation
 from app.guide.settings import plain
 from app.guide.situation import Situation, check
 from app.guide.techniques import (
-    IN_MEMORY,
-    TERM_WORDS,
-    TOUCHES,
-    Class,
-    Term,
     by_word,
     chosen,
     clash,
@@ -33,18 +28,8 @@ from app.guide.tree import Node, tree
 from app.planner.parts import Instant
 from workers.catalog.declared import Problem
 
-Outcome = Literal["advised", "keep", "tight", "nothing_fits", "unknown"]
 MOST_SHOWN = 8
 """Stacks that an answer shows."""
-
-
-class Regime(Frozen):
-    """What binds the stack there is now."""
-
-    binds: Class
-    margin: float | None
-    """How many times the next class; None where it stands alone."""
-    says: str
 
 
 class Advice(Frozen):
@@ -125,18 +110,18 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
     outcome = _outcome(pick, bool(kept), before, options)
     return Advice(
         outcome=outcome,
-        headline=_headline(outcome, situation, pick, before),
+        headline=headline(outcome, situation, pick, before),
         situation=situation,
-        assumed=tuple(_assumed(situation)),
+        assumed=tuple(assumed(situation)),
         before=before,
         anatomy=start.needed.peak,
-        regime=_regime(start),
+        regime=regime(start),
         ranked=tuple(ranked),
-        reasons=tuple(_reasons(pick, before)) if pick else (),
+        reasons=tuple(reasons(pick, before)) if pick else (),
         knee=rank.knee(ranked),
         first_step=pick.added[0] if pick and pick.added else None,
         changes=tuple(changes),
-        preferences=tuple(_preferences(kept, pick, situation, noise)) if settled else (),
+        preferences=tuple(preferences(kept, pick, situation, noise)) if settled else (),
         rejected=rejections,
         experiments=experiments(situation, pick, options, before),
         path=tree(situation, before, len(options), kept, ranked, rejections),
@@ -231,102 +216,3 @@ def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequen
         return "tight"
     hidden = [one for one in options if (one.loss_unknown or one.unknown) and not one.broken]
     return "unknown" if hidden else "nothing_fits"
-
-
-def _headline(outcome: Outcome, situation: Situation, pick: Option | None, before: Option) -> str:
-    titles = ", ".join(by_word()[word].title for word in pick.added) if pick else ""
-    if outcome == "advised" and pick is not None:
-        return f"{titles}: about {pick.ratio.value:.2g} times the time and {pick.memory_ratio.value:.2g} times the memory of what there is now."
-    if outcome == "keep":
-        return "Keep what there is: nothing that keeps every limit is clearly better."
-    if outcome == "tight" and pick is not None:
-        asked = "No, not as asked. " if before.fits == "no" else ""
-        return f"{asked}Only just, perhaps: {titles or ', '.join(pick.titles)}. Measure before relying on it."
-    if outcome == "unknown":
-        return "Unknown, measure: what would keep every limit rests on nothing better than articles."
-    return f"No: nothing makes {situation.model.name} fit within every limit on {situation.device.name}."
-
-
-def _assumed(situation: Situation) -> list[str]:
-    said = []
-    fields = situation.model_fields_set
-    if situation.budget is None:
-        said.append("Memory that is free: what is usually free on such a device.")
-    if "tolerance" not in fields:
-        said.append(f"Loss of quality that is allowed: {situation.tolerance:.0%}.")
-    if "effort" not in fields:
-        said.append(f"Effort that is tolerated: {situation.effort}.")
-    if not situation.stack:
-        said.append(
-            "There is now: weights as published, nothing else chosen."
-            if situation.phase == "inference"
-            else "There is now: FP32, nothing else chosen."
-        )
-    if situation.device.basis == "datasheet":
-        said.append("Bandwidth and peaks: what is typically reached of the datasheet.")
-    return said
-
-
-def _regime(start: Composed) -> Regime:
-    time = start.time
-    total = sum(time.shares.values())
-    margin = time.margin if time.margin != float("inf") else None
-    shares = [f"{CLASS_WORDS[word]} ({time.shares[word] / total:.0%} of the time)" for word in time.binding]
-    return Regime(binds=time.binds, margin=margin, says=f"What binds is {_listed(shares)}.")
-
-
-def _classes(binding: Sequence[Class]) -> str:
-    return _listed([CLASS_WORDS[word] for word in binding])
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _reasons(pick: Option, before: Option) -> list[str]:
-    said = []
-    if before.broken and pick.fits != before.fits:
-        first = next((one.says for one in before.broken if one.limit == "budget"), None)
-        if first:
-            now = "it surely fits" if pick.fits == "fits" else "it may just fit"
-            said.append(f"What there is now: {first} With the pick {now}.")
-    first, then = _classes(before.binding), _classes(pick.binding)
-    said.append(
-        f"What binds before is {first}; after, it is {then}."
-        if first != then
-        else f"What binds, before and after, is {first}."
-    )
-    for word in pick.added:
-        said.append(_why(word, before))
-    said.append(
-        f"Together they take {pick.ratio.value:.2g} times the time ({pick.ratio.low:.2g} to {pick.ratio.high:.2g}) and "
-        f"{pick.memory_ratio.value:.2g} times the memory, and lose at most {pick.loss.high:.1%} of quality."
-    )
-    return said
-
-
-def _why(word: str, before: Option) -> str:
-    technique = by_word()[word]
-    memory = technique.terms & IN_MEMORY
-    speed = technique.terms & frozenset[Term]().union(*(TOUCHES[one] for one in before.binding))
-    if before.fits != "fits" and memory:
-        terms = ", ".join(TERM_WORDS[term] for term in sorted(memory))
-        return f"{technique.title} {technique.does}: less memory for {terms}, which is short."
-    if speed:
-        terms = ", ".join(TERM_WORDS[term] for term in sorted(speed))
-        return f"{technique.title} {technique.does}: it changes {terms}, which binds."
-    terms = ", ".join(TERM_WORDS[term] for term in sorted(technique.terms))
-    return f"{technique.title} {technique.does}: it changes {terms}, which counts once the rest is done."
-
-
-def _preferences(kept: Sequence[Option], pick: Option | None, situation: Situation, noise: float) -> list[str]:
-    """Which stack would win if one goal counted most."""
-    front = rank.front(kept, noise)
-    said = []
-    for goal in ("time", "memory", "quality", "effort"):
-        most = situation.weights.model_copy(update={goal: 10.0})
-        first = rank.ranked(front, situation, most)[0]
-        if pick is not None and first.words != pick.words:
-            titles = ", ".join(first.titles) or "nothing at all"
-            said.append(f"If {goal} counted most: {titles}.")
-    return said

@@ -15,7 +15,7 @@ change by the prediction, from a quarter (what formulas see nothing of) to all (
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import exp, log, sqrt
+from math import log, sqrt
 from typing import Literal, NamedTuple
 
 from app.devices.datasheets import datasheets
@@ -23,10 +23,11 @@ from app.frozen import Frozen
 from app.guide import memory, work
 from app.guide import settings as settings_of
 from app.guide.device import Device, of_title
+from app.guide.likeness import similarity
 from app.guide.priors import WEIGHTS, Metric, Prior, Setting, of_technique
 from app.guide.settings import applied
-from app.guide.situation import PHASES, TASKS, ImageModel, Situation
-from app.guide.techniques import Class, by_word, chosen, clash, unable
+from app.guide.situation import PHASES, Situation
+from app.guide.techniques import by_word, chosen, clash, unable
 from app.knowledge.sources import Grade
 
 Kind = Literal["measured", "predicted", "literature"]
@@ -42,8 +43,6 @@ SAME = 0.98
 TRANSFER = 0.15
 """Least standard deviation of a measured log-ratio in any other setting: what the roofline does not see moves from one setting to
 another. Residuals of bf16 over four lengths and batches of one model (``demo``) spread by 0.2."""
-LEAST_INFLUENCE = 0.25
-"""Share of a technique's own uncertainty that stays where formulas see nothing of it."""
 COUNTS = 0.2
 """Grade times similarity from which on a row says something about the situation."""
 ORDER: tuple[Grade, ...] = ("A", "B", "C", "D")
@@ -215,7 +214,7 @@ class Evidence:
             return
         name = one.device.name if one.device else one.setting.device
         here = name in (None, self.situation.device.name)
-        near = similarity(one.setting, self.situation, own, here=here)
+        near = similarity(one.setting, self.situation, here=here)
         exact = here and near > SAME
         deviation = max(LEAST if exact else TRANSFER, (log(one.high) - log(one.low)) / (2 * Z))
         row = Row(one.id, "measured", "A" if here else "B", log(one.ratio) - predicted, deviation, near, here)
@@ -236,82 +235,10 @@ class Evidence:
             if predicted is None:
                 continue
             spread = (log(effect.high) - log(effect.low)) / (2 * Z)
-            weight = WEIGHTS[prior.grade] * similarity(prior.setting, self.situation, own)
+            weight = WEIGHTS[prior.grade] * similarity(prior.setting, self.situation)
             yield Row(
                 prior.id, "literature", prior.grade, log(effect.mid) - predicted, max(SINGLE, spread), weight, False
             )
-
-
-def influence(whole: float, without: float) -> float:
-    """How much a technique has to do with a stack's time, by formula: from a quarter to 1, where it changes a factor of two.
-
-    Args:
-        whole: seconds of the stack with it.
-        without: seconds of the same stack without it.
-    """
-    return min(1.0, max(LEAST_INFLUENCE, abs(log(whole / without)) / log(2)))
-
-
-def similarity(setting: Setting, situation: Situation, own: Situation, *, here: bool = False) -> float:
-    """How much a setting is like a situation, from 0 to 1: a product over what makes effects differ.
-
-    Args:
-        setting: where the effect was seen.
-        situation: what is asked.
-        own: the situation as the setting had it.
-        here: whether it was seen on the situation's device.
-    """
-    found = _task_likeness(setting.task, situation)
-    if found == 0:
-        return 0.0
-    found *= nearness(setting.batch, situation.batch, 16.0, 0.8)
-    found *= nearness(setting.sequence, situation.sequence, 64.0, 0.9)
-    another = setting.parameters is None and setting.model not in (None, situation.model.name)
-    found *= nearness(setting.parameters, situation.model.parameters, 10.0, 0.3 if another else 0.8)
-    device = situation.device
-    if not here:
-        if setting.device == device.name:
-            found *= 1.0
-        elif setting.generation is not None and setting.generation == device.generation:
-            found *= 0.8
-        elif setting.kind is not None:
-            found *= 0.6 if setting.kind == device.kind else 0.1
-        else:
-            found *= 0.5
-    if setting.regime is not None and not here:
-        found *= 1.0 if setting.regime == regime_of(situation) else 0.25
-    if isinstance(situation.model, ImageModel) and setting.depthwise is not None:
-        found *= 1.0 if setting.depthwise == situation.model.depthwise else 0.15
-    return found
-
-
-def regime_of(situation: Situation) -> Class:
-    """What binds the stack of somebody who chose nothing."""
-    return work.time(situation, applied(chosen(settings_of.plain(situation)))).binds
-
-
-def _task_likeness(task: str | None, situation: Situation) -> float:
-    if task is None:
-        return 0.5
-    if task == situation.task:
-        return 1.0
-    if task == situation.phase:
-        return 0.8
-    if task in TASKS and PHASES[task] == situation.phase:
-        return 0.7 if situation.phase == "training" else 0.3
-    return 0.0
-
-
-def nearness(one: float | None, other: float, scale: float, unknown: float) -> float:
-    """How near two sizes are: 1 where equal, 1/e where they differ by a factor of ``scale``.
-
-    Args:
-        one: a size, or None where it is not told.
-        other: the size that is asked about.
-        scale: factor at which the nearness has fallen to 1/e.
-        unknown: what is returned where it is not told.
-    """
-    return unknown if one is None else exp(-abs(log(one / other)) / log(scale))
 
 
 def _phase(task: str | None) -> str | None:

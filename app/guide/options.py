@@ -8,7 +8,8 @@ from app.frozen import Frozen
 from app.guide import accuracy, work
 from app.guide.accuracy import Loss
 from app.guide.compose import Composed
-from app.guide.evidence import Belief, Cited, Evidence, Kind, influence
+from app.guide.evidence import Belief, Cited, Evidence, Kind
+from app.guide.likeness import influence
 from app.guide.settings import applied
 from app.guide.situation import EFFORTS, Effort, Situation
 from app.guide.techniques import Class, by_word, chosen, too_much_effort
