@@ -16,6 +16,7 @@ from app.study.pareto import Candidate, Reading, pareto
 from app.study.quantities import Quantity
 from workers.catalog import metrics
 
+ONE_ALONE = "A trade-off needs two kinds of figures, and these runs have one; Effects and Memory show it."
 LIMITED: tuple[tuple[str, ...], ...] = (
     (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name, metrics.MEMORY_WEIGHTS.name),
     (metrics.LATENCY.name, metrics.LATENCY_TTFT.name),
@@ -211,7 +212,7 @@ def named_limit(comparison: Comparison, limit: Limit) -> Limit:
 def _axes(comparison: Comparison, choice: Choice) -> tuple[Quantity, Quantity]:
     usual = axes(comparison)
     if usual is None and (choice.x is None or choice.y is None):
-        raise NotDrawn("Nothing has been measured yet.")
+        raise NotDrawn(ONE_ALONE if comparison.quantities else "Nothing has been measured yet.")
     x = chosen(comparison, "x", choice.x) if choice.x is not None else usual[0] if usual else None
     y = chosen(comparison, "y", choice.y) if choice.y is not None else usual[1] if usual else None
     if x is None or y is None:

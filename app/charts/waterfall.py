@@ -30,7 +30,15 @@ from workers.catalog import metrics
 
 ROW = 66
 """Pixels of one bar and the two lines of words above it."""
-MEMORY = (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name, metrics.MEMORY_WEIGHTS.name)
+MEMORY = tuple(
+    metric.name
+    for metric in (
+        metrics.MEMORY_PEAK_ALLOCATED,
+        metrics.MEMORY_HOST,
+        metrics.MEMORY_WEIGHTS,
+        metrics.MEMORY_EXACT_PEAK,
+    )
+)
 """What a ladder leads down, by default; the first that was measured."""
 SCORES = (
     metrics.QUALITY_PERPLEXITY.name,

@@ -27,7 +27,7 @@ Scale = Literal["measured", "ratio"]
 COLUMNS: tuple[tuple[str, ...], ...] = (
     (metrics.LATENCY.name,),
     (metrics.THROUGHPUT_TOKENS.name, metrics.THROUGHPUT_SAMPLES.name),
-    (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name),
+    (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_HOST.name, metrics.MEMORY_EXACT_PEAK.name),
     (metrics.MEMORY_WEIGHTS.name,),
     (metrics.ENERGY_STEP.name,),
     (metrics.QUALITY_PERPLEXITY.name, metrics.QUALITY_LOSS.name),
@@ -267,7 +267,8 @@ def candidates(runs: Iterable[ComparedRun], x: Quantity, y: Quantity, scale: Sca
 def findings(comparison: Comparison) -> tuple[Finding, ...]:
     """For speed and for memory the largest decided gain of any variant at any point, strongest first."""
     found: list[Finding] = []
-    for name in (metrics.LATENCY.name, metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_WEIGHTS.name):
+    memory = (metrics.MEMORY_PEAK_ALLOCATED.name, metrics.MEMORY_WEIGHTS.name, metrics.MEMORY_EXACT_PEAK.name)
+    for name in (metrics.LATENCY.name, *memory):
         quantity = comparison.quantity(name)
         if quantity is None:
             continue

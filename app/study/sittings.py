@@ -15,6 +15,10 @@ from workers.catalog.report import Arm
 
 ANATOMY = "memory.peak."
 """Metrics of the parts that a phase's peak is made of begin so."""
+COUNTED = "memory.exact."
+"""The same where a peak was counted and not measured (effort exact); a run has one or the other."""
+COUNTED_AS = {"weights": "parameters", "optimizer_states": "optimizer"}
+"""What counted parts are called that have another name."""
 PARTS = ("weights", "gradients", "optimizer_states", "activations", "kv_cache", "temporary", "other")
 """Parts of a peak in the order in which they are stacked: what stays longest lies lowest."""
 HELD = "memory.allocated"
@@ -114,7 +118,10 @@ def sitting(
 def stack_of(run: ComparedRun, arm: Arm, phase: str) -> Stack | None:
     """The parts of a phase's peak; None when it was not taken apart."""
     readings = run.beside if arm == "baseline" else run.readings
-    found = {part: readings.get(f"{ANATOMY}{part}@{phase}") for part in PARTS}
+    found = {
+        part: readings.get(f"{ANATOMY}{part}@{phase}") or readings.get(f"{COUNTED}{COUNTED_AS.get(part, part)}@{phase}")
+        for part in PARTS
+    }
     held = {part: reading for part, reading in found.items() if reading is not None}
     return Stack(phase=phase, arm=arm, readings=held) if held else None
 
@@ -122,4 +129,4 @@ def stack_of(run: ComparedRun, arm: Arm, phase: str) -> Stack | None:
 def phases(run: ComparedRun) -> tuple[str, ...]:
     """Phases whose peak was taken apart, in the order in which they were measured."""
     keys = (*run.beside, *run.readings)
-    return tuple(dict.fromkeys(key.partition("@")[2] for key in keys if key.startswith(ANATOMY)))
+    return tuple(dict.fromkeys(key.partition("@")[2] for key in keys if key.startswith((ANATOMY, COUNTED))))

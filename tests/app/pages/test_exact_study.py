@@ -93,6 +93,17 @@ def test_what_was_counted_is_shown_by_its_own_name(house: House, study: str) -> 
     assert "Counted, not measured." in run
 
 
+def test_its_parts_and_its_gain_are_shown(house: House, study: str) -> None:
+    page = read(house, f"/studies/{study}?tab=memory")
+    assert "No run took the peak of its memory apart." not in page
+    assert "No run measured its memory." not in page
+    assert "No decided gain" not in page
+    assert "A trade-off needs two kinds of figures" in read(house, f"/studies/{study}")
+    figure = house.browser.get(f"/api/v1/studies/{study}/charts/anatomy").json()["figure"]
+    of_variant = {trace["name"]: trace["x"][1] for trace in figure["data"]}
+    assert of_variant == {"weights": 15, "optimizer states": 30, "activations": 10, "temporary": 5, "other": 1}
+
+
 def test_it_is_never_pooled_with_what_was_measured(house: House, study: str) -> None:
     found = house.browser.get("/api/v1/explore").json()
     assert {row["effort"] for row in found["items"]} == {"exact"}
