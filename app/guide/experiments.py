@@ -55,7 +55,13 @@ def experiments(
         if value > LEAST_VALUE:
             found.append((value / (1 + one.effort_place), one, because))
     ordered = sorted(found, key=lambda each: (bool(missing(each[1].words)), -each[0], len(each[1].words)))
-    return tuple(_experiment(value, one, because, situation, before) for value, one, because in ordered[:MOST])
+    chosen: list[tuple[float, Option, str]] = []
+    for each in ordered:
+        words = set(each[1].words)
+        # What is contained in another experiment, or contains one, teaches mostly the same.
+        if len(chosen) < MOST and not any(words <= set(one.words) or words >= set(one.words) for _, one, _ in chosen):
+            chosen.append(each)
+    return tuple(_experiment(value, one, because, situation, before) for value, one, because in chosen)
 
 
 def in_catalogue(words: Sequence[str], situation: Situation) -> tuple[dict[str, Any], ...] | None:

@@ -67,6 +67,8 @@ def _task_likeness(task: str | None, situation: Situation) -> float:
         return 1.0
     if task == situation.phase:
         return 0.8
+    if "classify" in (task, situation.task) and situation.phase == "inference":
+        return 0.0
     if task in TASKS and PHASES[task] == situation.phase:
         return 0.7 if situation.phase == "training" else 0.3
     return 0.0

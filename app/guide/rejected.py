@@ -92,9 +92,8 @@ def _reason(
     loss = losses[technique.word]
     if technique.unknown or loss.unknown:
         what = "time" if technique.unknown else "quality"
-        return because(
-            "evidence", f"Nothing better than an article says what {technique.title} does to {what} here: measure it."
-        )
+        said = f"What {technique.title} means for {what} here, nothing better than an article says: measure it."
+        return because("evidence", said)
     with_it = [one for one in options if technique.word in one.words]
     if pick is not None and not _touches(technique, before, pick):
         return because("regime", _elsewhere(technique, before, pick))
