@@ -8,6 +8,7 @@ from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.planner import team
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address, of_body
+from app.results.dependency import Results
 
 router = APIRouter(tags=["planner"], responses=REFUSALS)
 strict = APIRouter(prefix="/plan", route_class=StrictRoute)
@@ -38,18 +39,18 @@ def _schema(field: dict[str, Any]) -> dict[str, Any]:
 
 
 @strict.get("", openapi_extra={"parameters": _parameters()})
-def read(request: Request, caller: Reader, database: Ledger) -> Plan:
+def read(request: Request, caller: Reader, database: Ledger, table: Results) -> Plan:
     """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
     with database.reading() as session:
-        machines = team.machines(session)
+        machines = team.machines(session, table)
     return plan(of_address(request.query_params, machines))
 
 
 @strict.post("")
-def ask(question: Question, caller: Reader, database: Ledger) -> Plan:
+def ask(question: Question, caller: Reader, database: Ledger, table: Results) -> Plan:
     """The same with a body; config is then the object itself, of which the answer repeats the fields that matter."""
     with database.reading() as session:
-        machines = team.machines(session)
+        machines = team.machines(session, table)
     return plan(of_body(question, machines))
 
 
@@ -64,10 +65,10 @@ def ask(question: Question, caller: Reader, database: Ledger) -> Plan:
         },
     },
 )
-def of_file(request: Request, caller: Reader, database: Ledger) -> Plan:
+def of_file(request: Request, caller: Reader, database: Ledger, table: Results) -> Plan:
     """The same about the model of a GGUF file, whose weights are as large as its header says."""
     with database.reading() as session:
-        machines = team.machines(session)
+        machines = team.machines(session, table)
     return plan(of_address(request.query_params, machines, header=request.state.body))
 
 

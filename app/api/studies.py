@@ -95,7 +95,7 @@ def check(spec: Annotated[JsonValue, Body()], caller: Reader, database: Ledger) 
         return Checked(ok=False, problems=_fields(found), runs=read.size, seconds={})
     with database.reading() as session:
         estimates = {effort: submission.estimate(session, read, effort) for effort in _EFFORTS}
-        machines = team.machines(session, read.device)
+        machines = team.machines(session, present=read.device)
     seconds = {
         effort: Estimated.model_validate(estimate._asdict()) if estimate else None
         for effort, estimate in estimates.items()

@@ -18,12 +18,11 @@ from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, Im
 from app.guide.techniques import techniques
 from app.planner import known
 from app.planner.foreseen import anatomy_of
+from app.planner.learnt import decoders
 from app.planner.machines import short
 from app.study.amounts import amount
 from workers.catalog.declared import Exact, Problem, closest
 from workers.catalog.model import Model
-from workers.catalog.models.llama import PRESETS, Llama
-from workers.catalog.models.reference_decoder import ReferenceDecoder
 from workers.catalog.strictjson import Malformed, Unfit, read
 from workers.catalog.validation import explain
 
@@ -143,8 +142,7 @@ def image_models() -> tuple[ImageModel, ...]:
 @cache
 def of_catalogue() -> dict[str, Model]:
     """Decoders that can be measured here as they are, by their labels."""
-    found: list[Model] = [Llama.model_validate({"preset": preset}) for preset in PRESETS]
-    return {one.label: one for one in (ReferenceDecoder(), *found)}
+    return decoders()
 
 
 def names(task: Task | None = None) -> tuple[str, ...]:

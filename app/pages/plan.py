@@ -22,6 +22,7 @@ from app.planner.plan import FREE_MEMORY, Plan, plan
 from app.planner.question import PHASES, Question, foreign, of_address
 from app.planner.states import OPTIMIZERS
 from app.planner.ways import Way
+from app.results.dependency import Results
 
 router = APIRouter()
 
@@ -76,14 +77,14 @@ class Offered(NamedTuple):
 
 
 @router.get("/plan", response_class=HTMLResponse)
-def read(request: Request, session: Reading) -> HTMLResponse:
-    return _answered(dict(request.query_params) or FIRST, team.machines(session))
+def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
+    return _answered(dict(request.query_params) or FIRST, team.machines(session, table))
 
 
 @router.post("/plan/gguf", response_class=HTMLResponse)
-def of_file(request: Request, session: Reading) -> HTMLResponse:
+def of_file(request: Request, session: Reading, table: Results) -> HTMLResponse:
     """The same page about the model of a GGUF file, whose header no address can carry."""
-    return _answered(dict(request.query_params), team.machines(session), request.state.body)
+    return _answered(dict(request.query_params), team.machines(session, table), request.state.body)
 
 
 def _answered(given: Mapping[str, str], machines: Sequence[Machine], header: bytes | None = None) -> HTMLResponse:
@@ -133,7 +134,7 @@ def _page(
             "phases": list(PHASES.items()),
             "formats": [("", "as usual"), *((each.word, each.title) for each in FORMATS)],
             "optimizers": [(each.word, each.title) for each in OPTIMIZERS],
-            "caches": [(word, word) for word in CACHE_BITS],
+            "caches": [("", "as computed"), *((word, word) for word in CACHE_BITS)],
             "losses": list(LOSSES.items()),
             "shardings": list(SHARDINGS.items()),
             "devices": devices(machines),

@@ -12,6 +12,8 @@ import numpy as np
 from app.frozen import Frozen
 
 FEWEST = 2
+LEAST_ERROR = 0.1
+"""Steps that two others foretell are mostly within this (``make bench-planner`` measures it)."""
 WORST_CONDITION = 1e3
 """Of the equations; beyond, the steps are too much alike to tell a layer's cost from a byte's."""
 
@@ -32,6 +34,8 @@ class Calibration(Frozen):
     """Seconds that a layer costs whatever its size."""
     bandwidth: float
     """Bytes per second at which weights and caches are read."""
+    error: float
+    """Largest relative error of the steps it was learnt from, and at least that of steps it was not (``LEAST_ERROR``)."""
     points: int
 
     def seconds(self, layers: int, size: float) -> float:
@@ -63,4 +67,6 @@ def calibrated(points: Sequence[Decoded]) -> Calibration | None:
     if layer_s < 0:
         # Steps so long that what a layer costs is lost in them.
         layer_s, per_byte = 0.0, float(np.mean([each.seconds / each.bytes for each in points]))
-    return Calibration(layer_s=float(layer_s), bandwidth=float(1 / per_byte), points=len(points))
+    found = Calibration(layer_s=float(layer_s), bandwidth=float(1 / per_byte), error=LEAST_ERROR, points=len(points))
+    worst = max(abs(found.seconds(each.layers, each.bytes) / each.seconds - 1) for each in points)
+    return found.model_copy(update={"error": max(worst, LEAST_ERROR)})

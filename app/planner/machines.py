@@ -31,8 +31,8 @@ class Machine(Frozen):
     """Operations per second by the format of the factors, as torch names it."""
     measured: bool
     """Whether bandwidth and peaks were measured on it, and are not its maker's."""
-    calibration: Calibration | None = None
-    """What was learnt of decoding on it."""
+    calibrations: dict[str, Calibration] = {}
+    """What was learnt of decoding on it, by the format that is computed in."""
     url: str | None = None
     """Its page; None for one that nobody here has."""
 
@@ -65,7 +65,7 @@ def of_processor(processor: Processor) -> Machine | None:
     )
 
 
-def of_hardware(hardware: ShownHardware, calibration: Calibration | None = None) -> Machine | None:
+def of_hardware(hardware: ShownHardware, calibrations: dict[str, Calibration] | None = None) -> Machine | None:
     """One of the team's devices; None while its ceilings were not measured."""
     held = hardware.ceilings
     if held is None or not held.bandwidths:
@@ -82,7 +82,7 @@ def of_hardware(hardware: ShownHardware, calibration: Calibration | None = None)
         bandwidth=bandwidth,
         peaks={each.dtype: held.peak(each.dtype) or each.value for each in held.products},
         measured=True,
-        calibration=calibration,
+        calibrations=calibrations or {},
         url=hardware.url,
     )
 

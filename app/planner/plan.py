@@ -106,7 +106,7 @@ def plan(read: Read) -> Plan:
     wanting = fit is not None and fit.verdict != "fits"
     tries = ways(anatomy, question, fit.free, on_gpu) if fit and wanting else []
     return Plan(
-        question=question.model_copy(update={"weights": question.kept_weights}),
+        question=question.model_copy(update={"weights": question.kept_weights, "cache": question.kept_cache}),
         model=_facts(read),
         bytes=found.peak.bytes,
         low=found.low,

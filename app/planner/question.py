@@ -70,7 +70,7 @@ class Question(Exact):
     flash: bool = Field(True, description="Attention that never keeps its scores (flash, or memory-efficient).")
     loss: Loss = Field("naive", description="How cross-entropy is computed: naive, in_place, or chunked.")
     rank: int = Field(16, ge=1, le=65_536, description="Of the adapters on all linear layers.")
-    cache: str = Field("bf16", description="Format of the KV cache.")
+    cache: str | None = Field(None, description="Format of the KV cache; left out, that in which is computed.")
     chunk: int | None = Field(
         None, ge=1, le=MOST_TOKENS, description="Tokens of prompts computed at a time; left out, all."
     )
@@ -86,6 +86,11 @@ class Question(Exact):
     memory: int | None = Field(
         None, ge=1, le=2**60, description="Bytes that are free on each device; left out, all that the device has."
     )
+
+    @property
+    def kept_cache(self) -> str:
+        """Format of the KV cache."""
+        return self.cache or self.computing
 
     @property
     def kept_weights(self) -> str:
@@ -217,7 +222,7 @@ def inference(question: Question, on_gpu: bool = True) -> Inference:
     """The inference of a question."""
     return Inference(
         batch=question.batch, prompt=question.sequence, generated=question.generated, chunk=question.chunk,
-        weights=question.kept_weights, computing=question.computing, cache=question.cache, flash=question.flash,
+        weights=question.kept_weights, computing=question.computing, cache=question.kept_cache, flash=question.flash,
         loading=question.loading, stored_bytes=question.stored_bytes, on_gpu=on_gpu,
     )  # fmt: skip
 
@@ -273,8 +278,8 @@ def _words(question: Question) -> Iterable[Problem]:
         yield _unknown("weights", question.kept_weights, FORMATS)
     if question.optimizer not in OPTIMIZERS:
         yield _unknown("optimizer", question.optimizer, OPTIMIZERS)
-    if question.cache not in CACHE_BITS:
-        yield _unknown("cache", question.cache, CACHE_BITS)
+    if question.kept_cache not in CACHE_BITS:
+        yield _unknown("cache", question.kept_cache, CACHE_BITS)
 
 
 def _unknown(field: str, given: str, choices: Iterable[str], more: str = ".") -> Problem:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from app.frozen import Frozen
 from app.planner.anatomy import Anatomy
+from app.planner.calibration import Calibration
 from app.planner.formats import BY_WORD as FORMATS
 from app.planner.formats import weight_bytes
 from app.planner.inference import CACHE_BITS
@@ -84,7 +85,12 @@ def speeds(anatomy: Anatomy, question: Question, machine: Machine) -> tuple[Spee
     if question.phase != "inference":
         return (_training(anatomy, question, peak),)
     prompt = _prompt(anatomy, question, peak, machine.bandwidth)
-    return (prompt, _token(anatomy, question, peak, machine.bandwidth)) if question.generated else (prompt,)
+    if not question.generated:
+        return (prompt,)
+    token = _token(anatomy, question, peak, machine.bandwidth)
+    learnt = machine.calibrations.get(question.computing)
+    plain = question.stored_bytes is None and question.kept_weights == question.computing == question.kept_cache
+    return prompt, _learnt(token, anatomy, learnt) if learnt and plain else token
 
 
 def _training(anatomy: Anatomy, question: Question, peak: float) -> Speed:
@@ -137,10 +143,13 @@ def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float)
 def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
     """One token of every sequence, in the middle of the answers."""
     length = question.sequence + question.generated // 2
-    weights = _held(anatomy, question) * _touched(anatomy, question.batch)
-    cache = question.batch * anatomy.cache_elements(length) * CACHE_BITS[question.cache] / 8
+    if question.stored_bytes is not None:
+        held = question.stored_bytes * _touched(anatomy, question.batch) + _cached(
+            anatomy, question.kept_cache, question.batch, length
+        )
+    else:
+        held = read_bytes(anatomy, question.kept_weights, question.computing, question.kept_cache, question.batch, length)
     work = question.batch * (2 * anatomy.active_parameters + 4.0 * length * anatomy.widths.queries * anatomy.layers)
-    held = weights + cache
     times = [
         max(work / (peak * share), held / (bandwidth * read)) + anatomy.layers * layer
         for share, read, layer in zip(ARITHMETIC, BANDWIDTH, A_LAYER, strict=True)
@@ -163,11 +172,48 @@ def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) 
     )
 
 
+def _learnt(token: Speed, anatomy: Anatomy, learnt: Calibration) -> Speed:
+    """The same by what was measured on the device."""
+    seconds = learnt.seconds(anatomy.layers, token.bytes)
+    overhead = anatomy.layers * learnt.layer_s
+    return token.model_copy(
+        update={
+            "seconds": seconds,
+            "low": seconds / (1 + learnt.error),
+            "high": seconds * (1 + learnt.error),
+            "binds": "overhead" if overhead > seconds / 2 else "bandwidth",
+            "formula": (
+                f"{token.bytes:.3g} B / {learnt.bandwidth:.3g} B/s + {anatomy.layers} layers × {learnt.layer_s * 1e6:.0f} µs"
+            ),
+            "source": f"learnt from {learnt.points} decoding steps that were measured on this device",
+        }
+    )
+
+
 def _held(anatomy: Anatomy, question: Question) -> float:
     """Bytes of all weights."""
     if question.stored_bytes is not None:
         return float(question.stored_bytes)
     return weight_bytes(anatomy, FORMATS[question.kept_weights], FORMATS[question.computing])
+
+
+def read_bytes(anatomy: Anatomy, weights: str, computing: str, cache: str, batch: int, length: int) -> float:
+    """What a decoding step reads: weights, and the caches of all sequences.
+
+    Args:
+        anatomy: the model.
+        weights: format of the layers' weights.
+        computing: format of what is not quantised.
+        cache: format of the cache.
+        batch: sequences.
+        length: tokens that each has.
+    """
+    held = weight_bytes(anatomy, FORMATS[weights], FORMATS[computing])
+    return held * _touched(anatomy, batch) + _cached(anatomy, cache, batch, length)
+
+
+def _cached(anatomy: Anatomy, cache: str, batch: int, length: int) -> float:
+    return batch * anatomy.cache_elements(length) * CACHE_BITS[cache] / 8
 
 
 def _touched(anatomy: Anatomy, batch: int) -> float:

@@ -113,7 +113,7 @@ def _weights(word: str) -> Callable[[Question], Fields | None]:
 
 def _cache(word: str) -> Callable[[Question], Fields | None]:
     def fields(question: Question) -> Fields | None:
-        fewer = CACHE_BITS[word] < CACHE_BITS[question.cache]
+        fewer = CACHE_BITS[word] < CACHE_BITS[question.kept_cache]
         return {"cache": word} if question.phase == "inference" and fewer else None
 
     return fields
