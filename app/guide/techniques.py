@@ -154,7 +154,7 @@ def unable(technique: Technique, device: Device, devices: int) -> str | None:
         )
     if needs.capability is not None and device.kind == "cuda":
         if device.capability is None:
-            return f"{technique.title} needs compute capability {_dotted(needs.capability)}, and {device.name} is not NVIDIA's."
+            return f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.name} has none that is known."
         if device.capability < needs.capability:
             return (
                 f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.name} has "

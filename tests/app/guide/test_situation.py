@@ -116,3 +116,12 @@ def test_a_format_that_was_measured_no_faster_counts_as_emulated() -> None:
     assert not cpu.computes("bfloat16")
     assert cpu.computes("int8")
     assert cpu.peak("bfloat16") == 1e11
+
+
+def test_a_device_without_a_known_capability_is_told_so() -> None:
+    amd = of_title("Instinct MI300X")
+    advice = advise(DECODING_ON_4090.model_copy(update={"device": amd}))
+    reason = next(one for one in advice.rejected if one.word == "flash_attention")
+    assert reason.stage == "device"
+    assert reason.because == "FlashAttention-2 needs compute capability 8.0; Instinct MI300X has none that is known."
+    assert "bf16" in advice.before.words
