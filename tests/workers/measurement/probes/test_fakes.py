@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,22 @@ def test_what_follows_the_largest_model_takes_no_memory() -> None:
     ).peaks[0]
     weights = {part.name: held for part, held in peak.parts.items()}["memory.peak.weights"]
     assert weights == pytest.approx(2 * 70.55e9, rel=1e-3)
+
+
+def test_a_saved_model_is_counted_without_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path / "small")
+    monkeypatch.setenv("TRADESPACE_MODELS", str(tmp_path))
+    spec = ordered({"name": "folder", "folder": "small"}, train(2, 32))
+    events = measured(spec).peaks[0].allocated
+    for file in (tmp_path / "small").glob("*.safetensors"):
+        file.write_bytes(b"")
+    assert abs(counted(spec).peaks[0].allocated - events) < 0.05 * MIB
 
 
 @pytest.mark.parametrize(
