@@ -193,7 +193,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory() as data:
-            _on_this_machine(chosen, asked.folder, Path(data), stop)
+            on_this_machine(chosen, asked.folder, Path(data), stop)
     except (BadSettings, OSError, device_lock.DeviceBusy) as error:
         parser.exit(2, f"{error}\n")
     if stop.reason:
@@ -207,7 +207,15 @@ def main() -> None:
     sys.exit(size > MOST_BYTES)
 
 
-def _on_this_machine(chosen: list[Planned], folder: Path, data: Path, stop: isolation.Stop) -> None:
+def on_this_machine(chosen: list[Planned], folder: Path, data: Path, stop: isolation.Stop) -> None:
+    """Measure studies on this machine's CPU, each into a file of its own.
+
+    Args:
+        chosen: the studies.
+        folder: where the files go.
+        data: an empty folder for ceilings and the like.
+        stop: ends it early.
+    """
     settings = read_settings().model_copy(update={"data": data})
     device = devices.cpu()
     with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, lambda: stop.reason is not None) as lock:
