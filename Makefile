@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-planner bench-dashboard bench-beside reference-models browser bundle vendor lock clean
+.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-planner bench-decoding bench-binding bench-guide bench-dashboard bench-beside reference-models browser bundle vendor lock clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,6 +77,15 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 
 bench-planner: .venv/.dev  ## the planner's formulas against counts on fake tensors, and those against the allocator's events
 	$(BIN)/python -m benchmarks.planner
+
+bench-decoding: .venv/.dev  ## decoding time of this CPU foretold: two measured steps calibrate, five others are predicted
+	$(BIN)/python -m benchmarks.decoding
+
+bench-binding: .venv/.dev  ## what binds, as reports say it, against models whose work was changed from outside
+	$(BIN)/python -m benchmarks.binding
+
+bench-guide: .venv/.dev  ## measure the grid of stacks that the guide's choices are held against; half an hour
+	$(BIN)/python -m benchmarks.grid
 
 bench-dashboard: .venv/.dev browser  ## speed and weight of the pages and of questions about all results, at 1,000 to 100,000 invented ones
 	$(BIN)/python -m benchmarks.dashboard

@@ -12,9 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from app.planner import families
 from app.planner.calibration import Decoded, calibrated
-from app.planner.inference import CACHE_BITS
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.models import families
 from benchmarks.sized import sized
 from workers.measurement import environment
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from app.planner.training import Training
+from app.planner.memory.training import Training
 from workers.catalog.models import decoder, seeded
 from workers.catalog.technique import LoadOptions
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from app.planner import families, training
+from app.planner.memory import training
+from app.planner.models import families
 from benchmarks.planned_steps import Step
 from workers.catalog.workload import unmarked
 from workers.measurement import environment

@@ -25,7 +25,7 @@ from app.guide.techniques import (
     unable,
 )
 from app.guide.tree import Node, tree
-from app.planner.parts import Instant
+from app.planner.memory.parts import Instant
 from workers.catalog.declared import Problem
 
 MOST_SHOWN = 8

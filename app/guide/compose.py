@@ -11,7 +11,7 @@ from app.guide.settings import Settings, applied, plain
 from app.guide.situation import Situation
 from app.guide.techniques import Technique, by_word, chosen, clash, misplaced, techniques, unable
 from app.guide.work import Time
-from app.planner.parts import Needed
+from app.planner.memory.parts import Needed
 
 WIDTH = 54
 """Stacks that are carried on from each depth: the fastest, the smallest, and those good at both, of all, of the sure and of the gentle ones."""

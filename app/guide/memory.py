@@ -4,12 +4,12 @@ from functools import lru_cache
 
 from app.guide.settings import Settings
 from app.guide.situation import Decoder, ImageModel, Situation
-from app.planner import inference, overheads, states, training
-from app.planner.anatomy import Anatomy
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.inference import Inference
-from app.planner.parts import Instant, Needed, Part, about, exact
-from app.planner.training import Training
+from app.planner.memory import inference, overheads, states, training
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.inference import Inference
+from app.planner.memory.parts import Instant, Needed, Part, about, exact
+from app.planner.memory.training import Training
+from app.planner.models.anatomy import Anatomy
 
 DRAFT_SHARE = (0.02, 0.1, 0.2)
 """What a draft model has of the weights of the large one: 7B beside 70B; less where a head of a few layers does."""

@@ -14,7 +14,7 @@ from app.guide.settings import applied
 from app.guide.situation import EFFORTS, Effort, Situation
 from app.guide.techniques import Class, by_word, chosen, too_much_effort
 from app.knowledge.sources import Grade
-from app.planner.fit import Verdict, verdict
+from app.planner.memory.fit import Verdict, verdict
 
 Unit = Literal["bytes", "seconds", "ratio", "relative loss"]
 Limit = Literal["budget", "tolerance", "latency", "effort"]

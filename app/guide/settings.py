@@ -6,8 +6,8 @@ from typing import Any, Literal
 from app.frozen import Frozen
 from app.guide.situation import Situation
 from app.guide.techniques import Technique
-from app.planner.activations import Loss
-from app.planner.states import Sharding
+from app.planner.memory.activations import Loss
+from app.planner.memory.states import Sharding
 
 Execution = Literal["eager", "compiled", "graphs", "engine"]
 TORCH_NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.errors import Invalid
 from app.frozen import Frozen
 from app.guide.device import FREE_SHARE, Device
-from app.planner.anatomy import Anatomy
+from app.planner.models.anatomy import Anatomy
 from workers.catalog.declared import Problem
 from workers.catalog.technique import Phase
 

@@ -5,8 +5,8 @@ from typing import Any
 from app.guide.advice import Advice
 from app.guide.question import of_catalogue
 from app.guide.situation import Situation
-from app.planner import known
 from app.planner.foreseen import anatomy_of
+from app.planner.models import known
 from workers.catalog.applicability import problems
 from workers.catalog.spec import StudySpec
 

@@ -8,7 +8,7 @@ from app.frozen import Frozen
 from app.guide.options import Option
 from app.guide.rejected import CLASS_WORDS, STAGES, Rejected
 from app.guide.situation import TASKS, Situation
-from app.planner.fit import Verdict
+from app.planner.memory.fit import Verdict
 
 FITS: dict[Verdict, str] = {"fits": "it surely fits", "tight": "it may or may not fit", "no": "it does not fit"}
 

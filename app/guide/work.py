@@ -11,12 +11,12 @@ from app.guide.memory import micro_batch, shrunk
 from app.guide.settings import TORCH_NAMES, Settings
 from app.guide.situation import Decoder, ImageModel, Situation
 from app.guide.techniques import Class
-from app.planner import states
-from app.planner.activations import LOGIT_BYTES
-from app.planner.anatomy import Anatomy
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.inference import CACHE_BITS
+from app.planner.memory import states
+from app.planner.memory.activations import LOGIT_BYTES
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.models.anatomy import Anatomy
 
 EAGER_OPERATORS = 36
 """Operators of one decoder layer forward in transformers: two norms of 6, seven products, rotary positions 11, cache 2,

@@ -7,7 +7,8 @@ from app.ordering.menu import STARTS
 from app.pages.plan import FIRST, devices
 from app.pages.rendering import page
 from app.pages.session import Reading
-from app.planner import known, team
+from app.planner import team
+from app.planner.models import known
 from app.planner.question import PHASES
 from app.presentation.overview import overview
 

@@ -13,14 +13,15 @@ from app.charts.units import digits
 from app.errors import Invalid
 from app.pages.rendering import page
 from app.pages.session import Reading
-from app.planner import known, team
-from app.planner.formats import FORMATS
-from app.planner.inference import CACHE_BITS
+from app.planner import team
 from app.planner.machines import Machine
 from app.planner.machines import known as known_machines
+from app.planner.memory.formats import FORMATS
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.memory.states import OPTIMIZERS
+from app.planner.models import known
 from app.planner.plan import FREE_MEMORY, Plan, plan
 from app.planner.question import PHASES, Question, foreign, of_address
-from app.planner.states import OPTIMIZERS
 from app.planner.ways import Way
 from app.results.dependency import Results
 

@@ -6,13 +6,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from app.frozen import Frozen
-from app.planner import families, inference, known, training
-from app.planner.anatomy import Anatomy
-from app.planner.fit import Verdict
-from app.planner.inference import Inference
 from app.planner.machines import Machine
-from app.planner.parts import Instant, Needed
-from app.planner.training import Training
+from app.planner.memory import inference, training
+from app.planner.memory.fit import Verdict
+from app.planner.memory.inference import Inference
+from app.planner.memory.parts import Instant, Needed
+from app.planner.memory.training import Training
+from app.planner.models import families, known
+from app.planner.models.anatomy import Anatomy
 from workers.catalog.model import Model
 from workers.catalog.models.hub import Hub
 from workers.catalog.models.llama import PRESETS, Llama

@@ -1,11 +1,12 @@
 """The answer to a question: what it needs, part by part; where it fits; what would make it fit; how fast it may be."""
 
 from app.frozen import Frozen
-from app.planner import known, machines
-from app.planner.anatomy import Anatomy
-from app.planner.fit import Verdict, verdict
+from app.planner import machines
 from app.planner.machines import Machine
-from app.planner.parts import Needed, Part
+from app.planner.memory.fit import Verdict, verdict
+from app.planner.memory.parts import Needed, Part
+from app.planner.models import known
+from app.planner.models.anatomy import Anatomy
 from app.planner.question import Question, Read
 from app.planner.speed import PEAKS, Speed, speeds
 from app.planner.ways import Way, least, needed, ways

@@ -9,15 +9,16 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, JsonValue, ValidationError
 
 from app.errors import Invalid
-from app.planner import gguf, known, machines
-from app.planner.activations import Loss
-from app.planner.anatomy import Anatomy
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.inference import CACHE_BITS, Inference, Loading
+from app.planner import machines
 from app.planner.machines import Machine
-from app.planner.states import BY_WORD as OPTIMIZERS
-from app.planner.states import Sharding
-from app.planner.training import Training
+from app.planner.memory.activations import Loss
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.inference import CACHE_BITS, Inference, Loading
+from app.planner.memory.states import BY_WORD as OPTIMIZERS
+from app.planner.memory.states import Sharding
+from app.planner.memory.training import Training
+from app.planner.models import gguf, known
+from app.planner.models.anatomy import Anatomy
 from app.study.amounts import amount
 from workers.catalog.declared import Exact, Problem, closest
 from workers.catalog.strictjson import Malformed, Unfit, read

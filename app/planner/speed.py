@@ -6,12 +6,12 @@ Ceilings are a datasheet's. What of them is reached differs between programs mor
 from typing import Literal
 
 from app.frozen import Frozen
-from app.planner.anatomy import Anatomy
 from app.planner.calibration import Calibration
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.inference import CACHE_BITS
 from app.planner.machines import Machine
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.models.anatomy import Anatomy
 from app.planner.question import Question
 
 Binds = Literal["compute", "bandwidth", "overhead"]

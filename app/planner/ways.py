@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.frozen import Frozen
-from app.planner import inference, training
-from app.planner.anatomy import Anatomy
-from app.planner.fit import Verdict, verdict
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.inference import CACHE_BITS
-from app.planner.parts import Needed
+from app.planner.memory import inference, training
+from app.planner.memory.fit import Verdict, verdict
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.memory.parts import Needed
+from app.planner.models.anatomy import Anatomy
 from app.planner.question import Question
 from app.planner.question import inference as of_inference
 from app.planner.question import training as of_training

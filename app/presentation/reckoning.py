@@ -13,7 +13,8 @@ from app.devices.datasheets import Datasheet, datasheets
 from app.frozen import Frozen
 from app.knowledge import reckoned
 from app.knowledge.reckoned import Bound, Reckoned, Unit
-from app.planner import formats, known, states
+from app.planner.memory import formats, states
+from app.planner.models import known
 from app.presentation.number_formats import BY_WORD as NUMBERS
 
 Verdict = Literal["right", "wrong"]

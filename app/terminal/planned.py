@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.charts.units import MINUS, between, digits, readable, several
 from app.errors import Invalid
-from app.planner.gguf_header import LONGEST
+from app.planner.models.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, Read, of_address
 from app.terminal.beside import aligned

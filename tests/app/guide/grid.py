@@ -11,7 +11,7 @@ from app.guide.evidence import Measured
 from app.guide.known_here import words
 from app.guide.priors import Setting
 from app.guide.situation import Decoder, Situation, Task
-from app.planner import families
+from app.planner.models import families
 from app.terminal.demo import SHIPPED
 from workers.catalog import recorded
 from workers.catalog.model import Model
@@ -20,6 +20,8 @@ from workers.catalog.models.reference_decoder import SHAPE
 from workers.catalog.spec import PlannedRun
 from workers.catalog.technique import Phase
 
+MEASURED = Path(__file__).parents[3] / "docs/results/guide"
+"""By ``make bench-guide``."""
 TASKS: dict[str, Task] = {"prefill": "prefill", "decode": "chat", "train_step": "finetune"}
 ANSWER = 64
 """Tokens of an answer, for runs that measured single tokens."""
@@ -39,8 +41,9 @@ class Scenario(NamedTuple):
 def scenarios() -> tuple[Scenario, ...]:
     """Every workload of the shipped studies of decoders in which stacks of the guide were measured against a plain one."""
     found: list[Scenario] = []
-    for file in sorted(SHIPPED.glob(f"*{recorded.ENDING}")):
-        found += _scenarios(file)
+    for folder in (SHIPPED, MEASURED):
+        for file in sorted(folder.glob(f"*{recorded.ENDING}")):
+            found += _scenarios(file)
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from app.guide.device import of_title
 from app.guide.situation import Decoder, ImageModel, Situation, Task
-from app.planner import families
+from app.planner.models import families
 
 LLAMA: dict[str, JsonValue] = {"model_type": "llama", "torch_dtype": "bfloat16", "max_position_embeddings": 131_072}
 

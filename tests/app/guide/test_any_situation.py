@@ -10,9 +10,9 @@ from app.guide.advice import advise
 from app.guide.device import of_title
 from app.guide.situation import EFFORTS, Decoder, Situation, Task
 from app.guide.techniques import by_word
-from app.planner import families
+from app.planner.models import families
 from tests.app.guide.scenes import MOBILENET, RESNET, SERVER, TASKS_OF_DECODERS
-from tests.app.planner.test_families import PUBLISHED
+from tests.app.planner.models.test_families import PUBLISHED
 
 MODELS: list[Any] = [
     *(Decoder(name=name, anatomy=families.read(config[0])) for name, config in PUBLISHED.items()),

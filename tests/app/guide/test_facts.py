@@ -11,9 +11,9 @@ from app.guide.priors import Prior
 from app.guide.settings import applied
 from app.guide.situation import Situation
 from app.guide.techniques import Technique, by_word, clash
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.inference import CACHE_BITS
-from app.planner.states import BY_WORD as OPTIMIZERS
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.inference import CACHE_BITS
+from app.planner.memory.states import BY_WORD as OPTIMIZERS
 from tests.app.guide.scenes import LLAMA_8B
 from workers.catalog.applicability import clash as clash_of_catalogue
 from workers.catalog.technique import Technique as CatalogueTechnique

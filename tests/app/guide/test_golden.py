@@ -8,8 +8,8 @@ from app.guide.experiments import in_catalogue
 from app.guide.rejected import Rejected
 from app.guide.situation import Situation
 from app.guide.tree import Node
-from app.planner import training
-from app.planner.training import Training
+from app.planner.memory import training
+from app.planner.memory.training import Training
 from tests.app.guide.scenes import (
     CHAT_ON_PI,
     DECODING_ON_4090,

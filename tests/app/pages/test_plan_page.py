@@ -9,7 +9,7 @@ import pytest
 from app.pages.plan import FIRST
 from tests.app.pages.conftest import House
 from tests.app.pages.test_pages import read
-from tests.app.planner.test_gguf import small
+from tests.app.planner.models.test_gguf import small
 from tests.app.test_cli import run
 
 ASKED = {"model": "Llama-3.1-8B", "phase": "qlora", "batch": "4", "sequence": "2048", "device": "RTX 4060"}

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.planner import families, inference, training
-from app.planner.anatomy import Anatomy
-from app.planner.fit import verdict
-from app.planner.formats import BY_WORD as FORMAT
-from app.planner.formats import FORMATS, weight_bytes
-from app.planner.inference import CACHE_BITS, Inference
-from app.planner.parts import Needed
-from app.planner.states import OPTIMIZERS, Sharding, shares
-from app.planner.training import Training
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory import inference, training
+from app.planner.memory.fit import verdict
+from app.planner.memory.formats import BY_WORD as FORMAT
+from app.planner.memory.formats import FORMATS, weight_bytes
+from app.planner.memory.inference import CACHE_BITS, Inference
+from app.planner.memory.parts import Needed
+from app.planner.memory.states import OPTIMIZERS, Sharding, shares
+from app.planner.memory.training import Training
+from app.planner.models import families
+from app.planner.models.anatomy import Anatomy
+from tests.app.planner.models.test_families import PUBLISHED
 
 MODELS: dict[str, Anatomy] = {
     name: families.read(PUBLISHED[name][0])

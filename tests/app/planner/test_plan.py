@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.planner import known, machines
+from app.planner import machines
 from app.planner.calibration import Decoded, calibrated
+from app.planner.models import known
 from app.planner.plan import plan
 from app.planner.question import PHASES, Question, of_body
 from app.planner.speed import forward_operations, speeds, training_operations

@@ -14,14 +14,15 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from app.planner import families, inference, training
-from app.planner.anatomy import Anatomy
-from app.planner.fit import verdict
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.inference import Inference
-from app.planner.parts import Needed
-from app.planner.training import Training
+from app.planner.memory import inference, training
+from app.planner.memory.fit import verdict
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.inference import Inference
+from app.planner.memory.parts import Needed
+from app.planner.memory.training import Training
+from app.planner.models import families
+from app.planner.models.anatomy import Anatomy
 
 GIB = 2**30
 CARDS = (6, 8, 12, 16, 24, 32, 40, 48, 80)

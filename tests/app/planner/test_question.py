@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.errors import Invalid
-from app.planner import known
+from app.planner.models import known
 from app.planner.question import PHASES, Question, foreign, inference, of_address, of_body, of_header, training
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}  # fmt: skip

@@ -1,7 +1,7 @@
 """Families whose feed-forward layers have no gate: most are older, with LayerNorm and biases."""
 
-from app.planner.anatomy import Anatomy, Cache, Matrix, Widths, ends
-from app.planner.configuration import Configuration
+from app.planner.models.anatomy import Anatomy, Cache, Matrix, Widths, ends
+from app.planner.models.configuration import Configuration
 
 OPT_OFFSET = 2
 """Positions that OPT's table has beyond its context."""

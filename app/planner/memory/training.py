@@ -3,14 +3,14 @@
 from pydantic import Field
 
 from app.frozen import Frozen
-from app.planner import activations, overheads, states
-from app.planner.activations import Loss
-from app.planner.anatomy import Anatomy, Matrix
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.parts import Instant, Needed, Part, about, exact
-from app.planner.states import BY_WORD as OPTIMIZERS
-from app.planner.states import Optimizer, Sharding
+from app.planner.memory import activations, overheads, states
+from app.planner.memory.activations import Loss
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.parts import Instant, Needed, Part, about, exact
+from app.planner.memory.states import BY_WORD as OPTIMIZERS
+from app.planner.memory.states import Optimizer, Sharding
+from app.planner.models.anatomy import Anatomy, Matrix
 
 GATHERED_LAYERS = 2
 """Layers that fully sharded training has whole at a time: the one at work and the one fetched ahead."""

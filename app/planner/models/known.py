@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from app.frozen import Frozen
-from app.planner import families
-from app.planner.anatomy import Anatomy
+from app.planner.models import families
+from app.planner.models.anatomy import Anatomy
 
 FILE = Path(__file__).parent / "models.json"
 

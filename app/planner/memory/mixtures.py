@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from app.frozen import Frozen
-from app.planner.anatomy import Anatomy, Matrix
-from app.planner.tensor_types import BY_WORD as TYPES
+from app.planner.models.anatomy import Anatomy, Matrix
+from app.planner.models.tensor_types import BY_WORD as TYPES
 
 SOURCE = "ggml-org/llama.cpp at 007dbbf, src/llama-quant.cpp: types that llama_tensor_get_type chooses without an importance matrix"
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from app.planner import families, training
-from app.planner.fit import verdict
-from app.planner.training import Training
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory import training
+from app.planner.memory.fit import verdict
+from app.planner.memory.training import Training
+from app.planner.models import families
+from tests.app.planner.models.test_families import PUBLISHED
 
 GIB = 2**30
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from app.frozen import Frozen
-from app.planner.anatomy import Anatomy, Matrix
+from app.planner.models.anatomy import Anatomy, Matrix
 
 Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3"]
 

@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.planner import families, gguf
-from app.planner.anatomy import Anatomy
-from app.planner.families import FAMILIES
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.gguf import ARCHITECTURES, MATRICES, MODEL_TYPES, GgufModel
-from app.planner.gguf_header import LONGEST, MOST_TENSORS
-from app.planner.inference import Inference, needed
-from app.planner.tensor_types import BY_WORD, TYPES
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.inference import Inference, needed
+from app.planner.models import families, gguf
+from app.planner.models.anatomy import Anatomy
+from app.planner.models.families import FAMILIES
+from app.planner.models.gguf import ARCHITECTURES, MATRICES, MODEL_TYPES, GgufModel
+from app.planner.models.gguf_header import LONGEST, MOST_TENSORS
+from app.planner.models.tensor_types import BY_WORD, TYPES
+from tests.app.planner.models.test_families import PUBLISHED
 
 Shape = tuple[int, ...]
 """As files have it, the row first."""

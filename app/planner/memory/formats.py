@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from app.frozen import Frozen
-from app.planner import mixtures
-from app.planner.anatomy import Anatomy, Matrix
-from app.planner.mixtures import MIXTURES, Mixture
-from app.planner.tensor_types import BY_WORD as TENSOR_TYPES
+from app.planner.memory import mixtures
+from app.planner.memory.mixtures import MIXTURES, Mixture
+from app.planner.models.anatomy import Anatomy, Matrix
+from app.planner.models.tensor_types import BY_WORD as TENSOR_TYPES
 
 
 class Format(Frozen):

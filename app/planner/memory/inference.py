@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from app.frozen import Frozen
-from app.planner import overheads
-from app.planner.activations import copies
-from app.planner.anatomy import Anatomy
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import Format, quantised, weight_bytes
-from app.planner.parts import Instant, Needed, Part, about, exact
+from app.planner.memory import overheads
+from app.planner.memory.activations import copies
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import Format, quantised, weight_bytes
+from app.planner.memory.parts import Instant, Needed, Part, about, exact
+from app.planner.models.anatomy import Anatomy
 
 CACHE_BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "fp8": 8.0, "q8_0": 8.5, "q4_0": 4.5}
 """Bits of each element of the cache, scales included."""

@@ -2,13 +2,14 @@
 
 import pytest
 
-from app.planner import families, mixtures
-from app.planner.anatomy import Anatomy, Matrix
-from app.planner.formats import BY_WORD as FORMATS
-from app.planner.formats import weight_bytes
-from app.planner.mixtures import BY_WORD, MIXTURES, Mixture
-from app.planner.tensor_types import BY_WORD as TYPES
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory import mixtures
+from app.planner.memory.formats import BY_WORD as FORMATS
+from app.planner.memory.formats import weight_bytes
+from app.planner.memory.mixtures import BY_WORD, MIXTURES, Mixture
+from app.planner.models import families
+from app.planner.models.anatomy import Anatomy, Matrix
+from app.planner.models.tensor_types import BY_WORD as TYPES
+from tests.app.planner.models.test_families import PUBLISHED
 
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
 Q4_K_M = BY_WORD["q4_k_m"]

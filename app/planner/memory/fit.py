@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from app.planner.parts import Needed
+from app.planner.memory.parts import Needed
 
 Verdict = Literal["fits", "tight", "no"]
 

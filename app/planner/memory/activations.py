@@ -3,9 +3,9 @@
 from typing import Literal
 
 from app.frozen import Frozen
-from app.planner import kept as tensors
-from app.planner.anatomy import Anatomy, Widths
-from app.planner.parts import Part, about, exact
+from app.planner.memory import kept as tensors
+from app.planner.memory.parts import Part, about, exact
+from app.planner.models.anatomy import Anatomy, Widths
 
 Loss = Literal["naive", "in_place", "chunked"]
 """How cross-entropy is computed: with a float32 copy for each step of it, with one, or in chunks that keep nothing."""

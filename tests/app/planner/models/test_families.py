@@ -6,8 +6,8 @@ import pytest
 from pydantic import JsonValue
 
 from app.errors import Invalid
-from app.planner import families
-from app.planner.families import FAMILIES
+from app.planner.models import families
+from app.planner.models.families import FAMILIES
 
 SMALL: dict[str, Any] = {
     "vocab_size": 320,

@@ -9,7 +9,7 @@ sums against counts on fake tensors.
 from typing import Literal
 
 from app.frozen import Frozen
-from app.planner.anatomy import Anatomy
+from app.planner.models.anatomy import Anatomy
 
 Norm = Literal["rms", "rms_float", "layer"]
 """RMSNorm that returns to the computing format before its weight or after it, and LayerNorm."""

@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import JsonValue
 
 from app.errors import Invalid
-from app.planner import ungated
-from app.planner.anatomy import Anatomy, Cache, Matrix, Widths, ends
-from app.planner.configuration import Configuration
-from app.planner.hybrids import hybrid
+from app.planner.models import ungated
+from app.planner.models.anatomy import Anatomy, Cache, Matrix, Widths, ends
+from app.planner.models.configuration import Configuration
+from app.planner.models.hybrids import hybrid
 from workers.catalog.declared import Problem
 
 QkNorm = Literal["none", "head", "width"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.planner import families
-from app.planner.formats import BY_WORD, FORMATS, weight_bytes
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory.formats import BY_WORD, FORMATS, weight_bytes
+from app.planner.models import families
+from tests.app.planner.models.test_families import PUBLISHED
 
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
 

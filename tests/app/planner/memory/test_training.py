@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from app.planner import families, kept
-from app.planner.anatomy import Anatomy
-from app.planner.parts import Instant
-from app.planner.states import Sharding, adapter_parameters
-from app.planner.training import Training, needed
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory import kept
+from app.planner.memory.parts import Instant
+from app.planner.memory.states import Sharding, adapter_parameters
+from app.planner.memory.training import Training, needed
+from app.planner.models import families
+from app.planner.models.anatomy import Anatomy
+from tests.app.planner.models.test_families import PUBLISHED
 
 GIB = 2**30
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])

@@ -11,8 +11,8 @@ from math import prod
 from typing import NamedTuple
 
 from app.frozen import Frozen
-from app.planner.anatomy import Anatomy, Cache, Matrix, Role, Widths
-from app.planner.gguf_header import Header, Tensor, Value, read_header, refuse
+from app.planner.models.anatomy import Anatomy, Cache, Matrix, Role, Widths
+from app.planner.models.gguf_header import Header, Tensor, Value, read_header, refuse
 
 MOST = 2**40
 LAYER = re.compile(r"blk\.(\d+)\.(.+)")

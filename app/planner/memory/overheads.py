@@ -1,6 +1,6 @@
 """Memory that no tensor of the model accounts for: the device's context, workspaces, what the allocator cannot use."""
 
-from app.planner.parts import Part, about
+from app.planner.memory.parts import Part, about
 
 GIB = 2**30
 

@@ -1,8 +1,8 @@
 """Families that mix layers of attention with layers of a state space model, whose state is as large for any number of tokens."""
 
 from app.errors import Invalid
-from app.planner.anatomy import Anatomy, Cache, Matrix, Widths, ends
-from app.planner.configuration import Configuration
+from app.planner.models.anatomy import Anatomy, Cache, Matrix, Widths, ends
+from app.planner.models.configuration import Configuration
 from workers.catalog.declared import Problem
 
 ATTENTION = frozenset({"attention", "full_attention"})

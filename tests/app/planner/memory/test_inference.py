@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.planner import families
-from app.planner.inference import Inference, needed
-from tests.app.planner.test_families import PUBLISHED
+from app.planner.memory.inference import Inference, needed
+from app.planner.models import families
+from tests.app.planner.models.test_families import PUBLISHED
 
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, NoReturn
 
 from app.errors import Invalid
-from app.planner.tensor_types import BY_NUMBER
+from app.planner.models.tensor_types import BY_NUMBER
 from workers.catalog.declared import Problem
 
 MAGIC = b"GGUF"

@@ -1,0 +1,1 @@
+"""What a model needs: weights by format, training and inference part by part, with bounds; whether that fits."""
