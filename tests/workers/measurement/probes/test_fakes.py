@@ -160,3 +160,17 @@ def test_a_saved_model_is_counted_without_its_weights(tmp_path: Path, monkeypatc
 def test_what_cannot_be_counted_is_refused_in_a_sentence(spec: RunSpec, says: str) -> None:
     with pytest.raises(Unsupported, match=says):
         counted(spec)
+
+
+def test_nothing_of_it_stays_behind() -> None:
+    from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+    before = len(_global_optimizer_pre_hooks), len(_global_optimizer_post_hooks)
+    counted(ordered(DECODER, {"name": "attention", "batch_size": 1, "sequence_length": 8}))
+    assert (len(_global_optimizer_pre_hooks), len(_global_optimizer_post_hooks)) == before
+
+
+def test_another_transformers_is_not_counted_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fakes, "PACKED", "no_such_function")
+    with pytest.raises(Unsupported, match="follows the code of transformers 5"):
+        counted(ordered({"name": "mlp"}, train(2)))
