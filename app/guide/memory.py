@@ -7,7 +7,7 @@ from app.guide.situation import Decoder, ImageModel, Situation
 from app.planner.memory import inference, overheads, states, training
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.inference import Inference
-from app.planner.memory.parts import Instant, Needed, Part, about, exact
+from app.planner.memory.parts import Instant, Needed, about, exact
 from app.planner.memory.training import Training
 from app.planner.models.anatomy import Anatomy
 
@@ -101,18 +101,13 @@ def _inference(model: Decoder, situation: Situation, settings: Settings) -> Need
             weights=settings.weights,
             computing=settings.computing,
             cache=settings.cache or settings.computing,
+            devices=situation.devices if settings.tensor_parallel else 1,
             on_gpu=situation.device.kind == "cuda",
         ),
     )
     if settings.draft_tokens > 1:
         found = Needed(instants=tuple(_with_draft(instant) for instant in found.instants))
-    if not settings.tensor_parallel or situation.devices == 1:
-        return found
-    shared = tuple(
-        instant.model_copy(update={"parts": tuple(_share(part, situation.devices) for part in instant.parts)})
-        for instant in found.instants
-    )
-    return Needed(instants=shared)
+    return found
 
 
 def _with_draft(instant: Instant) -> Instant:
@@ -121,20 +116,6 @@ def _with_draft(instant: Instant) -> Instant:
     low, mid, high = (share * weights.bytes for share in DRAFT_SHARE)
     draft = about("draft model", mid, low, high, f"{DRAFT_SHARE[1]:g} of the weights", DRAFT_SOURCE)
     return instant.model_copy(update={"parts": (*instant.parts, draft)})
-
-
-def _share(part: Part, devices: int) -> Part:
-    """What one of several devices keeps of a part: each matrix and each head's cache lies on one of them."""
-    if part.name not in ("weights", "KV cache"):
-        return part
-    return part.model_copy(
-        update={
-            "bytes": part.bytes / devices,
-            "low": part.low / devices,
-            "high": part.high / devices,
-            "formula": f"({part.formula}) / {devices} devices",
-        }
-    )
 
 
 def _image(model: ImageModel, situation: Situation, settings: Settings) -> Needed:

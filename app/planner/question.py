@@ -35,7 +35,7 @@ Computing = Literal["bf16", "fp16", "fp32"]
 MOST_SEQUENCES = 100_000
 MOST_TOKENS = 10_000_000
 USUAL_WEIGHTS: dict[Phase, str] = {"inference": "bf16", "training": "bf16", "lora": "bf16", "qlora": "nf4_double"}
-OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "sharding", "devices"})
+OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "sharding"})
 OF_INFERENCE = frozenset({"generated", "cache", "chunk", "loading", "stored_bytes"})
 OF_ADAPTERS = frozenset({"rank"})
 OF_FULL = frozenset({"master"})
@@ -82,7 +82,12 @@ class Question(Exact):
         None, ge=1, le=2**60, description="Bytes of all weights, where their file says it; left out, of their format."
     )
     sharding: Sharding = Field("none", description="How several devices share the states of training.")
-    devices: int = Field(1, ge=1, le=65_536, description="Devices that work on it together.")
+    devices: int = Field(
+        1,
+        ge=1,
+        le=65_536,
+        description="Devices that work on it together; in inference each has its share of every matrix (tensor parallel).",
+    )
     device: str | None = Field(None, max_length=200, description="Title of a datasheet, for example GeForce RTX 4060.")
     memory: int | None = Field(
         None, ge=1, le=2**60, description="Bytes that are free on each device; left out, all that the device has."
@@ -224,7 +229,7 @@ def inference(question: Question, on_gpu: bool = True) -> Inference:
     return Inference(
         batch=question.batch, prompt=question.sequence, generated=question.generated, chunk=question.chunk,
         weights=question.kept_weights, computing=question.computing, cache=question.kept_cache, flash=question.flash,
-        loading=question.loading, stored_bytes=question.stored_bytes, on_gpu=on_gpu,
+        loading=question.loading, stored_bytes=question.stored_bytes, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip
 
 

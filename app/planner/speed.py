@@ -89,7 +89,11 @@ def speeds(anatomy: Anatomy, question: Question, machine: Machine) -> tuple[Spee
         return (prompt,)
     token = _token(anatomy, question, peak, machine.bandwidth)
     learnt = machine.calibrations.get(question.computing)
-    plain = question.stored_bytes is None and question.kept_weights == question.computing == question.kept_cache
+    plain = (
+        question.devices == 1
+        and question.stored_bytes is None
+        and question.kept_weights == question.computing == question.kept_cache
+    )
     return prompt, _learnt(token, anatomy, learnt) if learnt and plain else token
 
 
@@ -115,6 +119,7 @@ def _training(anatomy: Anatomy, question: Question, peak: float) -> Speed:
 
 
 def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
+    peak, bandwidth = peak * question.devices, bandwidth * question.devices
     tokens = float(question.batch * question.sequence)
     work = forward_operations(anatomy, question.batch, question.sequence)
     held = _held(anatomy, question)
@@ -142,13 +147,16 @@ def _prompt(anatomy: Anatomy, question: Question, peak: float, bandwidth: float)
 
 def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) -> Speed:
     """One token of every sequence, in the middle of the answers."""
+    peak, bandwidth = peak * question.devices, bandwidth * question.devices
     length = question.sequence + question.generated // 2
     if question.stored_bytes is not None:
         held = question.stored_bytes * _touched(anatomy, question.batch) + _cached(
             anatomy, question.kept_cache, question.batch, length
         )
     else:
-        held = read_bytes(anatomy, question.kept_weights, question.computing, question.kept_cache, question.batch, length)
+        held = read_bytes(
+            anatomy, question.kept_weights, question.computing, question.kept_cache, question.batch, length
+        )
     work = question.batch * (2 * anatomy.active_parameters + 4.0 * length * anatomy.widths.queries * anatomy.layers)
     times = [
         max(work / (peak * share), held / (bandwidth * read)) + anatomy.layers * layer

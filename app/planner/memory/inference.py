@@ -44,6 +44,8 @@ class Inference(Frozen):
     """Whether scores of attention are never whole."""
     all_logits: bool = False
     """Whether logits of every token of the prompts are computed, and not of the last ones alone."""
+    devices: int = Field(1, ge=1)
+    """That share every matrix and the cache of every head (tensor parallel)."""
     on_gpu: bool = True
 
 
@@ -58,8 +60,8 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
         elements = asked.batch * anatomy.cache_elements(tokens)
         return exact(
             "KV cache",
-            elements * bits / 8,
-            f"{asked.batch} × {anatomy.cache_elements(tokens):,} elements of {tokens:,} tokens × {bits / 8:g} B",
+            elements * bits / 8 / asked.devices,
+            f"{asked.batch} × {anatomy.cache_elements(tokens):,} elements of {tokens:,} tokens × {bits / 8:g} B{_over(asked)}",
             "keys and values of every layer, as wide as the configuration has them",
         )
 
@@ -82,9 +84,15 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
 
 def _weights(anatomy: Anatomy, asked: Inference, kept: Format) -> Part:
     if asked.stored_bytes is not None:
-        return exact("weights", asked.stored_bytes, "bytes of all tensors", "the header of their file")
+        size = asked.stored_bytes / asked.devices
+        return exact("weights", size, f"bytes of all tensors{_over(asked)}", "the header of their file")
     size = weight_bytes(anatomy, kept, FORMATS[asked.computing], head=asked.quantised_head)
-    return exact("weights", size, f"{anatomy.parameters:,} parameters, {kept.title}", kept.source)
+    said = f"{anatomy.parameters:,} parameters, {kept.title}{_over(asked)}"
+    return exact("weights", size / asked.devices, said, kept.source)
+
+
+def _over(asked: Inference) -> str:
+    return f" / {asked.devices} devices" if asked.devices > 1 else ""
 
 
 def _loaded(
@@ -92,7 +100,7 @@ def _loaded(
 ) -> list[Part]:
     """Weights while they are loaded, and what is there besides."""
     if loading == "converted":
-        whole = weight_bytes(anatomy, computing, computing)
+        whole = weight_bytes(anatomy, computing, computing) / asked.devices
         return [
             about(
                 "weights",
