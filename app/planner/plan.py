@@ -206,6 +206,12 @@ def _remarks(read: Read) -> list[str]:
             f"AdamW's two float32 moments are 8 bytes a parameter, {moments / 1e9:,.0f} GB here. Figures twice as high that go "
             "around count the gradients and a float32 copy of the weights with them."
         )
+    if question.phase == "qlora" and not question.upcast:
+        ends = {each.name: each.weights for each in anatomy.stored if each.role in ("embedding", "head")}
+        said.append(
+            "This is QLoRA as torchtune and Unsloth do it. PEFT's prepare_model_for_kbit_training keeps embedding, head and the "
+            f"layers' inputs in float32: {2 * sum(ends.values()) / 2**30:.2g} GiB more of weights, and larger activations; ask with upcast."
+        )
     if question.devices > 1:
         said.append("Time is that of the arithmetic; what devices send to each other comes on top.")
     return said

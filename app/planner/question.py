@@ -35,9 +35,10 @@ Computing = Literal["bf16", "fp16", "fp32"]
 MOST_SEQUENCES = 100_000
 MOST_TOKENS = 10_000_000
 USUAL_WEIGHTS: dict[Phase, str] = {"inference": "bf16", "training": "bf16", "lora": "bf16", "qlora": "nf4_double"}
-OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "sharding"})
+OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "upcast", "sharding"})
 OF_INFERENCE = frozenset({"generated", "cache", "chunk", "loading", "stored_bytes"})
 OF_ADAPTERS = frozenset({"rank"})
+OF_QUANTISED = frozenset({"upcast"})
 OF_FULL = frozenset({"master"})
 
 
@@ -70,6 +71,10 @@ class Question(Exact):
     checkpointing: bool = Field(False, description="Keep the layers' inputs alone and compute the rest again.")
     flash: bool = Field(True, description="Attention that never keeps its scores (flash, or memory-efficient).")
     loss: Loss = Field("naive", description="How cross-entropy is computed: naive, in_place, or chunked.")
+    upcast: bool = Field(
+        False,
+        description="QLoRA: all that is not quantised in float32, as PEFT's prepare_model_for_kbit_training makes it.",
+    )
     rank: int = Field(16, ge=1, le=65_536, description="Of the adapters on all linear layers.")
     cache: str | None = Field(None, description="Format of the KV cache; left out, that in which is computed.")
     chunk: int | None = Field(
@@ -219,7 +224,7 @@ def training(question: Question, on_gpu: bool = True) -> Training:
     return Training(
         batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
         master=question.master, optimizer=question.optimizer, fused=question.fused, checkpointing=question.checkpointing,
-        flash=question.flash, loss=question.loss, rank=question.rank if question.phase in ("lora", "qlora") else None,
+        flash=question.flash, loss=question.loss, upcast=question.upcast, rank=question.rank if question.phase in ("lora", "qlora") else None,
         sharding=question.sharding, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip
 
@@ -237,7 +242,7 @@ def foreign(phase: Phase) -> frozenset[str]:
     """Fields that say nothing in a phase."""
     if phase == "inference":
         return OF_TRAINING
-    return OF_INFERENCE | (OF_ADAPTERS if phase == "training" else OF_FULL)
+    return OF_INFERENCE | {"training": OF_ADAPTERS | OF_QUANTISED, "lora": OF_FULL | OF_QUANTISED}.get(phase, OF_FULL)
 
 
 def _models(question: Question) -> Iterable[Problem]:

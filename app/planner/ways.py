@@ -131,6 +131,7 @@ CHANGES: Sequence[Change] = (
     Change("loss in chunks, or fused with the head", "nothing", "loss", _of_training("loss", "chunked")),
     Change("fused optimizer step", "nothing", "step", _of_training("fused", True)),
     Change(f"prompts in chunks of {CHUNK:,} tokens", "next to nothing", "chunk", _chunked),
+    Change("embedding, head and inputs in BF16, not upcast", "precision of norms and head", "upcast", _of_training("upcast", False)),
     Change("gradient checkpointing", "a forward pass more for each step", "checkpointing", _of_training("checkpointing", True)),
     Change("one sequence at a time", "speed; in training, accumulate gradients over as many steps", "batch", _one_at_a_time),
     Change("8-bit optimizer states", "precision of the states", "states", _eight_bit_states),

@@ -17,12 +17,15 @@ from workers.catalog.declared import Problem
 Sharing = Literal["private", "link", "team"]
 PAGES = (
     "",
+    "claims",
     "compare",
     "coverage",
     "docs",
     "explore",
+    "guide",
     "hardware",
     "models",
+    "plan",
     "runs",
     "studies",
     "techniques",

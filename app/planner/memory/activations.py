@@ -4,7 +4,7 @@ from typing import Literal
 
 from app.frozen import Frozen
 from app.planner.memory import kept as tensors
-from app.planner.memory.parts import Part, about, exact
+from app.planner.memory.parts import Part, about
 from app.planner.models.anatomy import Anatomy, Widths
 
 Loss = Literal["naive", "in_place", "chunked"]
@@ -12,6 +12,9 @@ Loss = Literal["naive", "in_place", "chunked"]
 LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 6.0, "chunked": 0.0}
 """Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; one of them and the bfloat16
 ones; none."""
+MOST_LOGIT_BYTES: dict[Loss, float] = {"naive": 16.0, "in_place": 8.0, "chunked": 0.0}
+"""The same on GPUs at most, as peaks that were published show: another copy lives beside (llm-toolkit of foundation-model-stack:
+16 where the head is float32; torchtune: 8)."""
 BELOW, ABOVE = 0.06, 0.15
 """Shares of what layers keep by which other code may keep less or more: stas00/ml-engineering measured 28 tensors of the model's
 width in bfloat16 layers of Llama with an earlier transformers, where 24.5 are counted now."""
@@ -56,6 +59,7 @@ def kept(
     checkpointing: bool,
     flash: bool,
     rank: int | None,
+    stream_bytes: int | None = None,
 ) -> Kept:
     """Activations at three instants of a step.
 
@@ -67,6 +71,7 @@ def kept(
         checkpointing: whether layers keep their input alone and compute the rest again.
         flash: whether scores of attention are never kept.
         rank: of adapters beside which nothing is trained; None trains everything.
+        stream_bytes: of an element of what goes from layer to layer; None is the computing format.
     """
     tokens, layers, h = batch * sequence, anatomy.layers, anatomy.widths.hidden
     each = tensors.layer(anatomy, element_bytes, flash=flash, rank=rank)
@@ -84,11 +89,12 @@ def kept(
             passing = (8 + short) * scores - gone
             gradients = f"{8 + short} B × {batch} × {anatomy.heads} × {sequence:,}² of passing scores - {gone:,.0f} B gone by then"
     ending = tensors.ending(anatomy, element_bytes, frozen=rank is not None) * tokens
-    inputs = float(element_bytes * tokens * h)
+    stream = stream_bytes or element_bytes
+    inputs = float(stream * tokens * h)
     one = f"one layer: {said} + {gradients}"
     if checkpointing:
         whole = layers * inputs
-        words = f"{layers} inputs × {element_bytes} B × {h:,} × {tokens:,} tokens"
+        words = f"{layers} inputs × {stream} B × {h:,} × {tokens:,} tokens"
         # What the norm keeps of a layer's input is the input itself, where it needs no float32 copy of it.
         own = 0.0 if tensors.keeps_input(anatomy, element_bytes) else inputs
         last, first = whole - inputs + own + layer + passing, own + layer + passing
@@ -111,14 +117,28 @@ def _between(size: float, counted: float, formula: str) -> Part:
     return about("activations", size, size - BELOW * counted, size + ABOVE * counted, formula, KEPT_SOURCE)
 
 
-def logits(anatomy: Anatomy, *, batch: int, sequence: int, loss: Loss) -> Part:
-    """Logits and what cross-entropy makes of them, at their peak."""
-    each = LOGIT_BYTES[loss]
-    size = each * batch * sequence * anatomy.vocabulary
-    return exact(
+def logits(
+    anatomy: Anatomy, *, batch: int, sequence: int, loss: Loss, upcast: bool = False, on_gpu: bool = False
+) -> Part:
+    """Logits and what cross-entropy makes of them, at their peak.
+
+    Args:
+        anatomy: the model.
+        batch: sequences.
+        sequence: tokens of each.
+        loss: how it is computed.
+        upcast: whether the head is float32, so that there are float32 logits before the loss makes its own.
+        on_gpu: whether other code than torch's plain loss may run, which keeps more.
+    """
+    count = float(batch * sequence * anatomy.vocabulary)
+    least, most = LOGIT_BYTES[loss], MOST_LOGIT_BYTES[loss]
+    each = most if upcast else least
+    return about(
         "logits",
-        size,
+        each * count,
+        each * count,
+        (most if on_gpu else each) * count,
         f"{each:g} B × {batch * sequence:,} tokens × {anatomy.vocabulary:,} words",
         "float32 logits, log-softmax and gradient of torch's cross_entropy; half of it where logits are upcast in place, none "
-        "where the loss is computed in chunks",
+        "where the loss is computed in chunks; on GPUs up to a third more",
     )

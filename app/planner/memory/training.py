@@ -41,6 +41,9 @@ class Training(Frozen):
     checkpointing: bool = False
     flash: bool = True
     loss: Loss = "naive"
+    upcast: bool = False
+    """Whether all that is not quantised is float32, embedding, head and residual stream among it, as PEFT's
+    ``prepare_model_for_kbit_training`` makes it."""
     rank: int | None = Field(None, ge=1)
     """Of adapters on all linear layers; None trains all weights."""
     sharding: Sharding = "none"
@@ -105,9 +108,11 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     always += _sharded(anatomy, asked, element_bytes)
     held = activations.kept(
         anatomy, batch=asked.batch, sequence=asked.sequence, element_bytes=element_bytes,
-        checkpointing=asked.checkpointing, flash=asked.flash, rank=asked.rank,
+        checkpointing=asked.checkpointing, flash=asked.flash, rank=asked.rank, stream_bytes=4 if asked.upcast else None,
     )  # fmt: skip
-    scores = activations.logits(anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss)
+    scores = activations.logits(
+        anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss, upcast=asked.upcast, on_gpu=asked.on_gpu
+    )
     each = of_gradients * gradient_bytes
     end = anatomy.vocabulary * anatomy.widths.hidden
     # Adapters are spread evenly, and neither head nor embedding has any.
@@ -166,7 +171,7 @@ def _step(anatomy: Anatomy, asked: Training, optimizer: Optimizer, share: float,
 
 
 def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:
-    kept, computing = FORMATS[asked.weights], FORMATS[asked.computing]
+    kept, computing = FORMATS[asked.weights], FORMATS["fp32" if asked.upcast else asked.computing]
     size = share * weight_bytes(anatomy, kept, computing)
     return exact(
         "weights",
@@ -180,13 +185,17 @@ def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:
 def _sharded(anatomy: Anatomy, asked: Training, element_bytes: int) -> list[Part]:
     """What has to be whole at a time although its parts lie on several devices."""
     if asked.sharding == "zero3":
-        layer = sum(matrix.weights for matrix in anatomy.linear()) / anatomy.layers
-        size = GATHERED_LAYERS * layer * element_bytes
+        kept = FORMATS[asked.weights]
+        linear = anatomy.linear()
+        # What is quantised is gathered as it is kept; the rest in the format that is computed in.
+        of_all = sum(kept.bytes(each) if kept.is_quantised else each.weights * element_bytes for each in linear)
+        layer = of_all / anatomy.layers
+        size = GATHERED_LAYERS * layer
         return [
             exact(
                 "gathered",
                 size,
-                f"{GATHERED_LAYERS} layers × {layer:,.0f} × {element_bytes} B",
+                f"{GATHERED_LAYERS} layers × {layer:,.0f} B",
                 "ZeRO-3 and FSDP: the layer at work and the one fetched ahead",
             )
         ]

@@ -216,3 +216,23 @@ def test_verdicts_agree_with_published_peaks() -> None:
     ]
     assert len(sure) >= 0.7 * len(PEAKS) * len(CARDS)
     assert sum(sure) >= 0.95 * len(sure)
+
+
+LONGEST = {12: 932, 16: 2_551, 24: 5_789, 40: 12_264, 48: 15_502, 80: 28_454}
+"""Tokens of the longest sequence that Llama 3.1 8B was fine-tuned with on a card of so many GiB: QLoRA of rank 32, one sequence,
+Hugging Face with FlashAttention 2 (unsloth.ai/docs/basics/unsloth-benchmarks)."""
+
+
+@pytest.mark.parametrize(("card", "tokens"), LONGEST.items())
+def test_the_longest_sequence_of_a_card_is_foreseen(card: int, tokens: int) -> None:
+    """What was the most that fitted takes between 90 % and all of the card, and half as much again does not fit."""
+
+    def step(sequence: int) -> Needed:
+        asked = Training(
+            sequence=sequence, weights="nf4_double", rank=32, upcast=True, checkpointing=True, optimizer="adamw_8bit"
+        )
+        return training.needed(anatomy("Llama-3-8B"), asked)
+
+    assert 0.9 * card * GIB <= step(tokens).peak.bytes <= card * GIB
+    assert verdict(step(tokens), card * GIB) == "tight"
+    assert verdict(step(round(1.5 * tokens)), card * GIB) != "fits"
