@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.guide.advice import Advice
 from app.guide.question import of_catalogue
 from app.guide.situation import Situation
 from app.planner.foreseen import anatomy_of
 from app.planner.models import known
 from workers.catalog.applicability import problems
+from workers.catalog.declared import Problem
 from workers.catalog.spec import StudySpec
+from workers.catalog.validation import explain
 
 LONGEST_NAME = 120
 
@@ -44,14 +48,27 @@ def of_advice(advice: Advice) -> dict[str, Any]:
     }
     if situation.model.kind == "decoder":
         study["evaluation"] = {"name": "divergence" if situation.phase == "inference" else "loss_trajectory"}
-    spec = StudySpec.model_validate(study)
-    wrong = {problem.field.split(".")[1] for problem in problems(spec) if problem.field.startswith("variants.")}
-    kept = [one for place, one in enumerate(study["variants"]) if str(place) not in wrong]
+    kept, refused = [], []
+    for one in study["variants"]:
+        # One at a time, so that one that the catalogue refuses does not take the others with it.
+        wrong = _wrong({**study, "variants": [one]})
+        if wrong:
+            refused.append(wrong[0]._replace(field=wrong[0].field.replace("variants.0", one["name"])))
+        else:
+            kept.append(one)
     study["variants"] = kept
-    if not kept or problems(StudySpec.model_validate(study)):
-        first = next(iter(problems(spec)))
-        raise NotMeasurable(f"The catalogue refuses it: {first.field} {first.message}")
+    refused += _wrong(study) if kept else []
+    if not kept or _wrong(study):
+        raise NotMeasurable(f"The catalogue refuses it: {refused[-1].field} {refused[-1].message} {refused[-1].hint}")
     return study
+
+
+def _wrong(study: dict[str, Any]) -> list[Problem]:
+    """Everything that the catalogue refuses about a study."""
+    try:
+        return problems(StudySpec.model_validate(study))
+    except ValidationError as error:
+        return explain(error.errors(), study, StudySpec)
 
 
 def _model(situation: Situation) -> dict[str, Any]:
