@@ -284,7 +284,8 @@ def _predicted(own: Situation, baseline: Sequence[str], stack: Sequence[str], me
         return None
     before, after = applied(chosen(baseline)), applied(chosen(stack))
     if metric == "memory":
-        return log(memory.needed(own, after).peak.bytes / memory.needed(own, before).peak.bytes)
+        needed = (memory.while_running(memory.needed(own, settings)) for settings in (after, before))
+        return log(next(needed) / next(needed))
     return log(work.time(own, after).seconds / work.time(own, before).seconds)
 
 

@@ -37,6 +37,15 @@ def needed(situation: Situation, settings: Settings) -> Needed:
     return _inference(model, situation, settings)
 
 
+def while_running(found: Needed) -> float:
+    """Bytes at the highest moment after everything is loaded, which is what a measurement of a workload sees.
+
+    Args:
+        found: memory, instant by instant.
+    """
+    return max(instant.bytes for instant in found.instants if instant.name != "loading")
+
+
 @lru_cache(maxsize=4_096)
 def shrunk(anatomy: Anatomy, share: float) -> Anatomy:
     """The same model with a share of its layers, at least one; embedding and head stay.
@@ -101,6 +110,8 @@ def _inference(model: Decoder, situation: Situation, settings: Settings) -> Need
             weights=settings.weights,
             computing=settings.computing,
             cache=settings.cache or settings.computing,
+            flash=settings.tiled,
+            loading=settings.loading,
             devices=situation.devices if settings.tensor_parallel else 1,
             on_gpu=situation.device.kind == "cuda",
         ),

@@ -7,6 +7,7 @@ from app.frozen import Frozen
 from app.guide.situation import Situation
 from app.guide.techniques import Technique
 from app.planner.memory.activations import Loss
+from app.planner.memory.inference import Loading
 from app.planner.memory.states import Sharding
 
 Execution = Literal["eager", "compiled", "graphs", "engine"]
@@ -18,6 +19,8 @@ class Settings(Frozen):
 
     weights: str = "fp32"
     computing: str = "fp32"
+    loading: Loading | None = None
+    """How weights come to have their format; None loads as is usual for it."""
     arithmetic: str | None = None
     """Format of the factors of products, as torch names it; None for the computing one."""
     activations: str | None = None
@@ -51,6 +54,11 @@ class Settings(Frozen):
     def products(self) -> str:
         """Format of the factors of products, as torch names it."""
         return self.arithmetic or TORCH_NAMES[self.computing]
+
+    @property
+    def tiled(self) -> bool:
+        """Whether scores of attention are never whole: engines have such kernels, or take a prompt in pieces."""
+        return self.flash or self.execution == "engine"
 
 
 def plain(situation: Situation) -> tuple[str, ...]:
