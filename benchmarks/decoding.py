@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from app.planner.calibration import Decoded, calibrated
-from app.planner.memory.inference import CACHE_BITS
 from app.planner.models import families
+from app.planner.speed import read_bytes
 from benchmarks.sized import sized
 from workers.measurement import environment
 
@@ -68,10 +68,8 @@ class Step:
 
     @property
     def bytes(self) -> float:
-        """Read of weights and cache; of the embedding one row is."""
-        read = sum(each.weights for each in self.anatomy.matrices if each.role != "embedding")
-        cached = self.anatomy.cache_elements(self.case.context) * CACHE_BITS["fp32"] / 8
-        return 4.0 * read + cached
+        """Read of weights and cache."""
+        return read_bytes(self.anatomy, "fp32", "fp32", "fp32", 1, self.case.context)
 
     def seconds(self) -> float:
         """Median of some steps, the cache cut back after each."""

@@ -47,7 +47,7 @@ class Foreseen(Frozen):
     instant: str
     parts: dict[str, float]
     on_device: float
-    """With what a device needs besides, at most."""
+    """With what a device needs besides, loading and converting among it, at most."""
 
 
 class ForeseenVariant(Frozen):
@@ -71,7 +71,10 @@ def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: st
         NotForeseen: the formulas do not reach this far.
     """
     anatomy = anatomy_of(model)
-    allocated, on_device = (_needed(anatomy, workload, stack, on_gpu) for on_gpu in (False, device == "cuda"))
+    gpu = device == "cuda"
+    # What torch allocates has neither a context nor the allocator's reserve in it.
+    allocated = _needed(anatomy, workload, stack, foreach=gpu, on_gpu=False)
+    on_device = _needed(anatomy, workload, stack, foreach=gpu, on_gpu=gpu)
     peak = _peak(allocated, workload)
     return Foreseen(
         bytes=peak.bytes,
@@ -79,7 +82,7 @@ def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: st
         high=peak.high,
         instant=peak.name,
         parts={part.name: part.bytes for part in peak.parts if part.high > 0},
-        on_device=_peak(on_device, workload).high,
+        on_device=on_device.high,
     )
 
 
@@ -158,7 +161,7 @@ def _verdict(needs: Foreseen, machine: Machine) -> Verdict:
     return "no" if needs.low > machine.free else "tight"
 
 
-def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], on_gpu: bool) -> Needed:
+def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *, foreach: bool, on_gpu: bool) -> Needed:
     asked = _settings(stack)
     flash = asked.pop("attention", None) not in WHOLE_SCORES
     if isinstance(workload, TrainStep):
@@ -168,7 +171,7 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], on
         step = Training(
             batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, weights=asked["weights"],
             computing=asked["computing"], optimizer=MOMENTS[asked["weights"]], checkpointing=asked.get("checkpointing", False), flash=flash, fused=False,
-            foreach=on_gpu, on_gpu=on_gpu,
+            foreach=foreach, on_gpu=on_gpu,
         )  # fmt: skip
         found = training.needed(anatomy, step)
         return _accumulated(found) if pieces > 1 else found
@@ -179,7 +182,13 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], on
     return inference.needed(
         anatomy,
         Inference(
-            weights=asked["weights"], computing=asked["computing"], cache=cache, flash=flash, on_gpu=on_gpu, **sizes
+            weights=asked["weights"],
+            computing=asked["computing"],
+            cache=cache,
+            flash=flash,
+            on_gpu=on_gpu,
+            loading=asked.get("loading"),
+            **sizes,
         ),
     )
 
@@ -240,8 +249,8 @@ MEANINGS: Mapping[str, Any] = {
     "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
     "attention": lambda given: {"attention": given["backend"]},
     "kv_cache": lambda given: {"cache": given["implementation"] != "off"},
-    "int8_weight_only": lambda given: {"weights": "int8"},
-    "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4"},
+    "int8_weight_only": lambda given: {"weights": "int8", "loading": "converted"},
+    "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4", "loading": "converted"},
     "gradient_checkpointing": _checkpointing,
     "gradient_accumulation": lambda given: {"pieces": given["steps"]},
     "torch_compile": lambda given: {},

@@ -95,6 +95,8 @@ class Plan(Frozen):
     devices: tuple[Fit, ...]
     """Every device with a datasheet."""
     remarks: tuple[str, ...]
+    header_bytes: int | None
+    """Of a GGUF file's beginning, how much of it was needed."""
 
 
 def plan(read: Read) -> Plan:
@@ -107,7 +109,7 @@ def plan(read: Read) -> Plan:
     wanting = fit is not None and fit.verdict != "fits"
     tries = ways(anatomy, question, fit.free, on_gpu) if fit and wanting else []
     return Plan(
-        question=question.model_copy(update={"weights": question.kept_weights, "cache": question.kept_cache}),
+        question=question.model_copy(update=_said(question)),
         model=_facts(read),
         bytes=found.peak.bytes,
         low=found.low,
@@ -120,12 +122,19 @@ def plan(read: Read) -> Plan:
         fit=fit,
         ways=tuple(tries),
         least=least(anatomy, question, on_gpu).high if wanting and not tries else None,
-        smaller=_smaller(read, fit.free, on_gpu) if fit and wanting else (),
+        smaller=_smaller(read, fit.free, on_gpu) if fit and wanting and read.header_bytes is None else (),
         devices=tuple(
             _on(each, anatomy, question, needs[each.gpu], each.free) for each in (*read.own, *machines.known())
         ),
         remarks=tuple(_remarks(read)),
+        header_bytes=read.header_bytes,
     )
+
+
+def _said(question: Question) -> dict[str, str | None]:
+    """What was left out, as it was taken; of a file's weights only their bytes are said."""
+    weights = question.kept_weights if question.stored_bytes is None else None
+    return {"weights": weights, "cache": question.kept_cache}
 
 
 def _fit(read: Read, found: Needed) -> Fit | None:
@@ -180,7 +189,7 @@ def _facts(read: Read) -> ModelFacts:
 def _smaller(read: Read, free: float, on_gpu: bool) -> tuple[Smaller, ...]:
     """The largest of those that surely fit."""
     found: list[Smaller] = []
-    question = read.question.model_copy(update={"stored_bytes": None})
+    question = read.question
     for one in reversed(known.models()):
         if one.parameters >= read.anatomy.parameters:
             continue

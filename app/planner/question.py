@@ -34,7 +34,8 @@ PHASES: dict[Phase, str] = {
 Computing = Literal["bf16", "fp16", "fp32"]
 MOST_SEQUENCES = 100_000
 MOST_TOKENS = 10_000_000
-USUAL_WEIGHTS: dict[Phase, str] = {"inference": "bf16", "training": "bf16", "lora": "bf16", "qlora": "nf4_double"}
+OF_QLORA = "nf4_double"
+"""Format of the frozen weights of QLoRA where nothing is said."""
 OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "upcast", "sharding"})
 OF_INFERENCE = frozenset({"generated", "cache", "chunk", "loading", "stored_bytes"})
 OF_ADAPTERS = frozenset({"rank"})
@@ -60,7 +61,7 @@ class Question(Exact):
     )
     generated: int = Field(256, ge=0, le=MOST_TOKENS, description="Tokens of each answer.")
     weights: str | None = Field(
-        None, description="Format of the layers' weights; left out, bf16, for QLoRA nf4_double."
+        None, description="Format of the layers' weights; left out, that in which is computed, for QLoRA nf4_double."
     )
     computing: Computing = Field("bf16", description="Format in which is computed, and of what is not quantised.")
     optimizer: str = Field("adamw", description="Optimizer.")
@@ -106,7 +107,7 @@ class Question(Exact):
     @property
     def kept_weights(self) -> str:
         """Format of the layers' weights."""
-        return self.weights or USUAL_WEIGHTS[self.phase]
+        return self.weights or (OF_QLORA if self.phase == "qlora" else self.computing)
 
 
 class Read(NamedTuple):
@@ -121,6 +122,8 @@ class Read(NamedTuple):
     machine: Machine | None
     own: Sequence[Machine]
     """The team's devices, which the answer is also about."""
+    header_bytes: int | None = None
+    """Of a GGUF file, before its tensors."""
 
 
 def of_body(question: Question, own: Sequence[Machine] = ()) -> Read:
@@ -172,7 +175,8 @@ def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) ->
         raise Invalid.of(problems)
     found = gguf.read(header)
     question = question.model_copy(update={"stored_bytes": found.weight_bytes})
-    return Read(question, found.name or f"a {found.architecture} model", None, found.anatomy, machine, own)
+    name = found.name or f"a {found.architecture} model"
+    return Read(question, name, None, found.anatomy, machine, own, found.header_bytes)
 
 
 def _placed(question: Question, own: Sequence[Machine]) -> tuple[Question, Machine | None, list[Problem]]:
@@ -186,7 +190,11 @@ def _placed(question: Question, own: Sequence[Machine]) -> tuple[Question, Machi
         said = f"{question.device!r} is not known here." + (f" Did you mean {near!r}?" if near else "")
         hint = f"One of {', '.join(titles)}; or memory in bytes."
         return question, None, [Problem("device", "unknown_choice", said, hint)]
-    return question.model_copy(update={"device": machine.title}), machine, []
+    wrong = []
+    if question.memory is not None and question.memory > machine.memory:
+        said = f"is {question.memory:,} bytes, and {machine.title} has {machine.memory:,}."
+        wrong.append(Problem("memory", "contradiction", said, "At most what the device has; or no device."))
+    return question.model_copy(update={"device": machine.title}), machine, wrong
 
 
 def of_address(given: Mapping[str, str], own: Sequence[Machine] = (), header: bytes | None = None) -> Read:
@@ -223,7 +231,7 @@ def training(question: Question, on_gpu: bool = True) -> Training:
     """The training step of a question."""
     return Training(
         batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
-        master=question.master, optimizer=question.optimizer, fused=question.fused, checkpointing=question.checkpointing,
+        master=question.master, optimizer=question.optimizer, fused=question.fused, foreach=on_gpu, checkpointing=question.checkpointing,
         flash=question.flash, loss=question.loss, upcast=question.upcast, rank=question.rank if question.phase in ("lora", "qlora") else None,
         sharding=question.sharding, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip

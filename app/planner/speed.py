@@ -9,9 +9,9 @@ from app.frozen import Frozen
 from app.planner.calibration import Calibration
 from app.planner.machines import Machine
 from app.planner.memory.formats import BY_WORD as FORMATS
-from app.planner.memory.formats import weight_bytes
+from app.planner.memory.formats import matrix_bytes, weight_bytes
 from app.planner.memory.inference import CACHE_BITS
-from app.planner.models.anatomy import Anatomy
+from app.planner.models.anatomy import Anatomy, Matrix
 from app.planner.question import Question
 
 Binds = Literal["compute", "bandwidth", "overhead"]
@@ -150,9 +150,10 @@ def _token(anatomy: Anatomy, question: Question, peak: float, bandwidth: float) 
     peak, bandwidth = peak * question.devices, bandwidth * question.devices
     length = question.sequence + question.generated // 2
     if question.stored_bytes is not None:
-        held = question.stored_bytes * _touched(anatomy, question.batch) + _cached(
-            anatomy, question.kept_cache, question.batch, length
-        )
+        # Of a file only the sum is known here: elements stand for bytes.
+        whole = sum(each.weights for each in anatomy.stored)
+        share = sum(each.weights * touched(each, anatomy, question.batch) for each in anatomy.stored) / whole
+        held = question.stored_bytes * share + _cached(anatomy, question.kept_cache, question.batch, length)
     else:
         held = read_bytes(
             anatomy, question.kept_weights, question.computing, question.kept_cache, question.batch, length
@@ -216,24 +217,24 @@ def read_bytes(anatomy: Anatomy, weights: str, computing: str, cache: str, batch
         batch: sequences.
         length: tokens that each has.
     """
-    held = weight_bytes(anatomy, FORMATS[weights], FORMATS[computing])
-    return held * _touched(anatomy, batch) + _cached(anatomy, cache, batch, length)
+    sizes = matrix_bytes(anatomy, FORMATS[weights], FORMATS[computing])
+    read = sum(size * touched(each, anatomy, batch) for each, size in sizes.items())
+    return read + _cached(anatomy, cache, batch, length)
 
 
 def _cached(anatomy: Anatomy, cache: str, batch: int, length: int) -> float:
     return batch * anatomy.cache_elements(length) * CACHE_BITS[cache] / 8
 
 
-def _touched(anatomy: Anatomy, batch: int) -> float:
-    """Share of the weights that a step reads: of experts, those that any sequence chose, were they chosen evenly."""
-    whole = sum(each.weights for each in anatomy.stored if each.role != "embedding" or anatomy.tied)
-    read = sum(
-        each.weights * (1 - (1 - each.active) ** batch)
-        for each in anatomy.stored
-        if each.role != "embedding" or anatomy.tied
-    )
-    everything = sum(each.weights for each in anatomy.stored)
-    return read / everything if whole else 1.0
+def touched(matrix: Matrix, anatomy: Anatomy, batch: int) -> float:
+    """Share of a matrix that a step reads: of experts, those that any sequence chose, were they chosen evenly; of an embedding
+    that is not the head too, some rows.
+    """
+    if matrix.role == "embedding" and not anatomy.tied:
+        return 0.0
+    if matrix.name == "positions":
+        return 0.0
+    return 1 - (1 - matrix.active) ** batch
 
 
 def _largest(at: dict[str, float], overhead: float) -> Binds:

@@ -86,8 +86,8 @@ def _eight_bit_states(question: Question) -> Fields | None:
 
 
 def _no_master(question: Question) -> Fields | None:
-    if question.phase == "training" and (question.master or question.computing == "fp32"):
-        return {"weights": "bf16", "computing": "bf16", "master": False}
+    if question.phase == "training" and (question.master or question.kept_weights == "fp32"):
+        return {"weights": None, "computing": "bf16", "master": False}
     return None
 
 
@@ -106,7 +106,9 @@ def _weights(word: str) -> Callable[[Question], Fields | None]:
         bits = FORMATS[question.kept_weights].bits if question.stored_bytes is None else FORMATS["int4"].bits
         fewer = FORMATS[word].bits < bits
         changed = {"weights": word, "loading": None, "stored_bytes": None}
-        return changed if question.phase == "inference" and fewer else None
+        # What a file holds is not changed by asking: without a model's name there is nothing to quantise.
+        named = question.model is not None or question.config is not None
+        return changed if question.phase == "inference" and fewer and named else None
 
     return fields
 
@@ -178,7 +180,29 @@ def ways(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool = Tru
                     break
         if found:
             return [way for _, way in found]
-    return []
+    return _long(anatomy, question, budget, on_gpu)
+
+
+def _long(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool) -> list[Way]:
+    """One set of more changes: in their order until it fits, then without those that are not needed."""
+    chosen: list[Change] = []
+    best: Verdict = "no"
+    for change in CHANGES:
+        changed = applied(question, [*chosen, change])
+        if changed is None or any(change.about == one.about == "sequence" for one in chosen):
+            continue
+        chosen.append(change)
+        best = verdict(needed(anatomy, changed, on_gpu), budget)
+        if best == "fits":
+            break
+    if best == "no":
+        return []
+    for change in chosen[:-1] if best == "fits" else chosen:
+        fewer = [one for one in chosen if one is not change]
+        changed = applied(question, fewer)
+        if changed is not None and verdict(needed(anatomy, changed, on_gpu), budget) == best:
+            chosen = fewer
+    return [_way(anatomy, question, chosen, best, on_gpu)]
 
 
 def applied(question: Question, changes: Sequence[Change]) -> Question | None:
@@ -192,11 +216,13 @@ def applied(question: Question, changes: Sequence[Change]) -> Question | None:
 
 
 def least(anatomy: Anatomy, question: Question, on_gpu: bool = True) -> Needed:
-    """What is needed with every change that lowers it."""
+    """What is needed with every change, one after the other."""
+    taken: set[str] = set()
     for change in CHANGES:
         changed = applied(question, [change])
-        if changed is not None:
+        if changed is not None and not (change.about == "sequence" and "sequence" in taken):
             question = changed
+            taken.add(change.about)
     return needed(anatomy, question, on_gpu)
 
 

@@ -62,6 +62,9 @@ form.querySelector("[data-file]").addEventListener("change", async ({ target }) 
     phase.value = "inference";
     arranged();
     await ask();
+    // From now on only what the header takes is sent.
+    const needed = Number(document.querySelector("[data-header-bytes]")?.dataset.headerBytes);
+    if (needed) header = header.slice(0, needed);
     return;
   }
   if (file.size > 1_000_000) {

@@ -76,8 +76,8 @@ def quantised(anatomy: Anatomy, head: bool = False) -> tuple[Matrix, ...]:
     return (*anatomy.linear(), *ends)
 
 
-def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format, *, head: bool = False) -> float:
-    """All weights of a model.
+def matrix_bytes(anatomy: Anatomy, kept: Format, computing: Format, *, head: bool = False) -> dict[Matrix, float]:
+    """Bytes of each matrix that has memory of its own, all its copies together, biases apart.
 
     Args:
         anatomy: the model.
@@ -86,8 +86,15 @@ def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format, *, head: boo
         head: whether the head is quantised as the layers' matrices are; in a GGUF file it always is.
     """
     if kept.mixture is not None:
-        return mixtures.weight_bytes(anatomy, kept.mixture)
+        return mixtures.matrix_bytes(anatomy, kept.mixture)
     taken = set(quantised(anatomy, head)) if kept.is_quantised else set(anatomy.stored)
-    matrices = sum((kept if each in taken else computing).bytes(each) for each in anatomy.stored)
+    return {each: (kept if each in taken else computing).bytes(each) for each in anatomy.stored}
+
+
+def weight_bytes(anatomy: Anatomy, kept: Format, computing: Format, *, head: bool = False) -> float:
+    """All weights of a model; arguments as for ``matrix_bytes``."""
+    if kept.mixture is not None:
+        return mixtures.weight_bytes(anatomy, kept.mixture)
+    matrices = sum(matrix_bytes(anatomy, kept, computing, head=head).values())
     rest = anatomy.vectors + sum(each.biases for each in anatomy.stored)
     return matrices + rest * (computing if kept.is_quantised else kept).bits / 8

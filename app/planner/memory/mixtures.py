@@ -7,6 +7,7 @@ The rules are those without an importance matrix.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from app.frozen import Frozen
@@ -118,10 +119,15 @@ class _Model(NamedTuple):
 
 def weight_bytes(anatomy: Anatomy, mixture: Mixture) -> int:
     """All tensors of a model's file, its header apart."""
-    model = _model(anatomy, mixture)
     vectors = anatomy.vectors + sum(each.biases for each in anatomy.stored)
-    matrices = sum(_matrix_bytes(model, mixture, each) for each in anatomy.stored)
-    return matrices + TYPES[UNQUANTISED].size(1, vectors)
+    return round(sum(matrix_bytes(anatomy, mixture).values())) + TYPES[UNQUANTISED].size(1, vectors)
+
+
+@lru_cache(maxsize=256)
+def matrix_bytes(anatomy: Anatomy, mixture: Mixture) -> dict[Matrix, float]:
+    """Bytes of each matrix in a model's file, all its copies together."""
+    model = _model(anatomy, mixture)
+    return {each: float(_matrix_bytes(model, mixture, each)) for each in anatomy.stored}
 
 
 def _model(anatomy: Anatomy, mixture: Mixture) -> _Model:

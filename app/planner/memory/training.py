@@ -66,7 +66,8 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     of_weights, of_gradients, of_states = states.shares(asked.sharding, asked.devices)
     adapters = states.adapter_parameters(anatomy, asked.rank) if asked.rank else 0
     trained = adapters or anatomy.parameters
-    gradient_bytes = GRADIENTS_OF_ADAPTERS if adapters or asked.master else element_bytes
+    # Gradients have the format of what is trained, whatever is computed in.
+    gradient_bytes = GRADIENTS_OF_ADAPTERS if adapters or asked.master else round(kept.bits / 8)
     always = [_weights(anatomy, asked, of_weights)]
     if adapters:
         always.append(
@@ -106,6 +107,7 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
             )
         )
     always += _sharded(anatomy, asked, element_bytes)
+    short = _autocast(anatomy, asked)
     held = activations.kept(
         anatomy, batch=asked.batch, sequence=asked.sequence, element_bytes=element_bytes,
         checkpointing=asked.checkpointing, flash=asked.flash, rank=asked.rank, stream_bytes=4 if asked.upcast else None,
@@ -120,8 +122,8 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     before = trained - (trained - ends) / anatomy.layers - (0 if adapters or anatomy.tied else end)
     last = [] if adapters else [_gradients(each, end, "of the head")]
     instants = [
-        ("start of the backward pass", [*always, held.all, scores]),
-        ("backward pass of the last layer", [*always, *last, held.last]),
+        ("start of the backward pass", [*always, *short, held.all, scores]),
+        ("backward pass of the last layer", [*always, *short, *last, held.last]),
         ("end of the backward pass", [*always, _gradients(each, before, "of all but the first layer"), held.first]),
         ("optimizer's step", [*always, gradients, *_step(anatomy, asked, optimizer, of_states, trained)]),
     ]
@@ -131,6 +133,22 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     return Needed(
         instants=tuple(Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu)) for name, parts in instants)
     )
+
+
+def _autocast(anatomy: Anatomy, asked: Training) -> list[Part]:
+    """Copies of weights in the format that is computed in, which autocast keeps until their products' backward passes."""
+    kept, computing = FORMATS[asked.weights], FORMATS[asked.computing]
+    if kept.is_quantised or asked.master or computing.bits >= kept.bits:
+        return []
+    count = sum(each.weights for each in anatomy.matrices if each.role != "embedding")
+    return [
+        exact(
+            "autocast copies",
+            computing.bits / 8 * count,
+            f"{computing.bits / 8:g} B × {count:,} of matrices that multiply",
+            "torch.autocast's cache of weights, which the backward pass reads",
+        )
+    ]
 
 
 def _gradients(each: float, count: float, whose: str) -> Part:

@@ -7,6 +7,11 @@ from pydantic import JsonValue
 from app.errors import Invalid
 from workers.catalog.declared import Problem
 
+MOST = {"layer": 10_000, "head": 2**16, "expert": 2**16, "vocab": 2**26, "": 2**24}
+"""Largest numbers that are read, by a part of the field's name: several times those of any published model."""
+SHOWN = 80
+"""Characters of a wrong value that are repeated."""
+
 
 class Configuration:
     """A configuration of a family."""
@@ -20,8 +25,11 @@ class Configuration:
         value = self._values.get(name)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**40:
-            said = "is missing." if value is None else f"is {value!r}, which is no whole number from 1."
+        most = next(limit for part, limit in MOST.items() if part in name)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            said = (
+                "is missing." if value is None else f"is {shown(value)}, which is no whole number from 1 to {most:,}."
+            )
             raise Invalid.of([Problem(name, "invalid_number", said, f"config.json of a {self.family} model has it.")])
         return value
 
@@ -31,7 +39,8 @@ class Configuration:
 
     def none_or_more(self, name: str) -> int:
         """A whole number that may be zero, which it is where it is absent."""
-        return 0 if not self._values.get(name) else self.number(name)
+        value = self._values.get(name)
+        return 0 if value is None or (value == 0 and not isinstance(value, bool)) else self.number(name)
 
     def same(self, name: str, wanted: int) -> None:
         """Refuse a number that differs from another one, of which it may be absent."""
@@ -42,19 +51,44 @@ class Configuration:
     def flag(self, name: str, default: bool) -> bool:
         """A switch."""
         value = self._values.get(name)
-        return value if isinstance(value, bool) else default
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise Invalid.of([Problem(name, "invalid_switch", f"is {shown(value)}.", "true or false.")])
+        return value
 
     def words(self, name: str) -> list[str]:
         """A list of words; empty where it is absent."""
         value = self._values.get(name)
-        return [str(each) for each in value] if isinstance(value, list) else []
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise Invalid.of([Problem(name, "invalid_list", f"is {shown(value)}.", "A list of words.")])
+        return [str(each) for each in value]
 
     def text(self, name: str) -> str | None:
         """A word, or None."""
         value = self._values.get(name)
-        return value if isinstance(value, str) else None
+        if value is not None and not isinstance(value, str):
+            raise Invalid.of([Problem(name, "invalid_word", f"is {shown(value)}.", "A word.")])
+        return value
 
     @property
     def dtype(self) -> str | None:
         """Format of the published weights."""
         return self.text("dtype") or self.text("torch_dtype")
+
+
+def shown(value: JsonValue) -> str:
+    """A wrong value, as much of it as helps."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def language_part(config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """What of a configuration is about language: of a model of several parts, its ``text_config``."""
+    inner = config.get("text_config")
+    if not isinstance(inner, dict):
+        return config
+    of_all = {name: config[name] for name in ("torch_dtype", "dtype") if config.get(name) is not None}
+    return {**of_all, **inner}

@@ -3,7 +3,7 @@
 Nothing is built or downloaded. Every shape is that of the model's published code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import JsonValue
@@ -11,12 +11,14 @@ from pydantic import JsonValue
 from app.errors import Invalid
 from app.planner.models import ungated
 from app.planner.models.anatomy import Anatomy, Cache, Matrix, Widths, ends
-from app.planner.models.configuration import Configuration
+from app.planner.models.configuration import Configuration, language_part, shown
 from app.planner.models.hybrids import hybrid
 from workers.catalog.declared import Problem
 
 QkNorm = Literal["none", "head", "width"]
 """Norm of queries and keys: over each head, or over all heads together."""
+KINDS = ("full_attention", "sliding_attention")
+"""Layers of transformers' ``layer_types``, as far as families here have them."""
 PATTERNS = {"gemma3_text": 6, "cohere2": 4}
 """Families of which every so many layers one attends to everything, where the configuration does not say."""
 ALTERNATING = frozenset({"gemma2", "gpt_oss"})
@@ -32,9 +34,7 @@ def read(config: Mapping[str, JsonValue]) -> Anatomy:
     Raises:
         Invalid: a field is missing or impossible, or the family is not known; named with what would do.
     """
-    inner = config.get("text_config")
-    if isinstance(inner, dict):
-        config = {"torch_dtype": config.get("torch_dtype"), **inner}
+    config = language_part(config)
     family = config.get("model_type")
     if not isinstance(family, str) or family not in FAMILIES:
         raise Invalid.of(
@@ -42,7 +42,7 @@ def read(config: Mapping[str, JsonValue]) -> Anatomy:
                 Problem(
                     "model_type",
                     "unknown",
-                    f"is {family!r}, which is not known here.",
+                    f"is {shown(family)}, which is not known here.",
                     f"One of {', '.join(FAMILIES)}.",
                 )
             ]
@@ -73,6 +73,17 @@ def _gated(
         h, layers = config.number("hidden_size"), config.number("num_hidden_layers")
         heads = config.number("num_attention_heads")
         kv_heads = config.number("num_key_value_heads", heads)
+        if heads % kv_heads:
+            raise Invalid.of(
+                [
+                    Problem(
+                        "num_key_value_heads",
+                        "contradiction",
+                        f"is {kv_heads}, which {heads} heads cannot share.",
+                        "A divisor of num_attention_heads.",
+                    )
+                ]
+            )
         head = config.number("head_dim", max(1, h // heads))
         q, kv = heads * head, kv_heads * head
         biased = config.flag(bias_key, qkv_bias)
@@ -128,11 +139,20 @@ def _feed_forward(config: Configuration, h: int, layers: int, bias: bool) -> tup
 def _experts(config: Configuration, h: int, layers: int, *, bias: bool = False) -> tuple[list[Matrix], int]:
     """Experts in every layer, some of which work on a token."""
     count = config.maybe("num_local_experts") or config.number("num_experts")
-    chosen = config.number("num_experts_per_tok")
+    chosen = _chosen(config, count)
     f = config.maybe("moe_intermediate_size") or config.number("intermediate_size")
     matrices = [Matrix(name="router", role="router", outputs=count, inputs=h, count=layers, bias=bias)]
     matrices += _expert("expert", h, f, layers * count, chosen / count, bias=bias)
     return matrices, chosen * f
+
+
+def _chosen(config: Configuration, count: int) -> int:
+    """Experts that work on a token."""
+    chosen = config.number("num_experts_per_tok")
+    if chosen > count:
+        said = f"is {chosen:,}, of {count:,} experts."
+        raise Invalid.of([Problem("num_experts_per_tok", "contradiction", said, "At most as many as there are.")])
+    return chosen
 
 
 def _expert(name: str, h: int, f: int, count: int, active: float, *, bias: bool = False) -> list[Matrix]:
@@ -148,6 +168,7 @@ def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ..
     window = config.maybe("sliding_window")
     named = config.words("layer_types")
     if named:
+        _check_kinds(named, layers, window)
         sliding = sum(word == "sliding_attention" for word in named)
     elif window is None or not config.flag("use_sliding_window", config.family not in ("qwen2", "qwen3", "qwen3_moe")):
         sliding = 0
@@ -164,6 +185,21 @@ def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ..
         Cache(layers=sliding, width=width, window=window if sliding else None),
     )
     return tuple(cache for cache in found if cache.layers)
+
+
+def _check_kinds(named: Sequence[str], layers: int, window: int | None) -> None:
+    """Refuse kinds of layers that are not known, not of every layer, or that lack their window."""
+    said, hint = "", f"One of {', '.join(KINDS)} for each of {layers:,} layers."
+    if len(named) != layers:
+        said = f"has {len(named):,} entries for {layers:,} layers."
+    elif wrong := next((word for word in named if word not in KINDS), None):
+        said = f"has {shown(wrong)}, which is not known here."
+    elif window is None and "sliding_attention" in named:
+        raise Invalid.of(
+            [Problem("sliding_window", "missing", "is missing, and layers slide.", "Tokens that they keep.")]
+        )
+    if said:
+        raise Invalid.of([Problem("layer_types", "invalid_list", said, hint)])
 
 
 def _latent(config: Configuration) -> Anatomy:
@@ -189,7 +225,8 @@ def _latent(config: Configuration) -> Anatomy:
         attention("latent up", heads * (plain + value), rank),
         attention("output", h, heads * value, bias),
     ]
-    count, chosen = config.number("n_routed_experts"), config.number("num_experts_per_tok")
+    count = config.number("n_routed_experts")
+    chosen = _chosen(config, count)
     shared, f = config.number("n_shared_experts"), config.number("moe_intermediate_size")
     dense = min(layers, config.maybe("first_k_dense_replace") or 0)
     sparse = layers - dense

@@ -125,6 +125,10 @@ ALIBI = frozenset({"bloom"})
 """Architectures that neither rotate queries and keys nor have a table of positions."""
 
 
+LONGEST_NAME = 200
+"""Characters of a model's name that are kept."""
+
+
 class GgufModel(Frozen):
     """What a header says of its model."""
 
@@ -167,7 +171,7 @@ def read(header: bytes) -> GgufModel:
     name = found.metadata.get("general.name")
     return GgufModel(
         architecture=architecture,
-        name=name if isinstance(name, str) else None,
+        name=name[:LONGEST_NAME] if isinstance(name, str) else None,
         anatomy=_anatomy(architecture, found, sizes.most_common(1)[0][0]),
         weights=dict(sizes.most_common()),
         header_bytes=found.header_bytes,

@@ -13,7 +13,7 @@ from workers.catalog.declared import Problem
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-LONGEST = 64 * 2**20
+LONGEST = 32_000_000
 """Bytes of a header; the words of a vocabulary of 260,000 take 16 MiB."""
 MOST_KEYS = 4_096
 MOST_TENSORS = 65_536

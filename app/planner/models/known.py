@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from app.frozen import Frozen
 from app.planner.models import families
 from app.planner.models.anatomy import Anatomy
+from app.planner.models.configuration import language_part
 
 FILE = Path(__file__).parent / "models.json"
 
@@ -75,9 +76,7 @@ def essential(config: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], An
     Raises:
         Invalid: as ``families.read``.
     """
-    inner = config.get("text_config")
-    if isinstance(inner, dict):
-        config = {"torch_dtype": config.get("torch_dtype"), **inner}
+    config = language_part(config)
     noted = _Noted(config)
     found = families.read(noted)
     kept = {name: config[name] for name in config if name in noted.read and config[name] is not None}

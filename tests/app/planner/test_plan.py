@@ -9,8 +9,8 @@ from app.planner.calibration import Decoded, calibrated
 from app.planner.models import known
 from app.planner.plan import plan
 from app.planner.question import PHASES, Question, of_body
-from app.planner.speed import forward_operations, speeds, training_operations
-from app.planner.ways import CHANGES, applied, needed
+from app.planner.speed import forward_operations, read_bytes, speeds, training_operations
+from app.planner.ways import CHANGES, applied, least, needed
 
 GIB = 2**30
 QUESTION = Question(
@@ -94,6 +94,27 @@ def test_answers_hold_together(model: str, phase: str, batch: int, sequence: int
     phase=st.sampled_from(list(PHASES)),
     batch=st.integers(1, 64),
     sequence=st.integers(16, 16_384),
+    share=st.floats(0.3, 1.0),
+)
+def test_a_way_is_found_wherever_all_changes_together_might_do(
+    model: str, phase: str, batch: int, sequence: int, share: float
+) -> None:
+    question = Question.model_validate({"model": model, "phase": phase, "batch": batch, "sequence": sequence})
+    anatomy = known.anatomy(model)
+    memory = max(1, round(share * needed(anatomy, question).low))
+    found = plan(of_body(question.model_copy(update={"memory": memory})))
+    if found.fit is not None and found.fit.verdict != "fits" and least(anatomy, question).high <= memory:
+        assert found.ways
+        assert found.least is None
+        assert all(way.steps for way in found.ways)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    model=st.sampled_from([one.name for one in known.models()]),
+    phase=st.sampled_from(list(PHASES)),
+    batch=st.integers(1, 64),
+    sequence=st.integers(16, 16_384),
     change=st.sampled_from(CHANGES),
 )
 def test_no_change_that_is_proposed_needs_more(
@@ -156,3 +177,32 @@ def test_what_a_layer_costs_is_never_negative() -> None:
     learnt = calibrated([Decoded(layers=6, bytes=2e8, seconds=0.01), Decoded(layers=24, bytes=2e9, seconds=0.2)])
     assert learnt is not None
     assert learnt.layer_s >= 0
+
+
+def test_gradients_have_the_format_of_the_weights() -> None:
+    found = plan(of_body(Question(model="Llama-3.1-8B", phase="training", weights="fp32", computing="bf16")))
+    step = {part.name: part.bytes for part in found.instants[-1].parts}
+    assert step["gradients"] == step["weights"] == 4 * 8_030_261_248
+    start = {part.name for part in found.instants[0].parts}
+    assert "autocast copies" in start
+
+
+def test_weights_follow_the_format_that_is_computed_in() -> None:
+    found = plan(of_body(Question(model="GPT-2", computing="fp32")))
+    assert found.question.weights == found.question.cache == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "read"),
+    [("Llama-3.1-8B", "bf16", 2 * (8_030_261_248 - 128_256 * 4_096)), ("Qwen2.5-0.5B", "bf16", 2 * 494_032_768)],
+)
+def test_a_decoding_step_reads_everything_but_an_embedding_of_its_own(model: str, weights: str, read: int) -> None:
+    found = read_bytes(known.anatomy(model), weights, "bf16", "bf16", 1, 0)
+    assert found == pytest.approx(read, rel=1e-3)
+
+
+def test_of_experts_those_are_read_that_were_chosen() -> None:
+    anatomy = known.anatomy("Mixtral-8x7B-v0.1")
+    one, many = (read_bytes(anatomy, "bf16", "bf16", "bf16", batch, 0) for batch in (1, 64))
+    assert one == pytest.approx(2 * anatomy.active_parameters, rel=0.01)
+    assert many == pytest.approx(2 * anatomy.parameters, rel=0.02)

@@ -1,5 +1,6 @@
 """Questions to the planner: read strictly, every wrong field named, nothing guessed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -48,6 +49,19 @@ def problems(given: dict[str, str]) -> dict[str, str]:
         ({"model": "GPT-2", "device": "RTX 4061"}, "device", "Did you mean"),
         ({"model": "GPT-2", "memory": "much"}, "memory", ""),
         ({"model": "GPT-2", "memory": "-1 GiB"}, "memory", ""),
+        ({"model": "GPT-2", "device": "T4", "memory": "100 GiB"}, "memory", "T4 has"),
+        ({"config": json.dumps(LLAMA | {"num_hidden_layers": 2**39})}, "config.num_hidden_layers", "from 1 to 10,000"),
+        ({"config": json.dumps(LLAMA | {"vocab_size": 2**39})}, "config.vocab_size", "no whole number"),
+        ({"config": json.dumps(LLAMA | {"tie_word_embeddings": "true"})}, "config.tie_word_embeddings", "'true'"),
+        ({"config": json.dumps(LLAMA | {"layer_types": ["full_attention"] * 3})}, "config.layer_types", "3 entries"),
+        ({"config": json.dumps(LLAMA | {"layer_types": ["mamba"] * 32})}, "config.layer_types", "'mamba'"),
+        (
+            {"config": json.dumps(LLAMA | {"layer_types": ["sliding_attention"] * 32})},
+            "config.sliding_window",
+            "missing",
+        ),
+        ({"config": json.dumps(LLAMA | {"num_key_value_heads": 5})}, "config.num_key_value_heads", "cannot share"),
+        ({"config": json.dumps({"model_type": "x" * 9_000})}, "config.model_type", "x…"),
         ({"model": "GPT-2", "colour": "red"}, "colour", "not a field"),
     ],
 )
