@@ -7,6 +7,7 @@ from pydantic import Field
 from app.devices.datasheets import Datasheet, Processor, datasheets, processors
 from app.errors import Invalid
 from app.frozen import Frozen
+from app.planner.machines import FREE, FREE_HOST
 from workers.catalog.ceilings import Ceilings
 from workers.catalog.declared import Problem, closest
 from workers.catalog.technique import DeviceKind
@@ -19,9 +20,8 @@ CPUs 67 to 79 %, 43 % on a Raspberry Pi 4."""
 MATRIX_SHARE: dict[DeviceKind, float] = {"cuda": 0.8, "cpu": 0.6}
 """What matrix products typically reach of the peak: 78 to 87 % in bfloat16 on A100, H100 and B200, 71 to 76 % in FP8
 (stas00/ml-engineering); on CPUs 0.56 of 0.9 TFLOP/s on AVX2, 28 of 82 with AMX (torch-performance-test-data)."""
-FREE_SHARE: dict[DeviceKind, float] = {"cuda": 0.97, "cpu": 0.85}
-"""What is free at best where nothing is said: 7.6 to 7.9 of 8 GiB on a card; on a board that shares memory with its system
-6.5 to 7.4 of 8 GB."""
+FREE_SHARE: dict[DeviceKind, float] = {"cuda": FREE, "cpu": FREE_HOST}
+"""What is free at best where nothing is said, as the planner has it."""
 
 
 class Device(Frozen):

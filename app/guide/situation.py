@@ -157,7 +157,7 @@ def _contradictions(situation: Situation) -> Iterable[Problem]:
             )  # fmt: skip
     if situation.budget is not None and situation.budget > situation.device.memory:
         yield Problem(
-            "budget", "contradiction", f"is {situation.budget:,.0f} bytes, and {situation.device.name} has {situation.device.memory:,}.",
+            "memory", "contradiction", f"is {situation.budget:,.0f} bytes, and {situation.device.name} has {situation.device.memory:,}.",
             "At most what the device has; or a device with more memory.",
         )  # fmt: skip
     if "float32" not in situation.device.peaks:

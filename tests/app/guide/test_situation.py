@@ -8,6 +8,7 @@ from app.errors import Invalid
 from app.guide.advice import advise, weighed
 from app.guide.device import Device, of_title
 from app.guide.situation import Situation, check
+from app.planner.machines import FREE, FREE_HOST
 from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RESNET, SERVER
 
 
@@ -19,7 +20,7 @@ from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RE
         ({"generated": 0}, "generated", "generated tokens"),
         ({"task": "prefill"}, "generated", "says nothing"),
         ({"sequence": 200_000}, "sequence", "131,072"),
-        ({"budget": 1e12}, "budget", "GeForce RTX 4090"),
+        ({"budget": 1e12}, "memory", "GeForce RTX 4090"),
         ({"stack": ("qlora",)}, "stack.0", "QLoRA is for training"),
         ({"stack": ("bf16", "checkpointing")}, "stack.1", "is for training"),
         ({"stack": ("int4_weight_only",), "effort": "one_line"}, "effort", "medium effort"),
@@ -40,7 +41,7 @@ def test_contradictions_are_refused_by_name(changes: dict[str, Any], field: str,
 def test_every_contradiction_is_told_at_once() -> None:
     with pytest.raises(Invalid) as refused:
         check(DECODING_ON_4090.model_copy(update={"task": "prefill", "budget": 1e12}))
-    assert {one.field for one in refused.value.problems} == {"generated", "budget"}
+    assert {one.field for one in refused.value.problems} == {"generated", "memory"}
 
 
 def test_training_from_scratch_has_no_place_for_adapters() -> None:
@@ -125,3 +126,10 @@ def test_a_device_without_a_known_capability_is_told_so() -> None:
     assert reason.stage == "device"
     assert reason.because == "FlashAttention-2 needs compute capability 8.0; Instinct MI300X has none that is known."
     assert "bf16" in advice.before.words
+
+
+@pytest.mark.parametrize(("title", "memory"), [("GeForce RTX 4060", None), ("Server CPU, AMX, 32 cores", SERVER)])
+def test_what_is_free_is_what_the_planner_counts_on(title: str, memory: int | None) -> None:
+    device = of_title(title, memory)
+    share = {"cuda": FREE, "cpu": FREE_HOST}[device.kind]
+    assert DECODING_ON_4090.model_copy(update={"device": device}).free == pytest.approx(share * device.memory)

@@ -112,7 +112,7 @@ def test_what_the_team_measured_comes_first(full: House) -> None:
         ({"model": "GPT-3", "device": "x", "stack": "qlor"}, {"model", "device", "stack.0"}),
         ({"model": "Llama-3.1-8B", "device": "RTX 4060", "generated": "0"}, {"generated"}),
         ({"model": "Llama-3.1-8B", "device": "RTX 4060", "task": "prefill", "generated": "8"}, {"generated"}),
-        ({"model": "Llama-3.1-8B", "device": "RTX 4060", "memory": "100 GiB"}, {"budget"}),
+        ({"model": "Llama-3.1-8B", "device": "RTX 4060", "memory": "100 GiB"}, {"memory"}),
         ({"model": "Llama-3.1-8B", "device": "RTX 4060", "tolerance": "-1"}, {"tolerance"}),
         ({"model": "Llama-3.1-8B", "device": "RTX 4060", "tolerance": "120 %"}, {"tolerance"}),
         ({"model": "Llama-3.1-8B", "device": "RTX 4060", "latency": "soon"}, {"latency"}),
