@@ -248,6 +248,15 @@ def test_cancelling_twice_done_and_somebody_elses(app: FastAPI, client: TestClie
     assert (answer.status_code, answer.json()["code"]) == (409, "already_finished")
 
 
+def test_checking_a_spec_says_what_its_variants_will_need(client: TestClient) -> None:
+    memory = client.post("/api/v1/studies/check", json=DESIGNED).json()["memory"]
+    assert [one["variant"] for one in memory] == ["fp32", *(one["name"] for one in DESIGNED["variants"])]
+    baseline = memory[0]
+    assert baseline["needs"]["low"] <= baseline["needs"]["bytes"] <= baseline["needs"]["high"]
+    assert baseline["verdict"] is None, "no device is present"
+    assert client.post("/api/v1/studies/check", json=DESIGNED | {"device": "tpu"}).json()["memory"] == []
+
+
 def test_checking_a_spec_counts_its_runs_and_stores_nothing(client: TestClient, database: Database) -> None:
     checked = client.post("/api/v1/studies/check", json=DESIGNED).json()
     assert (checked["ok"], checked["runs"], checked["problems"]) == (True, 4, [])
