@@ -11,6 +11,7 @@ from app.guide.priors import Metric, Setting
 from app.guide.situation import Situation
 from app.guide.techniques import techniques
 from app.knowledge.cases import JOINED, Case, Effect
+from workers.catalog.models import MODELS
 from workers.catalog.technique import Phase, Technique
 from workers.catalog.techniques import AnyTechnique
 
@@ -21,10 +22,10 @@ TASK_OF: dict[str, str] = {
 """Task or phase of each workload of the catalogue."""
 FIGURES: dict[str, Metric] = {"latency": "time", "memory": "memory", "accuracy": "quality", "perplexity": "quality"}
 """Figures that the guide reads."""
+MOST_PARTS = 1_024
+"""Parts that the catalogue takes a batch in at most."""
 NOTHING = frozenset({"precision fp32", "attention eager", "attention math", "kv_cache off", "as built"})
 """Parts of labels that are what runs where no technique of the guide is chosen."""
-FREE_NUMBERS = ("gradient_accumulation", "gradient_checkpointing")
-"""Techniques whose number does not make another technique of it."""
 
 
 def measurements(
@@ -40,7 +41,9 @@ def measurements(
     found = []
     for case in cases:
         phase: Phase = "training" if case.workload == "train_step" else "inference"
-        stack, baseline = words(case.label, phase), words(case.against, phase)
+        if phase == "training" and not _of_kind(case.model, situation):
+            continue
+        stack, baseline = (words(label, phase, case.batch_size) for label in (case.label, case.against))
         if stack is None or baseline is None or case.ran in ("fell_back", "emulated"):
             continue
         same = case.model == situation.model.name
@@ -61,41 +64,58 @@ def measurements(
     return tuple(found)
 
 
-def words(label: str, phase: Phase) -> tuple[str, ...] | None:
-    """The guide's words of a stack's label; None where a part has none.
+def words(label: str, phase: Phase, batch: int | None = None) -> tuple[str, ...] | None:
+    """The guide's words of a stack's label; None where a part has none, its parameters included.
 
     Args:
         label: parts with their parameters, joined as tables have them.
         phase: decides between words that share a part.
+        batch: sequences or images of a step, which parameters may follow; None where it is not told.
     """
-    known = _labels(phase)
+    known = _labels(phase, batch)
     found = []
     for part in label.split(JOINED):
         if part in NOTHING:
             continue
-        name = part.split()[0]
-        word = known.get(part) or (known.get(name) if name in FREE_NUMBERS else None)
+        word = known.get(part)
         if word is None:
             return None
         found.append(word)
     return tuple(one.word for one in techniques() if one.word in found)
 
 
+def _of_kind(name: str, situation: Situation) -> bool:
+    """Whether a model that was trained is of the situation's kind: its own, or one that is surely of that kind.
+
+    Args:
+        name: as the catalogue labels it; of a checkpoint it does not tell the kind.
+        situation: what is asked.
+    """
+    if name == situation.model.name:
+        return True
+    return any(
+        model.kinds == {situation.model.kind} and f"{name} ".startswith(f"{model.word.replace('_', ' ')} ")
+        for model in MODELS
+    )
+
+
 @cache
-def _labels(phase: Phase) -> dict[str, str]:
+def _labels(phase: Phase, batch: int | None) -> dict[str, str]:
     adapter: TypeAdapter[Technique] = TypeAdapter(AnyTechnique)
     found: dict[str, str] = {}
     for technique in techniques():
         entries = [*(technique.catalogue or ())]
         if phase not in technique.phases or len(entries) != 1:
             continue
-        entry = {name: 2 if value == "@batch" else value for name, value in entries[0].items()}
+        follows = "@batch" in entries[0].values()
+        if follows and (batch is None or not 1 < batch <= MOST_PARTS):
+            continue
+        entry = {name: batch if value == "@batch" else value for name, value in entries[0].items()}
         part = adapter.validate_python(entry).label()
-        if "@batch" not in entries[0].values():
-            found.setdefault(part, technique.word)
-        if entry["technique"] in FREE_NUMBERS:
-            # Of several that differ in their number alone, the last stands for any other number.
-            found[entry["technique"]] = technique.word
+        if follows:
+            # A batch of four in four parts is one at a time too, and that is what the technique means with any batch.
+            found[part] = technique.word
+        found.setdefault(part, technique.word)
         # A technique may stand in another form beside others: a cache that does not grow beside CUDA graphs.
         for other in techniques():
             if technique.word in other.instead:

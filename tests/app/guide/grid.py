@@ -84,10 +84,11 @@ def _scenarios(file: Path) -> list[Scenario]:
 def _words(planned: PlannedRun) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The guide's words of variant and baseline; what decodes has a cache, which these studies do not vary."""
     workload = planned.spec.workload.word
+    batch = planned.spec.workload.model_dump()["batch_size"]
     phase: Phase = "training" if workload == "train_step" else "inference"
     found = []
     for stack in (planned.variant.stack, planned.spec.baseline.stack):
-        named = words(" + ".join(technique.label() for technique in stack), phase)
+        named = words(" + ".join(technique.label() for technique in stack), phase, batch)
         assert named is not None
         cached = ("kv_cache",) if workload == "decode" else ()
         found.append(

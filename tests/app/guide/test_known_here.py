@@ -35,6 +35,10 @@ def case(**changed: Any) -> Case:
         ("precision fp32", "inference", ()),
         ("as built", "training", ()),
         ("autocast bf16 + gradient_accumulation 8 + gradient_checkpointing 1", "training", ("autocast_bf16", "checkpointing", "accumulation")),
+        ("autocast bf16 + gradient_accumulation 4", "training", ("autocast_bf16", "accumulation_4")),
+        ("autocast bf16 + gradient_accumulation 2", "training", None),
+        ("autocast bf16 + gradient_checkpointing 2", "training", None),
+        ("autocast bf16 + gradient_checkpointing 1, reentrant", "training", None),
         ("precision bf16", "training", ("bf16_weights",)),
         ("nf4 bf16", "inference", ("nf4",)),
         ("nf4 bf16, double quantization", "inference", None),
@@ -42,7 +46,17 @@ def case(**changed: Any) -> Case:
     ],
 )  # fmt: skip
 def test_labels_become_words(label: str, phase: Phase, found: tuple[str, ...] | None) -> None:
-    assert words(label, phase) == found
+    assert words(label, phase, 8) == found
+
+
+@pytest.mark.parametrize(
+    ("steps", "batch", "word"),
+    [(4, 4, "accumulation"), (4, 8, "accumulation_4"), (4, None, "accumulation_4"), (8, 8, "accumulation"), (8, 32, None), (8, None, None)],
+)  # fmt: skip
+def test_accumulation_is_one_at_a_time_only_where_its_steps_are_the_batch(
+    steps: int, batch: int | None, word: str | None
+) -> None:
+    assert words(f"gradient_accumulation {steps}", "training", batch) == (None if word is None else (word,))
 
 
 def test_a_case_becomes_a_row_for_each_figure_that_the_guide_reads() -> None:
@@ -93,3 +107,14 @@ def test_a_case_of_another_model_counts_less() -> None:
         for model in (DECODING_ON_4090.model.name, "another")
     )
     assert same.high / same.low < other.high / other.low
+
+
+@pytest.mark.parametrize(
+    ("model", "counts"),
+    [("llama tiny", True), ("reference decoder", True), ("vit tiny 224px", False), ("reference cnn", False), ("mlp", False), ("some/checkpoint@0123456", False), (TRAINING_ON_T4.model.name, True)],
+)  # fmt: skip
+def test_training_of_another_kind_of_model_says_nothing(model: str, counts: bool) -> None:
+    trained = case(
+        model=model, workload="train_step", label="autocast fp16 + gradient_checkpointing 1", against="autocast fp16"
+    )
+    assert bool(measurements([trained], TRAINING_ON_T4)) is counts
