@@ -183,13 +183,17 @@ def plan(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    server: ServerUrl = HERE,
+    token: BearerToken = "",
 ) -> None:
-    """Say whether a model fits, what would make it fit and how fast it may be; with no server. Ends with 1 when it does not fit."""
+    """Say whether a model fits, what would make it fit and how fast it may be: with no server, or with a token also on the
+    server's team's devices. Ends with 1 when it does not fit."""
     from app.errors import Invalid
     from app.terminal.planned import answered, lines
 
     try:
-        found = answered(model, fields or ())
+        with _asking(server, token) if token else nullcontext() as client:
+            found = answered(model, fields or (), client)
     except Invalid as refused:
         _unanswered(refused)
     print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))

@@ -14,9 +14,9 @@ from app.guide.techniques import Class
 from app.planner.memory import states
 from app.planner.memory.activations import LOGIT_BYTES
 from app.planner.memory.formats import BY_WORD as FORMATS
-from app.planner.memory.formats import weight_bytes
 from app.planner.memory.inference import CACHE_BITS
 from app.planner.models.anatomy import Anatomy
+from app.planner.speed import read_bytes
 
 EAGER_OPERATORS = 36
 """Operators of one decoder layer forward in transformers: two norms of 6, seven products, rotary positions 11, cache 2,
@@ -200,15 +200,11 @@ def _forward(
     scores = 4 * tokens * seen * anatomy.widths.queries * anatomy.layers / cut
     computing = FORMATS[settings.computing].bits / 8
     arithmetic = operations / (device.peak(settings.products) * settings.efficiency)
-    embedding = (
-        sum(each.weights for each in anatomy.stored if each.role == "embedding" and not anatomy.tied) * computing
-    )
-    stored = weight_bytes(anatomy, FORMATS[settings.weights], FORMATS[settings.computing])
-    # Of experts a step touches no more than its tokens choose, and never more than all of them.
-    chosen = min(1.0, tokens * anatomy.active_parameters / sum(each.weights for each in anatomy.matrices))
-    read = max(0.0, stored - embedding) * chosen / cut
+    kept_cache = settings.cache or settings.computing
+    # Of experts, those that any token chooses; no cache of a context without tokens.
+    read = read_bytes(anatomy, settings.weights, settings.computing, kept_cache, tokens, 0) / cut
     # Tokens that are read together write the cache once; those that are decoded read all of it.
-    cache = batch * anatomy.cache_elements(context) * CACHE_BITS[settings.cache or settings.computing] / 8 / cut
+    cache = batch * anatomy.cache_elements(context) * CACHE_BITS[kept_cache] / 8 / cut
     widths = anatomy.widths
     elements = 9 * widths.hidden + 4 * widths.queries + 3 * widths.keys + 4 * widths.ffn
     moved = 2 * tokens * elements * anatomy.layers * computing * (FUSED_TRAFFIC if fused else 1.0) / cut

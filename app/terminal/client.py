@@ -61,6 +61,10 @@ class Client:
         """Runs side by side."""
         return self._ask("GET", f"/compare?runs={quote(','.join(runs), safe=',')}")
 
+    def plan(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """The planner's answer, with the server's team's devices."""
+        return self._ask("GET", f"/plan?{urlencode(given)}")
+
     def guide(self, given: Mapping[str, str]) -> dict[str, Any]:
         """The guide's answer, with what the server's team measured."""
         return self._ask("GET", f"/guide?{urlencode(given)}")

@@ -1,33 +1,47 @@
 """The planner's answer as lines of text, for a terminal: ``tradespace plan``."""
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.charts.units import MINUS, between, digits, readable, several
 from app.errors import Invalid
+from app.planner.models import known
 from app.planner.models.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
-from app.planner.question import Question, Read, of_address
+from app.planner.question import Question, of_address
 from app.terminal.beside import aligned
+from app.terminal.client import Client
 from app.terminal.typed import typed
 from workers.catalog.declared import Problem
+from workers.catalog.strictjson import Malformed, Unfit, read
 
 MOST_BYTES = 1_000_000
 """Of a config.json, which has a few thousand."""
 SAID = {"fits": "fits", "tight": "may fit, or may not", "no": "does not fit"}
 
 
-def answered(model: str, words: Iterable[str]) -> Plan:
-    """Answer what was typed.
+def answered(model: str, words: Iterable[str], client: Client | None = None) -> Plan:
+    """Answer what was typed, here, or on a server that knows its team's devices.
 
     Args:
         model: a well-known name, or the path of a config.json or a GGUF file.
         words: the question's other fields as ``name=value``.
+        client: of the server; None asks none.
 
     Raises:
         Invalid: every field that is wrong, with what would do.
+        ClientError: the server refuses, or does not answer.
     """
-    return plan(_read(model, words))
+    given = typed(words, Question.model_fields)
+    path = Path(model)
+    if path.suffix == ".gguf":
+        # A file's header is read where the file is.
+        return plan(of_address(given, header=_beginning(path)))
+    named = {"config": _config(path)} if path.suffix == ".json" or path.is_file() else {"model": model}
+    if client is not None:
+        return Plan.model_validate(client.plan(given | named))
+    return plan(of_address(given | named))
 
 
 def lines(found: Plan) -> Iterator[str]:
@@ -46,11 +60,12 @@ def lines(found: Plan) -> Iterator[str]:
     if fit and fit.verdict != "fits":
         yield ""
         yield from _ways(found)
+    basis = "from ceilings measured on it" if fit and fit.measured else "from the datasheet"
     for speed in fit.speeds if fit else ():
         likely, low, high = speed.per_second
         yield ""
         yield f"{speed.what}: {readable(speed.seconds, 's')} ({readable(speed.low, 's')} to {readable(speed.high, 's')})"
-        yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {speed.binds} binds; from the datasheet"
+        yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {speed.binds} binds; {basis}"
     fitting = [one.title for one in found.devices if one.verdict == "fits"]
     yield ""
     yield f"Fits on {len(fitting)} of {several(len(found.devices), 'device')}: {', '.join(fitting) or 'none'}"
@@ -81,16 +96,6 @@ def _ways(found: Plan) -> Iterator[str]:
         yield f"Smaller models that fit as asked: {', '.join(one.name for one in found.smaller)}"
 
 
-def _read(model: str, words: Iterable[str]) -> Read:
-    given = typed(words, Question.model_fields)
-    path = Path(model)
-    if path.suffix == ".gguf":
-        return of_address(given, header=_beginning(path))
-    if path.suffix == ".json" or path.is_file():
-        return of_address(given | {"config": _text(path)})
-    return of_address(given | {"model": model})
-
-
 def _beginning(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -101,21 +106,23 @@ def _beginning(path: Path) -> bytes:
         ) from None
 
 
-def _text(path: Path) -> str:
+def _config(path: Path) -> str:
+    """The fields of a config.json that matter, short enough for an address."""
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise Invalid.of(
-                [
-                    Problem(
-                        "config",
-                        "too_large",
-                        f"has more than {MOST_BYTES:,} bytes.",
-                        "A config.json has a few thousand.",
-                    )
-                ]
-            )
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid.of(
-            [Problem("config", "unreadable", f"cannot be read: {error}.", "The path of a config.json.")]
-        ) from None
+            raise Invalid.of([_unread(f"has more than {MOST_BYTES:,} bytes; a config.json has a few thousand.")])
+        held = read(path.read_bytes())
+    except OSError as error:
+        raise Invalid.of([_unread(f"cannot be read: {error}.")]) from None
+    except (Malformed, Unfit) as error:
+        raise Invalid.of([_unread(f"{error}")]) from None
+    if not isinstance(held, dict):
+        raise Invalid.of([_unread("must be a JSON object.")])
+    try:
+        return json.dumps(known.essential(held)[0])
+    except Invalid as wrong:
+        raise Invalid.of([one._replace(field=f"config.{one.field}") for one in wrong.problems]) from None
+
+
+def _unread(said: str) -> Problem:
+    return Problem("config", "unreadable", said, "The path of a config.json.")

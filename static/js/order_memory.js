@@ -19,7 +19,7 @@ export function foresee(memory = []) {
   const known = memory.filter(({ needs }) => needs);
   if (!known.length) {
     const [first] = memory;
-    slot("memory").replaceChildren(...(first?.reason ? [el("p", { className: "quiet small" }, `Memory is not foreseen: ${first.reason}`)] : []));
+    slot("memory").replaceChildren(...(first?.reason ? [el("p", { className: "quiet small" }, `Memory is not predicted: ${first.reason}`)] : []));
     return;
   }
   const { device, free } = known[0];

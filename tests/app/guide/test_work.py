@@ -4,9 +4,11 @@ import pytest
 
 from app.guide.device import of_title
 from app.guide.settings import applied
-from app.guide.situation import Situation
+from app.guide.situation import Decoder, Situation
 from app.guide.techniques import chosen
-from app.guide.work import per_token, time
+from app.guide.work import _decoded, per_token, time
+from app.planner.models import known
+from app.planner.speed import read_bytes
 from tests.app.guide.scenes import LLAMA_1B, LLAMA_7B, LLAMA_8B, LONG_ON_B200, MOBILENET, RESNET, SERVER
 
 CHAT = ("bf16", "kv_cache")
@@ -131,3 +133,37 @@ def test_without_a_cache_every_token_costs_the_whole_prompt() -> None:
         time(situation, applied(chosen(stack))).seconds for stack in ((*CHAT, "cuda_graphs"), ("bf16", "cuda_graphs"))
     )
     assert not_cached > 3 * cached
+
+
+@pytest.mark.parametrize("model", [LLAMA_1B, LLAMA_8B], ids=["tied", "untied"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_token_reads_each_matrix_in_its_format_and_no_rows_of_an_embedding(model: Decoder, batch: int) -> None:
+    shape = model.anatomy
+    layers = sum(each.weights for each in shape.linear())
+    # The head keeps the computing format, with memory of its own or as the embedding that it is.
+    ends = 2 * shape.vocabulary * shape.widths.hidden
+    formats = {(): 2.0, ("int4_weight_only",): (4 + (16 + 4) / 128) / 8}
+    device = of_title("A100 80GB SXM")
+    for words, each in formats.items():
+        # Of one token the seconds of bytes; what activations and the cache move is under one in a hundred.
+        situation = Situation(task="chat", model=model, device=device, batch=batch, sequence=1, generated=1)
+        read = read_bytes(shape, applied(chosen((*CHAT, *words))).weights, "bf16", "bf16", batch, 1)
+        assert read == pytest.approx(layers * each + ends, rel=0.001)
+        token = _decoded(shape, situation, applied(chosen((*CHAT, "flash_attention", *words))))
+        assert token.bandwidth == pytest.approx(read / device.bandwidth, rel=0.01)
+
+
+def test_a_token_reads_the_experts_that_it_chooses_and_more_tokens_more_of_them() -> None:
+    model = next(one for one in known.models() if any(each.active < 1 for each in known.anatomy(one.name).matrices))
+    mixture = Decoder(name=model.name, anatomy=known.anatomy(model.name))
+    read = []
+    for batch in (1, 4, 10_000):
+        situation = Situation(
+            task="chat", model=mixture, device=of_title("H200 SXM"), batch=batch, sequence=16, generated=16
+        )
+        shape, settings = mixture.anatomy, applied(chosen(CHAT))
+        read.append(read_bytes(shape, "bf16", "bf16", "bf16", batch, 0))
+        assert _decoded(shape, situation, settings).bandwidth >= 0
+    whole = sum(2 * each.weights for each in mixture.anatomy.stored if each.role != "embedding" or mixture.anatomy.tied)
+    assert read[0] == pytest.approx(2 * mixture.anatomy.active_parameters, rel=0.001)
+    assert read[0] < read[1] < read[2] == pytest.approx(whole, rel=0.001)
