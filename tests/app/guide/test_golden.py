@@ -97,7 +97,7 @@ def test_serving_many_at_a_time_on_an_h200_takes_fp8_and_not_int4() -> None:
 def test_decoding_one_prompt_on_a_4090_takes_weights_of_8_bits_and_with_more_tolerance_of_4() -> None:
     advice = advise(DECODING_ON_4090)
     assert advice.regime.binds == "bandwidth"
-    assert {"int8_weight_only", "gguf_q8_0"} & set(words(advice))
+    assert {"int8_weight_only", "gguf_q8_0", "fp8"} & set(words(advice))
     assert any("bytes of weights" in reason and "binds" in reason for reason in advice.reasons)
     assert why_not(advice, "int4_weight_only").stage == "limits"
     assert "quality" in why_not(advice, "int4_weight_only").because
