@@ -170,7 +170,7 @@ class _Weighing:
         here = [
             (one.high - one.low) / (2 * one.ratio)
             for one in measured
-            if one.metric == "time" and one.setting.device in (None, situation.device.name)
+            if one.metric == "time" and one.device_name == situation.device.name
         ]
         self.noise = median(here) if here else 0.0
         """Half-width of what was measured on this device, relative to it."""

@@ -63,7 +63,12 @@ class Measured(Frozen):
     high: float
     setting: Setting
     device: Device | None = None
-    """What it was measured on; None for the situation's own device."""
+    """What it was measured on; None where only its setting names it, and then it counts for that very device alone."""
+
+    @property
+    def device_name(self) -> str | None:
+        """What it was measured on; None where nobody said."""
+        return self.device.name if self.device else self.setting.device
 
 
 class Row(NamedTuple):
@@ -143,7 +148,7 @@ class Evidence:
         self._measured = [one for one in measured if _phase(one.setting.task) in (None, situation.phase)]
         self._single: dict[tuple[str, Metric], list[Row]] = {}
         self._whole: dict[tuple[frozenset[str], Metric], list[Row]] = {}
-        self._effects: dict[tuple[str, Metric], Belief] = {}
+        self._effects: dict[tuple[str, Metric, frozenset[str]], Belief] = {}
         for one in self._measured:
             self._take(one)
 
@@ -151,20 +156,36 @@ class Evidence:
         """Whether anything was measured of a metric."""
         return any(one.metric == metric for one in self._measured)
 
-    def effect(self, word: str, metric: Metric = "time") -> Belief:
-        """What a technique does to a metric beyond what the roofline predicts, as a log-ratio."""
-        if (word, metric) not in self._effects:
-            rows = [*self._single.get((word, metric), []), *self._literature(word, metric)]
+    def rows(self, words: Sequence[str], metric: Metric) -> tuple[Row, ...]:
+        """What was measured of a whole stack.
+
+        Args:
+            words: of all its techniques.
+            metric: time or memory.
+        """
+        return tuple(self._whole.get((frozenset(words), metric), ()))
+
+    def effect(self, word: str, metric: Metric = "time", used: frozenset[str] = frozenset()) -> Belief:
+        """What a technique does to a metric beyond what the roofline predicts, as a log-ratio.
+
+        Args:
+            word: of the technique.
+            metric: time or memory.
+            used: ids of rows that count elsewhere already.
+        """
+        if (word, metric, used) not in self._effects:
+            measured = [row for row in self._single.get((word, metric), []) if row.id not in used]
+            rows = [*measured, *self._literature(word, metric)]
             usable = [row for row in rows if row.weight > 0]
             mean, variance = posterior(0.0, TAU**2, usable)
             kind, grade = _standing(usable)
             if by_word()[word].unknown and not any(row.here or row.grade in ("A", "B") for row in usable):
                 # No formula covers it, and articles do not tell how they measured.
                 grade = "D"
-            self._effects[word, metric] = Belief(
+            self._effects[word, metric, used] = Belief(
                 mean=mean, variance=variance, kind=kind, grade=grade, cited=_cited(usable)
             )
-        return self._effects[word, metric]
+        return self._effects[word, metric, used]
 
     def of_stack(
         self, words: Sequence[str], metric: Metric, predicted: float, influence: Mapping[str, float]
@@ -179,21 +200,26 @@ class Evidence:
         """
         added = [word for word in words if word not in self.before]
         changed = [(1.0, word) for word in added] + [(-1.0, word) for word in self.before if word not in words]
-        parts = [(sign * influence[word], self.effect(word, metric)) for sign, word in changed]
+        rows = self.rows(words, metric)
+        # A row of the whole stack tells nothing more of its parts.
+        used = frozenset(row.id for row in rows)
+        parts = [(sign * influence[word], self.effect(word, metric, used)) for sign, word in changed]
         mean = predicted + sum(factor * part.mean for factor, part in parts)
         variance = max(LEAST**2, sum(factor**2 * part.variance for factor, part in parts))
-        rows = self._whole.get((frozenset(words), metric), [])
         kind: Kind = "predicted"
         grade: Grade = "C"
         cited = tuple(one for _, part in parts for one in part.cited)
         if added:
-            beliefs = [self.effect(word, metric) for word in added]
+            beliefs = [self.effect(word, metric, used) for word in added]
             grade = max((one.grade for one in beliefs), key=ORDER.index)
             kind = "measured" if all(one.kind == "measured" for one in beliefs) else "predicted"
         elif not changed:
             kind, grade = "predicted", "B"
         if rows:
             moved = [row._replace(residual=predicted + row.residual) for row in rows]
+            if any(row.deviation < TRANSFER for row in rows):
+                # Measured in the very setting: what is known of the parts is no surer of the whole than of another setting.
+                variance = max(variance, TRANSFER**2)
             mean, variance = posterior(mean, variance, moved)
             kind, grade = _standing(rows)
             cited = (*_cited(rows), *cited)
@@ -208,12 +234,14 @@ class Evidence:
         known = by_word()
         if any(word not in known for word in (*one.stack, *one.baseline)):
             return
+        here = one.device_name == self.situation.device.name
+        if one.device is None and not here:
+            # Of a device that nobody knows no formula says what it would do there.
+            return
         own = _own(self.situation, one.setting, one.device)
         predicted = _predicted(own, one.baseline, one.stack, one.metric)
         if predicted is None:
             return
-        name = one.device.name if one.device else one.setting.device
-        here = name in (None, self.situation.device.name)
         near = similarity(one.setting, self.situation, here=here)
         exact = here and near > SAME
         deviation = max(LEAST if exact else TRANSFER, (log(one.high) - log(one.low)) / (2 * Z))

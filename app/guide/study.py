@@ -37,19 +37,20 @@ def of_advice(advice: Advice) -> dict[str, Any]:
             else "Nothing is left that measuring would tell."
         )
         raise NotMeasurable(said)
-    study = {
+    asked = [{"name": " + ".join(one.titles)[:LONGEST_NAME], "stack": list(one.variant or ())} for one in able]
+    study: dict[str, Any] = {
         "name": f"Guide: {situation.model.name}, {situation.task}"[:LONGEST_NAME],
         "model": _model(situation),
         "workload": _workload(situation),
         "baseline": {"name": "as it is now", "stack": list(able[0].baseline or ())},
-        "variants": [{"name": " + ".join(one.titles)[:LONGEST_NAME], "stack": list(one.variant or ())} for one in able],
+        "variants": asked,
         "device": situation.device.kind,
         "effort": "standard",
     }
     if situation.model.kind == "decoder":
         study["evaluation"] = {"name": "divergence" if situation.phase == "inference" else "loss_trajectory"}
     kept, refused = [], []
-    for one in study["variants"]:
+    for one in asked:
         # One at a time, so that one that the catalogue refuses does not take the others with it.
         wrong = _wrong({**study, "variants": [one]})
         if wrong:

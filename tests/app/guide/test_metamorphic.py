@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.guide.advice import advise, weighed
-from app.guide.evidence import Measured, Row, posterior
+from app.guide.evidence import TRANSFER, Evidence, Measured, Row, posterior
 from app.guide.priors import Setting
 from app.guide.situation import EFFORTS, Situation
 from app.guide.techniques import by_word, techniques
@@ -103,7 +103,7 @@ def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
     expected = advice_before.ratio.value
     row = Measured(
         id="run-1:latency", stack=words, baseline=advise(situation).before.words, metric="time", ratio=expected,
-        low=expected * exp(-0.05), high=expected * exp(0.05), setting=Setting(task=situation.task),
+        low=expected * exp(-0.05), high=expected * exp(0.05), setting=Setting(task=situation.task, device=situation.device.name),
     )  # fmt: skip
     after = weighed(situation, words, [row])
     assert after.ratio.kind == "measured"
@@ -117,7 +117,9 @@ def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
 
 def test_a_measurement_here_outweighs_all_that_was_written() -> None:
     words = ("bf16", "kv_cache", "int8_weight_only", "torch_compile")
-    setting = Setting(task="chat", batch=1, sequence=512, parameters=DECODING_ON_4090.model.parameters)
+    setting = Setting(
+        task="chat", batch=1, sequence=512, parameters=DECODING_ON_4090.model.parameters, device=DECODING_ON_4090.device.name,
+    )  # fmt: skip
     row = Measured(
         id="run", stack=words, baseline=("bf16", "kv_cache"), metric="time", ratio=1.3, low=1.28, high=1.32, setting=setting
     )  # fmt: skip
@@ -153,3 +155,39 @@ def test_what_only_articles_know_is_never_advised() -> None:
         assert not any(unknown & set(one.words) for one in advice.ranked if one.words != advice.before.words)
         reasons = {one.word: one.stage for one in advice.rejected}
         assert all(reasons[word] in ("task", "device", "effort", "evidence") for word in unknown)
+
+
+@pytest.mark.parametrize("device", [None, "a device that nobody described"])
+def test_a_row_of_a_device_that_nobody_knows_says_nothing(device: str | None) -> None:
+    words = ("bf16", "kv_cache", "int8_weight_only", "torch_compile")
+    setting = Setting(task="chat", batch=1, sequence=512, device=device, kind="cuda")
+    row = Measured(
+        id="run", stack=words, baseline=("bf16", "kv_cache"), metric="time", ratio=1.3, low=1.28, high=1.32, setting=setting
+    )  # fmt: skip
+    assert weighed(DECODING_ON_4090, words, [row]) == weighed(DECODING_ON_4090, words)
+    known = row.model_copy(update={"device": SERVING_ON_H200.device})
+    assert weighed(DECODING_ON_4090, words, [known]).ratio.value > weighed(DECODING_ON_4090, words).ratio.value
+
+
+def test_a_row_of_a_whole_stack_counts_once() -> None:
+    setting = Setting(
+        task="chat", batch=1, sequence=512, device=DECODING_ON_4090.device.name, model=DECODING_ON_4090.model.name
+    )
+    row = Measured(
+        id="run", stack=("bf16", "kv_cache", "torch_compile"), baseline=("bf16", "kv_cache"), metric="time", ratio=0.8, low=0.79,
+        high=0.81, setting=setting,
+    )  # fmt: skip
+    evidence = Evidence(DECODING_ON_4090, [row], ("bf16", "kv_cache"))
+    whole = evidence.of_stack(row.stack, "time", 0.0, {"torch_compile": 1.0})
+    # Its part, with everything that is known of it but this row, and then the row: by the formulas, once.
+    part = evidence.effect("torch_compile", "time", frozenset({"run"}))
+    assert "run" not in {one.id for one in part.cited}
+    assert "run" in {one.id for one in evidence.effect("torch_compile").cited}
+    (counted,) = evidence.rows(row.stack, "time")
+    mean, variance = posterior(part.mean, max(part.variance, TRANSFER**2), [counted])
+    assert (whole.mean, whole.variance) == pytest.approx((mean, variance))
+    # In a larger stack nothing else tells of it, so that it counts there.
+    larger = evidence.of_stack(
+        (*row.stack, "flash_attention"), "time", 0.0, {"torch_compile": 1.0, "flash_attention": 0.25}
+    )
+    assert "run" in {one.id for one in larger.cited}
