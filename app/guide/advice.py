@@ -94,7 +94,7 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
     options = [weighing.option(one) for one in found.values()]
     known = [one for one in options if not one.loss_unknown and not one.unknown]
     kept = [one for one in known if not one.broken]
-    perhaps = [one for one in known if one.fits == "tight" and len(one.broken) == 1]
+    perhaps = [one for one in known if one.perhaps]
     noise = weighing.noise
     ranked = _ranked(kept or perhaps, situation, noise, certain=bool(kept))[:MOST_SHOWN]
     pick = ranked[0] if ranked else None
@@ -201,12 +201,14 @@ def _check_stack(situation: Situation) -> None:
 
 
 def _ranked(options: Sequence[Option], situation: Situation, noise: float, *, certain: bool) -> list[Option]:
-    """The front in order; of stacks that only may fit, those that most probably do come first."""
+    """The front in order; of stacks that only may keep a limit, those that most probably do come first."""
     if certain:
         return rank.ranked(rank.front(options, noise), situation)
-    return sorted(
-        rank.front(options, noise), key=lambda one: (round(one.memory.high, -8), one.ratio.value, len(one.words))
-    )
+
+    def beyond(one: Option) -> float:
+        return max(broken.asks / relax.allowed(broken.limit, situation) for broken in one.broken)
+
+    return sorted(rank.front(options, noise), key=lambda one: (round(beyond(one), 2), one.ratio.value, len(one.words)))
 
 
 def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequence[Option]) -> Outcome:

@@ -117,6 +117,9 @@ def _value(one: Option, pick: Option | None, situation: Situation) -> tuple[floa
         share = (situation.free - one.memory.low) / (one.memory.high - one.memory.low)
         chance *= min(1.0, max(0.0, share))
         why.append("it may or may not fit")
+    if situation.latency is not None and any(each.limit == "latency" and not each.sure for each in one.broken):
+        chance *= (situation.latency - one.time.low) / (one.time.high - one.time.low)
+        why.append("it may or may not be fast enough")
     half = (log(one.ratio.high) - log(one.ratio.low)) / 2
     if pick is None:
         return chance * max(half / Z, 0.01), _said(why)

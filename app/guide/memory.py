@@ -11,6 +11,8 @@ from app.planner.memory.parts import Instant, Needed, about, exact
 from app.planner.memory.training import Training
 from app.planner.models.anatomy import Anatomy
 
+LOADING = "loading"
+"""The planner's name of the instant in which weights are loaded."""
 DRAFT_SHARE = (0.02, 0.1, 0.2)
 """What a draft model has of the weights of the large one: 7B beside 70B; less where a head of a few layers does."""
 DRAFT_SOURCE = "gpt-fast: a 7B draft for Llama 2 70B"
@@ -43,7 +45,7 @@ def while_running(found: Needed) -> float:
     Args:
         found: memory, instant by instant.
     """
-    return max(instant.bytes for instant in found.instants if instant.name != "loading")
+    return max(instant.bytes for instant in found.instants if instant.name != LOADING)
 
 
 @lru_cache(maxsize=4_096)

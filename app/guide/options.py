@@ -10,11 +10,13 @@ from app.guide.accuracy import Loss
 from app.guide.compose import Composed
 from app.guide.evidence import Belief, Cited, Evidence, Kind
 from app.guide.likeness import influence
+from app.guide.memory import LOADING
 from app.guide.settings import applied
 from app.guide.situation import EFFORTS, Effort, Situation
 from app.guide.techniques import Class, by_word, chosen, too_much_effort
 from app.knowledge.sources import Grade
 from app.planner.memory.fit import Verdict, verdict
+from app.planner.memory.parts import Needed
 
 Unit = Literal["bytes", "seconds", "ratio", "relative loss"]
 Limit = Literal["budget", "tolerance", "latency", "effort"]
@@ -45,6 +47,8 @@ class Broken(Frozen):
     asks: float
     """What would have to be allowed: bytes, relative loss, seconds, or a place in the order of efforts."""
     says: str
+    sure: bool = True
+    """Whether the likely figure breaks it, and not the pessimistic end alone."""
 
 
 class Option(Frozen):
@@ -85,6 +89,11 @@ class Option(Frozen):
         return EFFORTS.index(self.effort)
 
     @property
+    def perhaps(self) -> bool:
+        """Whether it breaks a limit, and none surely."""
+        return bool(self.broken) and not any(one.sure for one in self.broken)
+
+    @property
     def grade(self) -> Grade:
         """The weakest of what it rests on."""
         return max((self.ratio.grade, self.loss.grade), key="ABCD".index)
@@ -114,12 +123,13 @@ def option(
     share = {word: _influence(situation, one, before, word) for word in {*one.words} ^ {*before.words}}
     belief = evidence.of_stack(one.words, "time", predicted, share)
     in_memory = evidence.of_stack(one.words, "memory", 0.0, share) if evidence.knows("memory") else None
-    shift = exp(in_memory.mean) if in_memory and in_memory.kind == "measured" else 1.0
-    kind: Kind = "measured" if in_memory and in_memory.kind == "measured" else "predicted"
-    sources = ("planner", *(cited.id for cited in in_memory.cited if kind == "measured")) if in_memory else ("planner",)
+    here = in_memory is not None and in_memory.kind == "measured"
+    # Memory is computed; what was measured on this very device moves all of it alike: value, bounds, and what fits.
+    needed = _moved(one.needed, exp(in_memory.mean)) if in_memory and here else one.needed
     memory = Figure(
-        value=one.bytes * shift, low=one.needed.low, high=one.needed.high, unit="bytes", kind=kind,
-        grade="A" if kind == "measured" else "B", evidence=sources,
+        value=needed.peak.bytes, low=needed.low, high=needed.high, unit="bytes", kind="measured" if here else "predicted",
+        grade="A" if here else "B",
+        evidence=("planner", *(cited.id for cited in in_memory.cited)) if in_memory and here else ("planner",),
     )  # fmt: skip
     loss = accuracy.together([losses[word] for word in one.words])
     unknown = tuple(word for word in added if evidence.effect(word).grade == "D")
@@ -128,11 +138,11 @@ def option(
         titles=tuple(each.title for each in techniques),
         added=tuple(sorted(added, key=_cheap)),
         dropped=tuple(word for word in before.words if word not in one.words),
-        fits=verdict(one.needed, situation.free),
+        fits=verdict(needed, situation.free),
         memory=memory,
         time=_time(situation, before, belief),
         ratio=_ratio(belief),
-        memory_ratio=_memory_ratio(one, before, memory),
+        memory_ratio=_memory_ratio(before, memory),
         loss=_loss(loss),
         loss_unknown=loss.unknown,
         effort=max((each.effort for each in techniques), key=EFFORTS.index, default="one_line"),
@@ -144,6 +154,22 @@ def option(
         cited=(*belief.cited, *loss.cited),
     )
     return found.model_copy(update={"broken": tuple(_broken(situation, found, loss))})
+
+
+def _moved(needed: Needed, factor: float) -> Needed:
+    """Memory with everything that is held while the workload runs times a factor; what is held while loading stays.
+
+    Measurements begin when everything is loaded.
+    """
+    instants = []
+    for instant in needed.instants:
+        times = 1.0 if instant.name == LOADING else factor
+        parts = (
+            part.model_copy(update={end: times * getattr(part, end) for end in ("bytes", "low", "high")})
+            for part in instant.parts
+        )
+        instants.append(instant.model_copy(update={"parts": tuple(parts)}))
+    return Needed(instants=tuple(instants))
 
 
 def _influence(situation: Situation, one: Composed, before: Composed, word: str) -> float:
@@ -175,9 +201,9 @@ def _ratio(belief: Belief) -> Figure:
     )  # fmt: skip
 
 
-def _memory_ratio(one: Composed, before: Composed, memory: Figure) -> Figure:
+def _memory_ratio(before: Composed, memory: Figure) -> Figure:
     return Figure(
-        value=memory.value / before.bytes, low=one.needed.low / before.needed.high, high=one.needed.high / before.needed.low,
+        value=memory.value / before.bytes, low=memory.low / before.needed.high, high=memory.high / before.needed.low,
         unit="ratio", kind=memory.kind, grade=memory.grade, evidence=memory.evidence,
     )  # fmt: skip
 
@@ -209,17 +235,17 @@ def _broken(situation: Situation, found: Option, loss: Loss) -> list[Broken]:
     elif found.fits == "tight":
         share = found.memory.high / situation.free
         broken.append(
-            Broken(limit="budget", asks=found.memory.high, says=f"It may need up to {share:.3g} times the memory that is free.")
+            Broken(limit="budget", asks=found.memory.high, says=f"It may need up to {share:.3g} times the memory that is free.", sure=False)
         )  # fmt: skip
     high = loss.known if loss.unknown else loss.high
     if high > situation.tolerance:
         said = f"It may lose {high:.1%} of quality; {situation.tolerance:.1%} is allowed."
         broken.append(Broken(limit="tolerance", asks=high, says=said))
-    if situation.latency is not None and found.time.value > situation.latency:
-        over = found.time.value / situation.latency
-        broken.append(
-            Broken(limit="latency", asks=found.time.value, says=f"It takes {over:.2g} times what is allowed.")
-        )
+    if situation.latency is not None and found.time.high > situation.latency:
+        sure = found.time.value > situation.latency
+        takes = found.time.value if sure else found.time.high
+        said = f"It {'takes' if sure else 'may take up to'} {takes / situation.latency:.2g} times what is allowed."
+        broken.append(Broken(limit="latency", asks=found.time.high, says=said, sure=sure))
     over_effort = [why for word in found.words if (why := too_much_effort(by_word()[word], situation.effort))]
     if over_effort:
         broken.append(Broken(limit="effort", asks=float(found.effort_place), says=over_effort[0]))

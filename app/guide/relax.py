@@ -52,7 +52,7 @@ def of_limits(options: Sequence[Option], situation: Situation, better_than: Opti
         if better_than is not None and one.ratio.value > better_than.ratio.value * (1 - 2 * EPSILON):
             continue
         (broken,) = one.broken
-        now = _now(broken.limit, situation)
+        now = allowed(broken.limit, situation)
         factor = broken.asks / now if now > 0 else 1.0 + broken.asks
         if broken.limit not in found or factor < found[broken.limit][0]:
             found[broken.limit] = (factor, one, broken.asks)
@@ -111,7 +111,8 @@ def _smaller_work(smallest: Composed, situation: Situation) -> Iterable[Relaxati
                 )  # fmt: skip
 
 
-def _now(limit: Limit, situation: Situation) -> float:
+def allowed(limit: Limit, situation: Situation) -> float:
+    """What a limit allows: bytes, relative loss or seconds; 0 where it is no amount."""
     values: dict[Limit, float] = {
         "budget": situation.free,
         "tolerance": situation.tolerance,
@@ -129,5 +130,5 @@ def _relaxation(limit: Limit, factor: float, one: Option, asks: float, situation
     else:
         said = f"With {factor:.2f} times the {LIMIT_WORDS[limit]}: {', '.join(one.titles)}."
     return Relaxation(
-        gives=limit, now=_now(limit, situation), then=asks, factor=factor, words=one.words, titles=one.titles, says=said
+        gives=limit, now=allowed(limit, situation), then=asks, factor=factor, words=one.words, titles=one.titles, says=said
     )  # fmt: skip

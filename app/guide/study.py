@@ -37,7 +37,9 @@ def of_advice(advice: Advice) -> dict[str, Any]:
             else "Nothing is left that measuring would tell."
         )
         raise NotMeasurable(said)
-    asked = [{"name": " + ".join(one.titles)[:LONGEST_NAME], "stack": list(one.variant or ())} for one in able]
+    asked: list[dict[str, Any]] = [
+        {"name": " + ".join(one.titles)[:LONGEST_NAME], "stack": list(one.variant or ())} for one in able
+    ]
     study: dict[str, Any] = {
         "name": f"Guide: {situation.model.name}, {situation.task}"[:LONGEST_NAME],
         "model": _model(situation),

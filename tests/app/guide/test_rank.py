@@ -3,7 +3,9 @@
 import pytest
 
 from app.guide.advice import advise, weighed
+from app.guide.evidence import Measured
 from app.guide.options import Figure, Option
+from app.guide.priors import Setting
 from app.guide.rank import EPSILON, front, knee, ranked
 from app.guide.situation import Effort, Weights
 from tests.app.guide.scenes import DECODING_ON_4090, QLORA_ON_4060, SERVING_ON_H200
@@ -100,3 +102,48 @@ def test_nothing_may_be_lost(tolerance: float) -> None:
     advice = advise(DECODING_ON_4090.model_copy(update={"tolerance": tolerance}))
     assert advice.pick is not None
     assert advice.pick.loss.high <= tolerance
+
+
+def test_a_latency_is_kept_where_the_pessimistic_end_keeps_it_and_else_only_perhaps() -> None:
+    stack = ("bf16", "kv_cache", "cuda_graphs")
+    free = weighed(DECODING_ON_4090, stack).time
+    for latency, sure in ((1.01 * free.high, None), (1.01 * free.value, False), (0.99 * free.value, True)):
+        one = weighed(DECODING_ON_4090.model_copy(update={"latency": latency}), stack)
+        assert [broken.sure for broken in one.broken if broken.limit == "latency"] == ([] if sure is None else [sure])
+        assert one.perhaps is (sure is False)
+
+
+def test_what_only_perhaps_keeps_a_latency_is_not_advised() -> None:
+    fastest = min(one.time.value for one in advise(DECODING_ON_4090).ranked)
+    advice = advise(DECODING_ON_4090.model_copy(update={"latency": fastest * 1.05}))
+    assert advice.outcome == "tight"
+    assert advice.pick is not None
+    assert advice.pick.time.value <= fastest * 1.05 < advice.pick.time.high
+
+
+def test_what_was_measured_of_memory_moves_its_value_its_bounds_and_what_fits() -> None:
+    words = ("bf16", "flash_attention", "kv_cache")
+    setting = Setting(
+        task="chat",
+        batch=1,
+        sequence=512,
+        device=DECODING_ON_4090.device.name,
+        model=DECODING_ON_4090.model.name,
+        parameters=DECODING_ON_4090.model.parameters,
+    )
+    row = Measured(
+        id="run", stack=words, baseline=("bf16", "kv_cache"), metric="memory", ratio=1.5, low=1.49, high=1.51, setting=setting
+    )  # fmt: skip
+    free, moved = (weighed(DECODING_ON_4090, words, rows) for rows in ((), (row,)))
+    assert moved.memory.kind == "measured"
+    assert free.memory.kind == "predicted"
+    for figure in (free.memory, moved.memory):
+        assert figure.low <= figure.value <= figure.high
+    shift = moved.memory.value / free.memory.value
+    assert shift == pytest.approx(1.5, rel=0.05)
+    assert moved.memory.low / free.memory.low == pytest.approx(shift)
+    assert moved.memory.high / free.memory.high == pytest.approx(shift)
+    budget = 1.01 * free.memory.high
+    limited = DECODING_ON_4090.model_copy(update={"budget": budget})
+    assert weighed(limited, words).fits == "fits"
+    assert weighed(limited, words, [row]).fits == "no"
