@@ -93,8 +93,8 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
     good = any(row[3].grade in ("A", "B") for row in rows)
     ordered = tuple(row[3] for _, row in sorted(zip(precision, rows, strict=True), key=lambda one: -one[0]))
     return Loss(
-        low=max(0.0, mean - half),
-        mid=max(0.0, mean),
+        low=min(1.0, max(0.0, mean - half)),
+        mid=min(1.0, max(0.0, mean)),
         high=min(1.0, max(0.0, mean) + half),
         kind="measured" if here else "literature",
         grade="A" if here else "B" if good else "C",
@@ -119,7 +119,7 @@ def together(losses: Sequence[Loss]) -> Loss:
         return UNKNOWN.model_copy(update={"known": high, "cited": cited})
     return Loss(
         low=max(0.0, mid - down),
-        mid=factor * mid,
+        mid=min(1.0, factor * mid),
         high=high,
         kind="measured" if all(one.kind == "measured" for one in lossy) and len(lossy) == 1 else "literature",
         grade=max((one.grade for one in lossy), key="ABCD".index),

@@ -238,6 +238,9 @@ class Evidence:
         if one.device is None and not here:
             # Of a device that nobody knows no formula says what it would do there.
             return
+        if one.device is not None and not here and _emulated(one, one.device) != _emulated(one, self.situation.device):
+            # How slowly a device emulates a format says nothing of one that has units for it.
+            return
         own = _own(self.situation, one.setting, one.device)
         predicted = _predicted(own, one.baseline, one.stack, one.metric)
         if predicted is None:
@@ -267,6 +270,12 @@ class Evidence:
             yield Row(
                 prior.id, "literature", prior.grade, log(effect.mid) - predicted, max(SINGLE, spread), weight, False
             )
+
+
+def _emulated(one: Measured, device: Device) -> set[str]:
+    """Words of techniques of both stacks whose format a device has no units for."""
+    needs = {word: by_word()[word].requires.computes for word in {*one.stack, *one.baseline}}
+    return {word for word, need in needs.items() if need is not None and not device.computes(need)}
 
 
 def _phase(task: str | None) -> str | None:

@@ -12,21 +12,40 @@ import pytest
 from app.guide.advice import weighed
 from app.guide.evidence import Measured
 from app.guide.options import Option
-from app.guide.rank import front
-from tests.app.guide.grid import Scenario, scenarios
+from app.guide.rank import front, ranked
+from app.guide.situation import Weights
+from app.guide.techniques import by_word, unable
+from tests.app.guide.grid import MEASURED, Scenario, scenarios
 
 MOST_REGRET = 0.05
+TELLS = 1.5
+"""Upper over lower end of a measured interval up to which it outweighs everything that is known besides."""
+TIME_FIRST = Weights(time=10)
+"""The product's weights but for time, which is what was measured."""
 
 
 def options(scenario: Scenario, rows: tuple[Measured, ...]) -> dict[tuple[str, ...], Option]:
+    """Stacks that were measured, as the guide weighs them; without those that it thinks the device cannot run."""
     free = scenario.situation.model_copy(update={"effort": "high"})
-    return {words: weighed(free, words, rows) for words in scenario.ratios}
+    return {
+        words: weighed(free, words, rows)
+        for words in scenario.ratios
+        if not any(unable(by_word()[word], free.device, free.devices) for word in words)
+    }
 
 
-def fastest(found: dict[tuple[str, ...], Option]) -> tuple[str, ...]:
-    """The one that is believed fastest of those that keep every limit and no simpler one is as good as."""
-    kept = front([one for one in found.values() if not one.broken])
-    return min(kept, key=lambda one: one.ratio.value).words
+def fastest(scenario: Scenario) -> float:
+    """What the fastest stack surely takes over the baseline, by brute force: the least upper end of a 95 % interval.
+
+    Of a run that a busy machine disturbed only that end is known; what its middle says may be luck.
+    """
+    return min((1.0, *(row.high for row in scenario.rows)))
+
+
+def choice(scenario: Scenario, rows: tuple[Measured, ...]) -> Option:
+    """What the guide's own ranking puts first of the stacks that were measured, for somebody to whom time counts most."""
+    kept = [one for one in options(scenario, rows).values() if not one.broken]
+    return ranked(front(kept), scenario.situation, TIME_FIRST)[0]
 
 
 def others(left: Scenario) -> tuple[Measured, ...]:
@@ -38,18 +57,23 @@ def test_there_are_scenarios_of_every_phase() -> None:
     assert sum(len(one.rows) for one in scenarios()) >= 15
 
 
+@pytest.mark.skipif(not any(MEASURED.glob("*.xz")), reason="The grid has not been measured.")
+def test_forty_stacks_and_more_were_measured() -> None:
+    assert sum(len(one.ratios) for one in scenarios()) >= 40
+
+
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda one: one.name)
 def test_the_choice_costs_little_with_evidence_of_other_scenarios_alone(scenario: Scenario) -> None:
-    best = min(scenario.ratios.values())
-    chosen = fastest(options(scenario, others(scenario)))
-    assert scenario.ratios[chosen] / best - 1 <= MOST_REGRET
+    chosen = choice(scenario, others(scenario))
+    assert scenario.ratios[chosen.words] / fastest(scenario) - 1 <= MOST_REGRET
+    assert not chosen.broken
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda one: one.name)
 def test_the_choice_costs_little_with_its_own_evidence(scenario: Scenario) -> None:
-    best = min(scenario.ratios.values())
-    chosen = fastest(options(scenario, (*others(scenario), *scenario.rows)))
-    assert scenario.ratios[chosen] / best - 1 <= MOST_REGRET
+    chosen = choice(scenario, (*others(scenario), *scenario.rows))
+    assert scenario.ratios[chosen.words] / fastest(scenario) - 1 <= MOST_REGRET
+    assert not chosen.broken
 
 
 def test_ratios_are_foreseen_without_any_measurement() -> None:
@@ -69,8 +93,11 @@ def test_its_own_evidence_is_believed() -> None:
     for scenario in scenarios():
         found = options(scenario, (*others(scenario), *scenario.rows))
         for row in scenario.rows:
+            if row.stack not in found:
+                continue
             one = found[row.stack]
-            assert one.ratio.kind == "measured"
+            if row.high / row.low <= TELLS:
+                assert one.ratio.kind == "measured"
             assert one.ratio.low <= row.high
             assert one.ratio.high >= row.low
             assert row.id in one.ratio.evidence
