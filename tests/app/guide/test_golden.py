@@ -300,3 +300,14 @@ def test_a_batch_of_images_is_not_taken_one_at_a_time_without_need() -> None:
     four, one = (weighed(situation, ("autocast_bf16", word)) for word in ("accumulation_4", "accumulation"))
     assert one.time.value > four.time.value
     assert one.memory.value < four.memory.value
+
+
+def test_what_only_articles_speak_of_is_unknown_and_not_advised() -> None:
+    advice = advise(DECODING_ON_4090)
+    stack = ("bf16", "kv_cache", "onnx_runtime")
+    one = weighed(DECODING_ON_4090, stack)
+    assert one.unknown == ("onnx_runtime",)
+    assert one.loss_unknown
+    assert one.ratio.grade == "D"
+    assert all("onnx_runtime" not in each.words for each in advice.ranked)
+    assert "nothing better than an article says: measure it" in why_not(advice, "onnx_runtime").because

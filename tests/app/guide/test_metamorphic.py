@@ -191,3 +191,17 @@ def test_a_row_of_a_whole_stack_counts_once() -> None:
         (*row.stack, "flash_attention"), "time", 0.0, {"torch_compile": 1.0, "flash_attention": 0.25}
     )
     assert "run" in {one.id for one in larger.cited}
+
+
+def test_how_slowly_a_device_emulates_a_format_says_nothing_of_one_with_units_for_it() -> None:
+    emulating = SERVING_ON_H200.device.model_copy(update={"name": "old", "capability": (7, 5)})
+    row = Measured(
+        id="run", stack=("bf16", "kv_cache"), baseline=("kv_cache",), metric="time", ratio=6.0, low=5.9, high=6.1, device=emulating,
+        setting=Setting(task="chat", batch=1, sequence=512),
+    )  # fmt: skip
+    assert not emulating.computes("bfloat16")
+    words = ("bf16", "kv_cache", "torch_compile")
+    begun = DECODING_ON_4090.model_copy(update={"stack": ("tf32",)})
+    assert weighed(begun, words, [row]) == weighed(begun, words)
+    able = row.model_copy(update={"device": SERVING_ON_H200.device})
+    assert weighed(begun, words, [able]).ratio.value > weighed(begun, words).ratio.value
