@@ -1,7 +1,7 @@
 """The guide's page: a short form, the advice beside it, the way to it as a tree. The question stands in the address."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
@@ -13,11 +13,15 @@ from app.guide.answer import Answer, answer
 from app.guide.device import Device
 from app.guide.question import GuideQuestion
 from app.guide.rejected import CLASS_WORDS, STAGES
-from app.guide.situation import TASKS
+from app.guide.situation import TASKS, Situation
 from app.guide.techniques import techniques
 from app.pages import reproduce
 from app.pages.rendering import page
 from app.pages.session import Reading
+from app.planner import question as planned
+from app.planner.machines import Machine
+from app.planner.models import known
+from app.planner.team import machines
 from app.results.dependency import Results
 
 router = APIRouter()
@@ -49,7 +53,31 @@ def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
         found = answer(situation, team.evidence(table, situation, own))
     except Invalid as refused:
         return _page(request, given, own, None, refused)
-    return _page(request, given, own, found, None)
+    return _page(request, given, own, found, None, planner=_planner(situation, machines(session)))
+
+
+def _planner(situation: Situation, own: Sequence[Machine]) -> dict[str, str] | None:
+    """The same question as the planner is asked it; None where it has no answer: images, models and devices that it does not know."""
+    if situation.model.name not in known.by_name():
+        return None
+    adapters = next((word for word in ("qlora", "lora") if word in situation.stack), "training")
+    asked = {
+        "model": situation.model.name,
+        "phase": "inference" if situation.phase == "inference" else adapters,
+        "device": situation.device.name,
+        "batch": f"{situation.batch}",
+        "sequence": f"{situation.sequence}",
+    }
+    if situation.phase == "inference":
+        asked["generated"] = f"{situation.generated}"
+    if situation.budget is not None:
+        asked["memory"] = f"{situation.budget:.0f}"
+    try:
+        planned.of_address(asked, own)
+    except Invalid:
+        # A device of a kind whose machines differ in memory, for example.
+        return None
+    return asked
 
 
 def _first(own: tuple[Device, ...]) -> dict[str, str]:
@@ -60,8 +88,9 @@ def _first(own: tuple[Device, ...]) -> dict[str, str]:
 
 
 def _page(
-    request: Request, given: Mapping[str, str], own: tuple[Device, ...], found: Answer | None, refused: Invalid | None
-) -> HTMLResponse:
+    request: Request, given: Mapping[str, str], own: tuple[Device, ...], found: Answer | None, refused: Invalid | None,
+    planner: Mapping[str, str] | None = None,
+) -> HTMLResponse:  # fmt: skip
     query = urlencode(given, quote_via=quote, safe=",:")
     ordered = json.dumps(found.study) if found and found.study else None
     return page(
@@ -79,6 +108,7 @@ def _page(
         binding=CLASS_WORDS,
         stages=STAGES,
         study=ordered,
+        planner=planner,
         curl=reproduce.posted(ordered, str(request.base_url)) if ordered else "",
         titles={one.word: one.title for one in techniques()},
         menus={

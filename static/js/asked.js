@@ -1,4 +1,5 @@
 // A form whose answer stands beside it: each change goes into the address, and the server's answer into its place.
+import { Refused, call } from "./api.js";
 import { swap } from "./parts.js";
 
 // `path` is the page's; `carried` gives the request for an address that cannot carry all of the question, or nothing;
@@ -72,4 +73,21 @@ export function live(form, answer, { path, settle, carried = () => null, arrange
   });
   arranged();
   return { ask, adopt };
+}
+
+// A whole config.json is too long for an address: the server says which of its fields matter. Writes them into the form's field,
+// in the place of a model's name; says beside it what is wrong. Returns whether there is now something to ask.
+export async function shortened({ config, model }) {
+  const note = document.getElementById("wrong-config");
+  note.textContent = "";
+  if (config.value.trim() === "") return false;
+  try {
+    const { question } = await call("/api/v1/plan", { method: "POST", body: { config: JSON.parse(config.value) } });
+    config.value = JSON.stringify(question.config);
+    model.value = "";
+    return true;
+  } catch (error) {
+    note.textContent = error instanceof Refused || error instanceof SyntaxError ? error.message : "This could not be read.";
+    return false;
+  }
 }

@@ -1,15 +1,15 @@
 // The guide while it is open: each change of the question is written into the address and answered; experiments are queued.
 import "./frame.js";
 import { call } from "./api.js";
-import { live } from "./asked.js";
+import { live, shortened } from "./asked.js";
 
 const answer = document.getElementById("answer");
 const form = document.getElementById("ask");
-live(form, answer, { path: "/guide", settle: 300 });
+const { ask } = live(form, answer, { path: "/guide", settle: 300 });
 
 // A name or a config: what is typed last counts.
-form.elements.config.addEventListener("change", () => {
-  if (form.elements.config.value.trim() !== "") form.elements.model.value = "";
+form.elements.config.addEventListener("change", async () => {
+  if (await shortened(form.elements)) await ask();
 });
 form.elements.model.addEventListener("change", () => {
   if (form.elements.model.value.trim() !== "") form.elements.config.value = "";

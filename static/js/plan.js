@@ -1,7 +1,6 @@
 // The planner while it is open: each change of the question is answered at once; another model comes from a file.
 import "./frame.js";
-import { Refused, call } from "./api.js";
-import { live } from "./asked.js";
+import { live, shortened } from "./asked.js";
 
 const form = document.getElementById("ask");
 const silent = JSON.parse(form.dataset.silent);
@@ -29,22 +28,12 @@ const { ask } = live(form, document.getElementById("answer"), {
   carried: (place) => (header ? { place: place.replace("/plan?", "/plan/gguf?"), options: { method: "POST", body: header, headers: { Accept: "text/html", "Content-Type": "application/octet-stream" } } } : null),
 });
 
-// A whole config.json is too long for an address: the server says which of its fields matter.
 async function shorten() {
-  const note = document.getElementById("wrong-config");
-  note.textContent = "";
-  if (config.value.trim() === "") return;
-  try {
-    const { question } = await call("/api/v1/plan", { method: "POST", body: { config: JSON.parse(config.value) } });
-    config.value = JSON.stringify(question.config);
-    model.value = "";
-    header = null;
-    said.hidden = true;
-    arranged();
-    await ask();
-  } catch (error) {
-    note.textContent = error instanceof Refused || error instanceof SyntaxError ? error.message : "This could not be read.";
-  }
+  if (!(await shortened(form.elements))) return;
+  header = null;
+  said.hidden = true;
+  arranged();
+  await ask();
 }
 // Written into while a model is named, it takes the model's place.
 config.addEventListener("change", shorten);

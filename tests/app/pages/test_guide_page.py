@@ -2,8 +2,9 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 
@@ -150,3 +151,28 @@ def test_the_command_line_answers_without_a_server(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "model 'GPT-3'" in refused.stderr
     assert "device 'x'" in refused.stderr
+
+
+def test_the_planner_is_offered_where_it_has_an_answer(house: House) -> None:
+    def offered(given: dict[str, str]) -> dict[str, str] | None:
+        held = re.search(r'href="(/plan\?[^"]*)">In the planner', read(house, f"/guide?{urlencode(given)}"))
+        if held is None:
+            return None
+        address = unescape(held[1])
+        assert house.browser.get(address).status_code == 200
+        return dict(parse_qsl(address.partition("?")[2]))
+
+    chat = offered({**ASKED, "generated": "64", "memory": "20 GiB"})
+    assert chat == {
+        "model": "Llama-3.1-8B", "phase": "inference", "device": "GeForce RTX 4090", "batch": "1", "sequence": "512",
+        "generated": "64", "memory": f"{20 * 2**30}",
+    }  # fmt: skip
+    tuned = offered(TUNED)
+    assert tuned is not None
+    assert (tuned["phase"], "generated" in tuned, "memory" in tuned) == ("qlora", False, False)
+    assert offered(SHIPPED) is None
+    assert offered({"model": "ResNet-50", "task": "classify", "device": "T4"}) is None
+    assert (
+        offered({"model": "Llama-3.2-1B", "task": "prefill", "device": "Server CPU, AMX, 32 cores", "memory": "64 GiB"})
+        is None
+    )
