@@ -9,7 +9,7 @@ from math import sqrt
 
 from app.frozen import Frozen
 from app.guide.evidence import Cited, Kind, Measured, Z
-from app.guide.likeness import nearness
+from app.guide.likeness import OF_SIZE, nearness
 from app.guide.priors import WEIGHTS, of_technique
 from app.guide.situation import PHASES, Situation
 from app.guide.techniques import Technique
@@ -19,18 +19,20 @@ SIZE_EXPONENT = {"score": 0.75, "perplexity": 0.4}
 """Slope of loss over size, both as logarithms: ln(5.7 % / 1.1 %) / ln(70 / 8) of MMLU for INT4 (Model Optimizer), and
 ln(2.8 % / 1.2 %) / ln(70 / 8) of perplexity for Q4_K_M (llama.cpp)."""
 INTERACTION = 1.3
-"""By which losses of several techniques together are reckoned larger than their sum while nobody measured them."""
+"""By which losses of several techniques together are reckoned larger than their sum while nobody measured them; a judgement."""
 NOISE = 0.005
-"""Standard deviation of a published score that comes without an interval: half a point in a hundred."""
+"""Standard deviation of a published score that comes without an interval: half a point in a hundred; a judgement."""
 LEAST_NOISE = 0.001
-"""Least standard deviation of a loss, measured or published with a range: a tenth of a point in a hundred."""
+"""Least standard deviation of a loss, measured or published with a range: a tenth of a point in a hundred; a judgement."""
 OF_PERPLEXITY = 0.5
 """Standard deviation of a score's loss over that of perplexity, which is known to a thousandth itself (llama.cpp 6936): INT4
 raised perplexity by 5 to 12 % where MMLU fell by 2 to 6 %."""
 OTHER_MODEL = 0.3
-"""What a score counts that the team measured with another model, whose size is not told."""
+"""What a score counts that the team measured with another model, whose size is not told; a judgement."""
 AS_PERPLEXITY = 0.5
-"""What a loss of perplexity counts for a loss of a task's score."""
+"""What a loss of perplexity counts for a loss of a task's score; a judgement: both fall together, and not in step."""
+NO_SIZE = 0.5
+"""What a published loss counts that does not tell its model's size; a judgement."""
 
 
 class Loss(Frozen):
@@ -61,7 +63,7 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
         if one.metric != "quality" or set(one.stack) - set(one.baseline) != {technique.word}:
             continue
         same = one.setting.model in (None, situation.model.name)
-        near = nearness(one.setting.parameters, situation.model.parameters, 10.0, 1.0 if same else OTHER_MODEL)
+        near = nearness(one.setting.parameters, situation.model.parameters, OF_SIZE, 1.0 if same else OTHER_MODEL)
         deviation = max(LEAST_NOISE if near == 1.0 else NOISE, (one.high - one.low) / (2 * Z))
         cited = Cited(id=one.id, kind="measured", grade="A" if near == 1.0 else "B", weight=round(near, 3))
         rows.append((one.ratio, deviation, near, cited))
@@ -73,7 +75,7 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
         there = prior.setting.parameters
         by_size = technique.quality == "by_size" and there is not None
         scale = (there / situation.model.parameters) ** SIZE_EXPONENT[prior.measure] if there and by_size else 1.0
-        near = nearness(there, situation.model.parameters, 10.0, 0.5)
+        near = nearness(there, situation.model.parameters, OF_SIZE, NO_SIZE)
         weight = WEIGHTS[prior.grade] * near * (AS_PERPLEXITY if prior.measure == "perplexity" else 1.0)
         spread = scale * (effect.high - effect.low) / (2 * Z)
         deviation = max(LEAST_NOISE, spread) if effect.high > effect.low else NOISE

@@ -10,7 +10,26 @@ from app.guide.situation import PHASES, TASKS, ImageModel, Situation
 from app.guide.techniques import Class, chosen
 
 LEAST_INFLUENCE = 0.25
-"""Share of a technique's own uncertainty that stays where formulas see nothing of it."""
+"""Share of a technique's own uncertainty that stays where formulas see nothing of it; a judgement."""
+OF_BATCH, OF_SEQUENCE, OF_SIZE = 16.0, 64.0, 10.0
+"""Factors of batch, length and parameters over which an effect says a third (1/e) of what it said; judgements: a batch decides more
+than a length whether arithmetic or bandwidth binds, and a model's size decides with it."""
+NO_BATCH, NO_SEQUENCE, NO_SIZE = 0.8, 0.9, 0.8
+"""What counts of an effect whose batch, length or size nobody told; judgements: near enough to a usual one."""
+ANOTHER_MODEL = 0.3
+"""What counts of an effect in another model whose size is not told; a judgement."""
+SAME_GENERATION, SAME_KIND, OTHER_KIND, NO_DEVICE = 0.8, 0.6, 0.1, 0.5
+"""What counts of an effect on another device of the generation, of the kind (GPU or CPU), of the other kind, and where nothing is
+told of it; judgements: what a device does fast is mostly its generation's, and a GPU says next to nothing of a CPU."""
+OTHER_REGIME = 0.25
+"""What counts of an effect that was seen where something else binds; a judgement: it mostly touched something else."""
+OTHER_CONVOLUTIONS = 0.15
+"""What counts of an effect in a network with depthwise convolutions for one without, and the other way round; a judgement: they have
+no products to speed up."""
+SAME_PHASE, NO_TASK, OTHER_TRAINING, OTHER_INFERENCE = 0.8, 0.5, 0.7, 0.3
+"""What counts of an effect of which only the phase is told, of which no task is told, of training from scratch for fine-tuning and
+the other way round, and of prompts for tokens and the other way round; judgements: both kinds of training do the same work, and
+prompts bind arithmetic where tokens bind bandwidth."""
 
 
 def influence(whole: float, without: float) -> float:
@@ -34,24 +53,24 @@ def similarity(setting: Setting, situation: Situation, *, here: bool = False) ->
     found = _task_likeness(setting.task, situation)
     if found == 0:
         return 0.0
-    found *= nearness(setting.batch, situation.batch, 16.0, 0.8)
-    found *= nearness(setting.sequence, situation.sequence, 64.0, 0.9)
+    found *= nearness(setting.batch, situation.batch, OF_BATCH, NO_BATCH)
+    found *= nearness(setting.sequence, situation.sequence, OF_SEQUENCE, NO_SEQUENCE)
     another = setting.parameters is None and setting.model not in (None, situation.model.name)
-    found *= nearness(setting.parameters, situation.model.parameters, 10.0, 0.3 if another else 0.8)
+    found *= nearness(setting.parameters, situation.model.parameters, OF_SIZE, ANOTHER_MODEL if another else NO_SIZE)
     device = situation.device
     if not here:
         if setting.device == device.name:
             found *= 1.0
         elif setting.generation is not None and setting.generation == device.generation:
-            found *= 0.8
+            found *= SAME_GENERATION
         elif setting.kind is not None:
-            found *= 0.6 if setting.kind == device.kind else 0.1
+            found *= SAME_KIND if setting.kind == device.kind else OTHER_KIND
         else:
-            found *= 0.5
+            found *= NO_DEVICE
     if setting.regime is not None and not here:
-        found *= 1.0 if setting.regime == regime_of(situation) else 0.25
+        found *= 1.0 if setting.regime == regime_of(situation) else OTHER_REGIME
     if isinstance(situation.model, ImageModel) and setting.depthwise is not None:
-        found *= 1.0 if setting.depthwise == situation.model.depthwise else 0.15
+        found *= 1.0 if setting.depthwise == situation.model.depthwise else OTHER_CONVOLUTIONS
     return found
 
 
@@ -62,15 +81,15 @@ def regime_of(situation: Situation) -> Class:
 
 def _task_likeness(task: str | None, situation: Situation) -> float:
     if task is None:
-        return 0.5
+        return NO_TASK
     if task == situation.task:
         return 1.0
     if task == situation.phase:
-        return 0.8
+        return SAME_PHASE
     if "classify" in (task, situation.task) and situation.phase == "inference":
         return 0.0
     if task in TASKS and PHASES[task] == situation.phase:
-        return 0.7 if situation.phase == "training" else 0.3
+        return OTHER_TRAINING if situation.phase == "training" else OTHER_INFERENCE
     return 0.0
 
 
