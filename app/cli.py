@@ -35,6 +35,9 @@ ServerUrl = Annotated[
 BearerToken = Annotated[
     str, typer.Option("--token", envvar="TRADESPACE_TOKEN", help="A bearer token.", metavar="TOKEN")
 ]
+AskedServer = Annotated[
+    str | None, typer.Option("--server", help="Address of a server to ask, which needs a token.", metavar="URL")
+]
 HERE = "http://127.0.0.1:8000"
 
 
@@ -183,16 +186,16 @@ def plan(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
-    server: ServerUrl = HERE,
+    server: AskedServer = None,
     token: BearerToken = "",
 ) -> None:
-    """Say whether a model fits, what would make it fit and how fast it may be: with no server, or with a token also on the
-    server's team's devices. Ends with 1 when it does not fit."""
+    """Say whether a model fits, what would make it fit and how fast it may be: with no server, or with --server also on
+    its team's devices. Ends with 1 when it does not fit."""
     from app.errors import Invalid
     from app.terminal.planned import answered, lines
 
     try:
-        with _asking(server, token) if token else nullcontext() as client:
+        with _asking(server, token) if server else nullcontext() as client:
             found = answered(model, fields or (), client)
     except Invalid as refused:
         _unanswered(refused)
@@ -212,16 +215,16 @@ def guide(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
-    server: ServerUrl = HERE,
+    server: AskedServer = None,
     token: BearerToken = "",
 ) -> None:
-    """Say which techniques are worth it in a situation, and why: from formulas and literature, with a token also from what the
-    server's team has measured."""
+    """Say which techniques are worth it in a situation, and why: from formulas and literature, with --server also from what
+    its team has measured."""
     from app.errors import Invalid
     from app.terminal.guided import answered, lines
 
     try:
-        with _asking(server, token) if token else nullcontext() as client:
+        with _asking(server, token) if server else nullcontext() as client:
             found = answered(model, fields or (), client)
     except Invalid as refused:
         _unanswered(refused)

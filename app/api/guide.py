@@ -8,6 +8,7 @@ from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.guide import team
 from app.guide.answer import Answer, answer
 from app.guide.question import GuideQuestion, of_address, of_body
+from app.planner.question import once
 from app.results.dependency import Results
 
 router = APIRouter(prefix="/guide", tags=["guide"], route_class=StrictRoute, responses=REFUSALS)
@@ -33,7 +34,7 @@ def read(request: Request, caller: Reader, database: Ledger, table: Results) -> 
     """Advice for a situation; memory also as 24 GiB, latency as 50 ms, tolerance as 1 %, techniques of stack by commas."""
     with database.reading() as session:
         own = team.devices(session)
-    situation = of_address(request.query_params, own)
+    situation = of_address(once(request.query_params.multi_items()), own)
     return answer(situation, team.evidence(table, situation, own))
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
 from app.planner import team
 from app.planner.plan import Plan, plan
-from app.planner.question import Question, of_address, of_body
+from app.planner.question import Question, of_address, of_body, once
 from app.results.dependency import Results
 
 router = APIRouter(tags=["planner"], responses=REFUSALS)
@@ -43,7 +43,7 @@ def read(request: Request, caller: Reader, database: Ledger, table: Results) -> 
     """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
     with database.reading() as session:
         machines = team.machines(session, table)
-    return plan(of_address(request.query_params, machines))
+    return plan(of_address(once(request.query_params.multi_items()), machines))
 
 
 @strict.post("")
@@ -69,7 +69,7 @@ def of_file(request: Request, caller: Reader, database: Ledger, table: Results) 
     """The same about the model of a GGUF file, whose weights are as large as its header says."""
     with database.reading() as session:
         machines = team.machines(session, table)
-    return plan(of_address(request.query_params, machines, header=request.state.body))
+    return plan(of_address(once(request.query_params.multi_items()), machines, header=request.state.body))
 
 
 router.include_router(strict)

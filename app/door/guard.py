@@ -198,7 +198,8 @@ def _check_media_type(request: Request) -> None:
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     wanted = "application/octet-stream" if request.scope["path"] in HEADER_PATHS else "application/json"
     if (has_body or kind) and (kind or "").partition(";")[0].strip().lower() != wanted:
-        raise errors.WrongMediaType(f"The body must be {wanted}, not compressed.")
+        advice = f"Send Content-Type: {wanted} and no Content-Encoding."
+        raise errors.WrongMediaType(f"The body must be {wanted}, not compressed.", hint=advice)
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -21,15 +21,14 @@ from app.planner.memory.inference import CACHE_BITS
 from app.planner.memory.states import OPTIMIZERS
 from app.planner.models import known
 from app.planner.plan import FREE_MEMORY, Plan, plan
-from app.planner.question import PHASES, Question, foreign, of_address
+from app.planner.question import PHASES, Question, foreign, of_address, once
 from app.planner.ways import Way
 from app.results.dependency import Results
 
 router = APIRouter()
 
 FIRST = {
-    "model": "Llama-3.1-8B", "phase": "qlora", "batch": "4", "sequence": "2048", "checkpointing": "true",
-    "device": "GeForce RTX 4060",
+    "model": "Llama-3.1-8B", "phase": "qlora", "batch": "4", "sequence": "2048", "device": "GeForce RTX 4060",
 }  # fmt: skip
 """Shown to a reader who has not asked anything yet."""
 MARKS = {
@@ -80,18 +79,21 @@ class Offered(NamedTuple):
 
 @router.get("/plan", response_class=HTMLResponse)
 def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
-    return _answered(dict(request.query_params) or FIRST, team.machines(session, table))
+    return _answered(request.query_params.multi_items() or [*FIRST.items()], team.machines(session, table))
 
 
 @router.post("/plan/gguf", response_class=HTMLResponse)
 def of_file(request: Request, session: Reading, table: Results) -> HTMLResponse:
     """The same page about the model of a GGUF file, whose header no address can carry."""
-    return _answered(dict(request.query_params), team.machines(session, table), request.state.body)
+    return _answered(request.query_params.multi_items(), team.machines(session, table), request.state.body)
 
 
-def _answered(given: Mapping[str, str], machines: Sequence[Machine], header: bytes | None = None) -> HTMLResponse:
+def _answered(
+    pairs: Sequence[tuple[str, str]], machines: Sequence[Machine], header: bytes | None = None
+) -> HTMLResponse:
+    given = dict(pairs)
     try:
-        asked = of_address(given, machines, header)
+        asked = of_address(once(pairs), machines, header)
     except Invalid as refused:
         return _page(given, machines, None, refused)
     return _page(given, machines, plan(asked), None)

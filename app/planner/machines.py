@@ -1,5 +1,6 @@
 """Devices as the planner sees them: those with a datasheet, small computers, and the team's own with what was measured on them."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -14,6 +15,9 @@ FREE = 0.95
 FREE_HOST = 0.8
 """The same of a computer's own memory: the system, and programs that come with it."""
 MAKERS_WORDS = frozenset({"nvidia", "geforce", "tesla", "amd", "instinct", "intel"})
+
+
+SIZE = re.compile(r"(.+?)[ ,]+(\d+) ?gi?b")
 
 
 class Machine(Frozen):
@@ -97,7 +101,20 @@ def known() -> tuple[Machine, ...]:
 
 def machine(name: str, own: Sequence[Machine] = ()) -> Machine | None:
     """The device of a name, with or without its maker's words before it; the team's own first."""
-    return next((one for one in (*own, *known()) if short(one.title) == short(name)), None)
+    every = (*own, *known())
+    exact = next((one for one in every if short(one.title) == short(name)), None)
+    if exact is not None:
+        return exact
+    # "RTX 4060 8 GB" and "Raspberry Pi 5": with a size that the title lacks, or without the one that it has.
+    wanted, size = sized(name)
+    found = [one for one in every if sized(one.title)[0] == wanted and size in (None, round(one.memory / 2**30))]
+    return found[0] if len({one.title for one in found}) == 1 else None
+
+
+def sized(title: str) -> tuple[str, int | None]:
+    """A device's short name without its memory, and that in GB; None where it does not stand there."""
+    found = SIZE.fullmatch(short(title))
+    return (found[1].rstrip(" ,"), int(found[2])) if found else (short(title), None)
 
 
 def meant(name: str, own: Sequence[Machine] = ()) -> str | None:

@@ -121,7 +121,7 @@ def plan(read: Read) -> Plan:
         ),
         fit=fit,
         ways=tuple(tries),
-        least=least(anatomy, question, on_gpu).high if wanting and not tries else None,
+        least=_least(anatomy, question, on_gpu, found.high) if wanting and not tries else None,
         smaller=_smaller(read, fit.free, on_gpu) if fit and wanting and read.header_bytes is None else (),
         devices=tuple(
             _on(each, anatomy, question, needs[each.gpu], each.free) for each in (*read.own, *machines.known())
@@ -131,10 +131,17 @@ def plan(read: Read) -> Plan:
     )
 
 
-def _said(question: Question) -> dict[str, str | None]:
+def _least(anatomy: Anatomy, question: Question, on_gpu: bool, now: float) -> float | None:
+    """With every change at once; None where that is no less than now."""
+    found = least(anatomy, question, on_gpu).high
+    return found if found < now else None
+
+
+def _said(question: Question) -> dict[str, str | bool | None]:
     """What was left out, as it was taken; of a file's weights only their bytes are said."""
     weights = question.kept_weights if question.stored_bytes is None else None
-    return {"weights": weights, "cache": question.kept_cache}
+    computed_again = question.recomputes if question.phase != "inference" else None
+    return {"weights": weights, "cache": question.kept_cache, "checkpointing": computed_again}
 
 
 def _fit(read: Read, found: Needed) -> Fit | None:

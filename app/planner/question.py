@@ -6,7 +6,7 @@ The page's address, the body of ``POST /api/v1/plan`` and the options of ``trade
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from app.errors import Invalid
 from app.planner import machines
@@ -19,7 +19,7 @@ from app.planner.memory.states import Sharding
 from app.planner.memory.training import Training
 from app.planner.models import gguf, known
 from app.planner.models.anatomy import Anatomy
-from app.study.amounts import amount
+from app.study.amounts import amount, example
 from workers.catalog.declared import Exact, Problem, closest
 from workers.catalog.strictjson import Malformed, Unfit, read
 from workers.catalog.validation import explain
@@ -69,7 +69,10 @@ class Question(Exact):
     fused: bool = Field(
         True, description="Whether the optimizer's step is one kernel, without a temporary list of tensors."
     )
-    checkpointing: bool = Field(False, description="Keep the layers' inputs alone and compute the rest again.")
+    checkpointing: bool | None = Field(
+        None,
+        description="Keep the layers' inputs alone and compute the rest again; left out, as recipes of LoRA and QLoRA do.",
+    )
     flash: bool = Field(True, description="Attention that never keeps its scores (flash, or memory-efficient).")
     loss: Loss = Field("naive", description="How cross-entropy is computed: naive, in_place, or chunked.")
     upcast: bool = Field(
@@ -96,8 +99,16 @@ class Question(Exact):
     )
     device: str | None = Field(None, max_length=200, description="Title of a datasheet, for example GeForce RTX 4060.")
     memory: int | None = Field(
-        None, ge=1, le=2**60, description="Bytes that are free on each device; left out, all that the device has."
+        None,
+        ge=2**20,
+        le=2**60,
+        description="Bytes that are free on each device, or 7.6 GiB; left out, all that it has.",
     )
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether layers are computed again in the backward pass."""
+        return self.phase in ("lora", "qlora") if self.checkpointing is None else self.checkpointing
 
     @property
     def kept_cache(self) -> str:
@@ -208,10 +219,10 @@ def of_address(given: Mapping[str, str], own: Sequence[Machine] = (), header: by
     Raises:
         Invalid: every field that is wrong, with what would do.
     """
-    said: dict[str, Any] = {name: value for name, value in given.items() if value != ""}
+    said: dict[str, Any] = dict(filled(given, Question))
     config = said.pop("config", None)
-    if (size := amount(said.get("memory", ""), "B")) is not None:
-        said["memory"] = f"{size:.0f}"
+    if "memory" in said:
+        said["memory"] = f"{amount_of('memory', said['memory'], 'B'):.0f}"
     try:
         question = Question.model_validate_strings(said)
     except ValidationError as error:
@@ -227,11 +238,48 @@ def of_address(given: Mapping[str, str], own: Sequence[Machine] = (), header: by
     return of_body(question, own) if header is None else of_header(question, header, own)
 
 
+def filled(given: Mapping[str, str], model: type[BaseModel]) -> Mapping[str, str]:
+    """What was given: a field that may be left out was, where it is empty, as forms send it."""
+    fields = model.model_fields
+    return {
+        name: value
+        for name, value in given.items()
+        if value.strip() or name not in fields or fields[name].default is not None
+    }
+
+
+def amount_of(field: str, text: str, unit: str) -> float:
+    """An amount as a person writes it, in base units.
+
+    Raises:
+        Invalid: it is none.
+    """
+    found = amount(text, unit)
+    if found is None:
+        raise Invalid.of([Problem(field, "invalid_amount", f"{text[:80]!r} is no amount.", example(unit))])
+    return found
+
+
+def once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The names and values of an address.
+
+    Raises:
+        Invalid: a name is given twice.
+    """
+    names = [name for name, _ in pairs]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise Invalid.of(
+            [Problem(name[:80], "duplicate_key", "is given twice.", "Give each field once.") for name in twice]
+        )
+    return dict(pairs)
+
+
 def training(question: Question, on_gpu: bool = True) -> Training:
     """The training step of a question."""
     return Training(
         batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
-        master=question.master, optimizer=question.optimizer, fused=question.fused, foreach=on_gpu, checkpointing=question.checkpointing,
+        master=question.master, optimizer=question.optimizer, fused=question.fused, foreach=on_gpu, checkpointing=question.recomputes,
         flash=question.flash, loss=question.loss, upcast=question.upcast, rank=question.rank if question.phase in ("lora", "qlora") else None,
         sharding=question.sharding, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip
@@ -262,7 +310,7 @@ def _models(question: Question) -> Iterable[Problem]:
 def _contradictions(question: Question) -> Iterable[Problem]:
     said = question.model_fields_set
     for field in sorted(said & foreign(question.phase)):
-        if getattr(question, field) != Question.model_fields[field].default:
+        if getattr(question, field) not in (Question.model_fields[field].default, False):
             yield Problem(
                 field, "does_not_apply", f"says nothing in phase {question.phase}.", "Leave it out, or choose another phase."
             )  # fmt: skip

@@ -74,7 +74,7 @@ def training_operations(anatomy: Anatomy, question: Question) -> float:
     """Operations of a training step: twice the forward pass backward, once where weights are frozen; again where recomputed."""
     forward = forward_operations(anatomy, question.batch, question.sequence)
     backward = 1.0 if question.phase in ("lora", "qlora") else 2.0
-    return forward * (1.0 + backward + (1.0 if question.checkpointing else 0.0))
+    return forward * (1.0 + backward + (1.0 if question.recomputes else 0.0))
 
 
 def speeds(anatomy: Anatomy, question: Question, machine: Machine) -> tuple[Speed, ...]:

@@ -69,6 +69,10 @@ def _of_training(field: str, wanted: Any) -> Callable[[Question], Fields | None]
     return fields
 
 
+def _recompute(question: Question) -> Fields | None:
+    return {"checkpointing": True} if question.phase != "inference" and not question.recomputes else None
+
+
 def _one_at_a_time(question: Question) -> Fields | None:
     return {"batch": 1} if question.batch > 1 else None
 
@@ -134,7 +138,7 @@ CHANGES: Sequence[Change] = (
     Change("fused optimizer step", "nothing", "step", _of_training("fused", True)),
     Change(f"prompts in chunks of {CHUNK:,} tokens", "next to nothing", "chunk", _chunked),
     Change("embedding, head and inputs in BF16, not upcast", "precision of norms and head", "upcast", _of_training("upcast", False)),
-    Change("gradient checkpointing", "a forward pass more for each step", "checkpointing", _of_training("checkpointing", True)),
+    Change("gradient checkpointing", "a forward pass more for each step", "checkpointing", _recompute),
     Change("one sequence at a time", "speed; in training, accumulate gradients over as many steps", "batch", _one_at_a_time),
     Change("8-bit optimizer states", "precision of the states", "states", _eight_bit_states),
     Change("weights and gradients in BF16 alone", "precision of small updates", "precision", _no_master),
@@ -178,6 +182,10 @@ def ways(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool = Tru
                 found.append((words, _way(anatomy, question, chosen, wanted, on_gpu)))
                 if len(found) == most:
                     break
+        if found and wanted == "tight":
+            # More changes than were tried in every combination may surely do.
+            longer = _long(anatomy, question, budget, on_gpu)
+            return [*(way for way in longer if way.verdict == "fits"), *(way for _, way in found)][:most]
         if found:
             return [way for _, way in found]
     return _long(anatomy, question, budget, on_gpu)

@@ -66,7 +66,9 @@ def lines(found: Plan) -> Iterator[str]:
         yield ""
         yield f"{speed.what}: {readable(speed.seconds, 's')} ({readable(speed.low, 's')} to {readable(speed.high, 's')})"
         yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {speed.binds} binds; {basis}"
-    fitting = [one.title for one in found.devices if one.verdict == "fits"]
+    fitting = [
+        f"{one.title} (no {one.lacks})" if one.lacks else one.title for one in found.devices if one.verdict == "fits"
+    ]
     yield ""
     yield f"Fits on {len(fitting)} of {several(len(found.devices), 'device')}: {', '.join(fitting) or 'none'}"
     yield from found.remarks

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from app.errors import Invalid
 from app.frozen import Frozen
 from app.planner.models import families
 from app.planner.models.anatomy import Anatomy
 from app.planner.models.configuration import language_part
+from workers.catalog.declared import Problem
 
 FILE = Path(__file__).parent / "models.json"
 
@@ -49,6 +51,20 @@ def anatomy(name: str) -> Anatomy:
     return families.read(by_name()[name].config)
 
 
+NOT_READ = {
+    "quantization_config": (
+        "says how the weights are kept, which is asked for apart.",
+        "Leave it out, and give weights: int4 for GPTQ and AWQ, nf4 for bitsandbytes, fp8, a GGUF mixture.",
+    ),
+    "vision_config": (
+        "is of a vision part, which is not planned.",
+        "Leave it out to plan the language part alone.",
+    ),
+    "audio_config": ("is of an audio part, which is not planned.", "Leave it out to plan the language part alone."),
+}
+"""Parts of a configuration that change the answer and are not read."""
+
+
 class _Noted(Mapping[str, JsonValue]):
     """A configuration that notes which of its fields are read."""
 
@@ -76,6 +92,9 @@ def essential(config: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], An
     Raises:
         Invalid: as ``families.read``.
     """
+    problems = [Problem(name, "not_read", said, hint) for name, (said, hint) in NOT_READ.items() if config.get(name)]
+    if problems:
+        raise Invalid.of(problems)
     config = language_part(config)
     noted = _Noted(config)
     found = families.read(noted)

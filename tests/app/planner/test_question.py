@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.errors import Invalid
 from app.planner.models import known
-from app.planner.question import PHASES, Question, foreign, inference, of_address, of_body, of_header, training
+from app.planner.question import PHASES, Question, foreign, inference, of_address, of_body, of_header, once, training
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}  # fmt: skip
 
@@ -47,8 +47,14 @@ def problems(given: dict[str, str]) -> dict[str, str]:
         ({"model": "GPT-2", "phase": "training", "devices": "4"}, "sharding", "is none with 4 devices"),
         ({"model": "GPT-2", "phase": "training", "sharding": "zero3"}, "devices", "is 1 with sharding"),
         ({"model": "GPT-2", "device": "RTX 4061"}, "device", "Did you mean"),
-        ({"model": "GPT-2", "memory": "much"}, "memory", ""),
+        ({"model": "GPT-2", "memory": "much"}, "memory", "no amount"),
+        ({"model": "GPT-2", "memory": "8 XB"}, "memory", "no amount"),
+        ({"model": "GPT-2", "memory": "8"}, "memory", "not possible"),
         ({"model": "GPT-2", "memory": "-1 GiB"}, "memory", ""),
+        ({"model": "GPT-2", "batch": ""}, "batch", ""),
+        ({"model": "GPT-2", "phase": ""}, "phase", ""),
+        ({"config": json.dumps(LLAMA | {"quantization_config": {"bits": 4}})}, "config.quantization_config", "apart"),
+        ({"config": json.dumps(LLAMA | {"vision_config": {"x": 1}})}, "config.vision_config", "vision"),
         ({"model": "GPT-2", "device": "T4", "memory": "100 GiB"}, "memory", "T4 has"),
         ({"config": json.dumps(LLAMA | {"num_hidden_layers": 2**39})}, "config.num_hidden_layers", "from 1 to 10,000"),
         ({"config": json.dumps(LLAMA | {"vocab_size": 2**39})}, "config.vocab_size", "no whole number"),
@@ -83,8 +89,18 @@ def test_a_body_is_exact(value: Any) -> None:
 
 
 def test_devices_are_found_without_their_makers_words() -> None:
-    titles = {of_address({"model": "GPT-2", "device": name}).question.device for name in ("RTX 4060", "geforce rtx 4060", "NVIDIA GeForce RTX 4060")}  # fmt: skip
+    titles = {of_address({"model": "GPT-2", "device": name}).question.device for name in ("RTX 4060", "geforce rtx 4060", "NVIDIA GeForce RTX 4060", "RTX 4060 8 GB", "GeForce RTX 4060, 8 GB")}  # fmt: skip
     assert titles == {"GeForce RTX 4060"}
+    assert of_address({"model": "GPT-2", "device": "Raspberry Pi 5"}).question.device == "Raspberry Pi 5 8GB"
+    with pytest.raises(Invalid):
+        of_address({"model": "GPT-2", "device": "RTX 4060 24 GB"})
+
+
+def test_a_name_is_given_once() -> None:
+    assert once([("model", "GPT-2"), ("batch", "1")]) == {"model": "GPT-2", "batch": "1"}
+    with pytest.raises(Invalid) as refused:
+        once([("batch", "1"), ("model", "GPT-2"), ("batch", "64")])
+    assert refused.value.field == "batch"
 
 
 def test_memory_may_have_a_unit() -> None:
