@@ -67,7 +67,8 @@ class Question(Exact):
     optimizer: str = Field("adamw", description="Optimizer.")
     master: bool = Field(False, description="Mixed precision: float32 weights and gradients besides.")
     fused: bool = Field(
-        False, description="Whether the optimizer's step is one kernel; torch's own takes a temporary list of tensors on a GPU."
+        False,
+        description="Whether the optimizer's step is one kernel; torch's own takes a temporary list of tensors on a GPU.",
     )
     checkpointing: bool | None = Field(
         None,
