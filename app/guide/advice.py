@@ -1,6 +1,7 @@
 """The guide's answer: from a situation and what was measured to ranked stacks with reasons, evidence, alternatives and next steps."""
 
 from collections.abc import Sequence
+from math import log2
 from statistics import median
 
 from app.errors import Invalid
@@ -28,6 +29,8 @@ from app.guide.tree import Node, tree
 from app.planner.memory.parts import Instant
 from workers.catalog.declared import Problem
 
+TWICE_AS_LONG = 0.1
+"""Share of a limit that being nearer to it is worth twice the time; a judgement: bounds of memory are some tenths wide."""
 MOST_SHOWN = 8
 """Stacks that an answer shows."""
 
@@ -208,7 +211,11 @@ def _ranked(options: Sequence[Option], situation: Situation, noise: float, *, ce
     def beyond(one: Option) -> float:
         return max(broken.asks / relax.allowed(broken.limit, situation) for broken in one.broken)
 
-    return sorted(rank.front(options, noise), key=lambda one: (round(beyond(one), 2), one.ratio.value, len(one.words)))
+    # Being nearer to a limit is worth time, but not any: the faster one is worth trying first where it is about as near.
+    return sorted(
+        rank.front(options, noise),
+        key=lambda one: (round(beyond(one) / TWICE_AS_LONG + log2(one.ratio.value), 3), len(one.words)),
+    )
 
 
 def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequence[Option]) -> Outcome:

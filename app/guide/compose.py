@@ -17,6 +17,8 @@ WIDTH = 54
 """Stacks that are carried on from each depth: the fastest, the smallest, and those good at both, of all, of the sure and of the gentle ones."""
 DEPTH = 4
 """Techniques that are added beyond precision and attention."""
+DEEP_STARTS = 2
+"""Stacks from which memory is followed down as far as it goes: what is asked about, and what somebody has who chose nothing."""
 NOTICED = 0.005
 """Share of memory or time below which a technique changes nothing."""
 CHOSEN_FIRST = ("precision", "attention")
@@ -107,7 +109,28 @@ def search(situation: Situation, doubtful: frozenset[str] = frozenset()) -> dict
             break
         found |= grown
         frontier = _kept(list(grown.values()), doubtful)
+    for one in list(_starts(situation, able))[:DEEP_STARTS]:
+        found |= {new.words: new for new in _ever_smaller(situation, one, able, doubtful)}
     return found
+
+
+def _ever_smaller(
+    situation: Situation, one: Composed, able: Sequence[Technique], doubtful: frozenset[str]
+) -> Iterable[Composed]:
+    """From a stack on, always the technique that saves most memory and loses least, until none saves any: where memory is short,
+    more techniques are needed together than the search goes deep.
+    """
+    while True:
+        smaller = [
+            new
+            for new in _grown(situation, one, able)
+            if new.needed.high < one.needed.high * (1 - NOTICED) and not doubtful & set(new.words)
+        ]
+        gentle = [new for new in smaller if all(_gentle(by_word()[word]) for word in new.words)]
+        if not smaller:
+            return
+        one = min(gentle or smaller, key=lambda new: (new.needed.high, new.time.seconds))
+        yield one
 
 
 def _starts(situation: Situation, able: Sequence[Technique]) -> Iterable[Composed]:

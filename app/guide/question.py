@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError
 
-from app.devices.datasheets import datasheets, processors
+from app.devices.datasheets import Datasheet, Processor, datasheets, processors
 from app.errors import Invalid
 from app.guide import device as devices
 from app.guide.device import Device
@@ -18,8 +18,9 @@ from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, Im
 from app.guide.techniques import techniques
 from app.planner.foreseen import anatomy_of
 from app.planner.learnt import decoders
-from app.planner.machines import short
+from app.planner.machines import short, sized
 from app.planner.models import known
+from app.planner.question import amount_of, filled
 from app.study.amounts import amount
 from workers.catalog.declared import Exact, Problem, closest
 from workers.catalog.model import Model
@@ -40,7 +41,10 @@ class GuideQuestion(Exact):
     config: dict[str, JsonValue] | None = Field(None, description="Instead of a name: the model's config.json.")
     device: str = Field(max_length=200, description="A device of the team's, or one with a datasheet: RTX 4060.")
     memory: int | None = Field(
-        None, ge=1, le=2**60, description="Bytes that are free on each device; left out, as much as usual."
+        None,
+        ge=2**20,
+        le=2**60,
+        description="Bytes that are free on each device, or 7.6 GiB; left out, as much as usual.",
     )
     devices: int = Field(1, ge=1, le=65_536, description="Devices of this kind that may work together.")
     batch: int = Field(1, ge=1, le=100_000, description="Sequences or images at a time; in training, of one update.")
@@ -48,7 +52,9 @@ class GuideQuestion(Exact):
     generated: int | None = Field(
         None, ge=0, le=10_000_000, description=f"Tokens of each answer, for chat; left out, {ANSWER}."
     )
-    tolerance: float = Field(TOLERANCE, ge=0, le=1, description="Relative loss of quality that is allowed.")
+    tolerance: float = Field(
+        TOLERANCE, ge=0, le=1, description="Relative loss of quality that is allowed: 0.02, or 2 %."
+    )
     latency: float | None = Field(
         None, gt=0, le=1e9, description="Seconds that a request, an update or a batch may take; left out, any."
     )
@@ -111,11 +117,13 @@ def asked(given: Mapping[str, str]) -> GuideQuestion:
     Raises:
         Invalid: fields that cannot be read, with what would do.
     """
-    said: dict[str, Any] = {name: value for name, value in given.items() if value.strip() != ""}
-    if (size := amount(said.get("memory", ""), "B")) is not None:
-        said["memory"] = f"{size:.0f}"
-    if (seconds := amount(said.get("latency", ""), "s")) is not None:
-        said["latency"] = repr(seconds)
+    said: dict[str, Any] = {
+        name: value for name, value in filled(given, GuideQuestion).items() if name != "stack" or value
+    }
+    if "memory" in said:
+        said["memory"] = f"{amount_of('memory', said['memory'], 'B'):.0f}"
+    if "latency" in said:
+        said["latency"] = repr(amount_of("latency", said["latency"], "s"))
     if said.get("tolerance", "").rstrip().endswith("%"):
         percent = amount(said["tolerance"].rstrip().removesuffix("%"), "1")
         said["tolerance"] = repr(percent / 100) if percent is not None else said["tolerance"]
@@ -181,10 +189,25 @@ def _device(question: GuideQuestion, own: Sequence[Device]) -> Device:
     found = next((one for one in own if one.name.casefold() == question.device.casefold()), None)
     if found is not None:
         return found
-    title = {short(title): title for title in _titles()}.get(short(question.device), question.device)
+    title = _title(question.device)
     # Machines of some classes of processors differ in memory, so that it is the question's.
     differs = any(one.title == title and one.memory is None for one in processors())
     return devices.of_title(title, question.memory if differs else None)
+
+
+def _title(name: str) -> str:
+    """The title that is meant, with or without maker's words and memory; the name itself where none is."""
+    exact = next((title for title in _titles() if short(title) == short(name)), None)
+    if exact is not None:
+        return exact
+    wanted, size = sized(name)
+    every: list[Datasheet | Processor] = [*datasheets(), *processors()]
+    found = [
+        one.title
+        for one in every
+        if sized(one.title)[0] == wanted and (size is None or one.memory is None or size == round(one.memory / 2**30))
+    ]
+    return found[0] if len(found) == 1 else name
 
 
 def _titles() -> list[str]:

@@ -48,7 +48,7 @@ def headline(outcome: Outcome, situation: Situation, pick: Option | None, before
         return "Keep what there is: nothing that keeps every limit is clearly better."
     if outcome == "tight" and pick is not None:
         asked = "No, not as asked. " if before.fits == "no" else ""
-        return f"{asked}Only just, perhaps: {titles or ', '.join(pick.titles)}. Measure before relying on it."
+        return f"{asked}Only just, perhaps: {titles or ', '.join(pick.titles)}. Try it before relying on it."
     if outcome == "unknown":
         return "Unknown, measure: what would keep every limit rests on nothing better than articles."
     return f"No: nothing makes {situation.model.name} fit within every limit on {situation.device.name}."
@@ -66,7 +66,7 @@ def assumed(situation: Situation) -> list[str]:
         said.append(f"Effort that is tolerated: {situation.effort}.")
     if not situation.stack:
         said.append(
-            "There is now: weights as published, nothing else chosen."
+            "There is now: weights as published, attention that writes out its scores, nothing else chosen."
             if situation.phase == "inference"
             else "There is now: FP32, nothing else chosen."
         )

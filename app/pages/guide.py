@@ -13,7 +13,7 @@ from app.guide.answer import Answer, answer
 from app.guide.device import Device
 from app.guide.question import GuideQuestion
 from app.guide.rejected import CLASS_WORDS, STAGES
-from app.guide.situation import TASKS, Situation
+from app.guide.situation import TASKS, TOLERANCE, Situation
 from app.guide.techniques import techniques
 from app.pages import reproduce
 from app.pages.rendering import page
@@ -21,6 +21,7 @@ from app.pages.session import Reading
 from app.planner import question as planned
 from app.planner.machines import Machine
 from app.planner.models import known
+from app.planner.question import once
 from app.planner.team import machines
 from app.results.dependency import Results
 
@@ -47,9 +48,10 @@ FIRST = {"model": "Llama-3.1-8B", "task": "chat", "device": "GeForce RTX 4090", 
 @router.get("/guide", response_class=HTMLResponse)
 def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
     own = team.devices(session)
-    given = dict(request.query_params) or _first(own)
+    pairs = request.query_params.multi_items() or [*_first(own).items()]
+    given = dict(pairs)
     try:
-        situation = question.of_address(given, own)
+        situation = question.of_address(once(pairs), own)
         found = answer(situation, team.evidence(table, situation, own))
     except Invalid as refused:
         return _page(request, given, own, None, refused)
@@ -118,5 +120,6 @@ def _page(
             "efforts": EFFORTS,
             "techniques": [(one.word, one.title) for one in techniques()],
         },
+        tolerance=f"{100 * TOLERANCE:g} %",
         usual={name: field.default for name, field in GuideQuestion.model_fields.items()},
     )

@@ -58,7 +58,9 @@ def of_study(session: Session, study: Study, compared: Comparison) -> tuple[Fore
         return ()
     counted = _counted(session, study)
     found = [_run(spec, run, compared, counted) for run in compared.runs if not run.failed]
-    return tuple(one for one in found if one and (one.foreseen or one.counted))
+    told = tuple(one for one in found if one)
+    # A run that formulas do not reach stands beside the others with the reason; a study of which none is reached has no table.
+    return told if any(one.foreseen or one.counted for one in told) else ()
 
 
 def _run(

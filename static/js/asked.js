@@ -7,9 +7,9 @@ import { swap } from "./parts.js";
 export function live(form, answer, { path, settle, carried = () => null, arranged = () => {}, left = () => false }) {
   const usual = (field) => field.dataset.usual ?? "";
 
-  // What is as usual is left out.
+  // What is as usual is left out; a field that was emptied is sent, and the server says what it needs.
   function address() {
-    const given = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && value.trim() !== "" && value !== usual(form.elements[name]) && !left(name));
+    const given = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && (value.trim() !== "" || usual(form.elements[name]) !== "") && value !== usual(form.elements[name]) && !left(name));
     return `${path}?${new URLSearchParams(given)}`;
   }
 

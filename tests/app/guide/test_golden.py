@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pytest
+
 from app.guide.advice import Advice, advise, weighed
 from app.guide.device import of_title
 from app.guide.experiments import in_catalogue
@@ -65,14 +67,26 @@ def test_where_the_memory_goes_adds_up_to_the_peak() -> None:
     assert {"weights", "logits", "activations"} <= {part.name for part in advice.anatomy.parts}
 
 
-def test_training_on_a_t4_takes_fp16_with_a_scaler_and_no_flash_attention_2() -> None:
-    advice = advise(TRAINING_ON_T4)
+@pytest.mark.parametrize("sequence", [512, 1_024, 2_048])
+def test_training_on_a_t4_takes_fp16_with_a_scaler_and_no_flash_attention_2(sequence: int) -> None:
+    advice = advise(TRAINING_ON_T4.model_copy(update={"sequence": sequence}))
     assert "autocast_fp16" in words(advice)
     assert why_not(advice, "autocast_bf16").stage == "device"
     assert "no units for bfloat16" in why_not(advice, "autocast_bf16").because
     assert why_not(advice, "flash_attention").because == "FlashAttention-2 needs compute capability 8.0; T4 has 7.5."
     assert "memory_efficient_attention" in words(advice)
     assert any("scales the loss" in reason for reason in advice.reasons)
+
+
+def test_where_memory_is_short_the_answer_does_not_hang_on_how_it_is_asked() -> None:
+    """Also with techniques named that the answer takes anyway: the smallest stack is found, and shorter sequences are offered."""
+    named = advise(QLORA_ON_4060)
+    fewer = advise(QLORA_ON_4060.model_copy(update={"stack": ("qlora",)}))
+    assert named.pick is not None
+    assert fewer.pick is not None
+    assert abs(named.pick.memory.value / fewer.pick.memory.value - 1) < 0.02
+    for advice in (named, fewer):
+        assert any("tokens" in change.says for change in advice.changes)
 
 
 def test_serving_many_at_a_time_on_an_h200_takes_fp8_and_not_int4() -> None:
