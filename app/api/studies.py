@@ -16,8 +16,8 @@ from app.door.security import Principal
 from app.errors import FieldError, NotAllowed
 from app.listing import Listing
 from app.ordering import submission
-from app.planner import foreseen, team
-from app.planner.foreseen import ForeseenVariant
+from app.planner import predicted, team
+from app.planner.predicted import PredictedVariant
 from app.presentation import shown_studies
 from app.presentation.activity import PRIORITY
 from app.presentation.shown_studies import StudyDetail, StudySummary
@@ -62,7 +62,7 @@ class Checked(BaseModel):
     """How many runs it asks for; null when it cannot be read."""
     seconds: dict[Effort, Estimated | None]
     """By effort; null while no run like these has been measured here."""
-    memory: list[ForeseenVariant] = []
+    memory: list[PredictedVariant] = []
     """What the baseline and each variant will need, by the planner's formulas; null with a reason where these do not reach."""
 
 
@@ -100,7 +100,7 @@ def check(spec: Annotated[JsonValue, Body()], caller: Reader, database: Ledger) 
         effort: Estimated.model_validate(estimate._asdict()) if estimate else None
         for effort, estimate in estimates.items()
     }
-    memory = list(foreseen.variants(read, machines))
+    memory = list(predicted.variants(read, machines))
     return Checked(ok=True, problems=[], runs=read.size, seconds=seconds, memory=memory)
 
 

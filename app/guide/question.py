@@ -16,10 +16,10 @@ from app.guide import device as devices
 from app.guide.device import Device
 from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
 from app.guide.techniques import techniques
-from app.planner.foreseen import anatomy_of
 from app.planner.learnt import decoders
 from app.planner.machines import short, sized
 from app.planner.models import known
+from app.planner.predicted import anatomy_of
 from app.planner.question import amount_of, filled
 from app.study.amounts import amount
 from workers.catalog.declared import Exact, Problem, closest

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from app.guide.advice import Advice
 from app.guide.question import of_catalogue
 from app.guide.situation import Situation
-from app.planner.foreseen import anatomy_of
 from app.planner.models import known
+from app.planner.predicted import anatomy_of
 from workers.catalog.applicability import problems
 from workers.catalog.declared import Problem
 from workers.catalog.spec import StudySpec

@@ -5,7 +5,7 @@ from statistics import median
 import numpy as np
 
 from app.planner.calibration import Calibration, Decoded, calibrated
-from app.planner.foreseen import NotForeseen, anatomy_of
+from app.planner.predicted import NotPredicted, anatomy_of
 from app.planner.speed import read_bytes
 from app.results.columns import Table
 from app.results.matching import having
@@ -49,7 +49,7 @@ def calibrations(table: Table, hardware: str) -> dict[str, Calibration]:
         for (model, batch, length), taken in times.items():
             try:
                 anatomy = anatomy_of(known[model])
-            except NotForeseen:
+            except NotPredicted:
                 continue
             size = read_bytes(anatomy, dtype, dtype, dtype, batch, length)
             points.append(Decoded(layers=anatomy.layers, bytes=size, seconds=median(taken)))

@@ -9,8 +9,8 @@ from sqlmodel import Session
 from app.db import queries, reported
 from app.db.tables import Study
 from app.frozen import Frozen
-from app.planner import foreseen
-from app.planner.foreseen import Foreseen, NotForeseen
+from app.planner import predicted
+from app.planner.predicted import NotPredicted, Predicted
 from app.study import stored
 from app.study.comparison import ComparedRun, Comparison
 from workers.catalog import metrics
@@ -26,7 +26,7 @@ class Foretold(Frozen):
     run: str
     variant: str
     point: Point
-    foreseen: Foreseen | None
+    foreseen: Predicted | None
     reason: str | None
     """Why the formulas say nothing."""
     counted: float | None
@@ -72,8 +72,8 @@ def _run(
     workload = type(spec.workload).model_validate(spec.workload.model_dump() | run.point)
     needs, reason = None, None
     try:
-        needs = foreseen.arm(spec.model, workload, variant.stack, spec.device)
-    except NotForeseen as turned:
+        needs = predicted.arm(spec.model, workload, variant.stack, spec.device)
+    except NotPredicted as turned:
         reason = str(turned)
     key = f"{metrics.MEMORY_PEAK_ALLOCATED.name}@{compared.main_phase}"
     measured = run.readings.get(key)

@@ -13,8 +13,8 @@ from app.guide.device import of_title
 from app.guide.question import of_address, of_catalogue
 from app.guide.situation import EFFORTS, Decoder, Situation, Task
 from app.guide.techniques import by_word
-from app.planner.foreseen import anatomy_of
 from app.planner.models import families
+from app.planner.predicted import anatomy_of
 from tests.app.guide.scenes import MOBILENET, RESNET, SERVER, TASKS_OF_DECODERS
 from tests.app.planner.models.test_families import PUBLISHED
 from workers.catalog.applicability import problems

@@ -156,7 +156,7 @@ def test_published_decoding_lies_in_the_interval(weights: str, device: str, publ
     assert low <= published <= high
 
 
-def test_two_steps_calibrate_and_a_third_is_foretold() -> None:
+def test_two_steps_calibrate_and_a_third_is_predicted() -> None:
     def step(layers: int, size: float) -> Decoded:
         return Decoded(layers=layers, bytes=size, seconds=layers * 2e-4 + size / 12e9)
 

@@ -224,7 +224,7 @@ Hugging Face with FlashAttention 2 (unsloth.ai/docs/basics/unsloth-benchmarks)."
 
 
 @pytest.mark.parametrize(("card", "tokens"), LONGEST.items())
-def test_the_longest_sequence_of_a_card_is_foreseen(card: int, tokens: int) -> None:
+def test_the_longest_sequence_of_a_card_is_predicted(card: int, tokens: int) -> None:
     """What was the most that fitted takes between 90 % and all of the card, and half as much again does not fit."""
 
     def step(sequence: int) -> Needed:

@@ -33,11 +33,11 @@ WHOLE_SCORES = frozenset({"eager", "math"})
 """Kernels of attention that have all scores at a time."""
 
 
-class NotForeseen(Exception):
+class NotPredicted(Exception):
     """The formulas do not reach this far; the message says why, for a reader."""
 
 
-class Foreseen(Frozen):
+class Predicted(Frozen):
     """What one arm needs."""
 
     bytes: float
@@ -50,12 +50,12 @@ class Foreseen(Frozen):
     """With what a device needs besides, loading and converting among it, at most."""
 
 
-class ForeseenVariant(Frozen):
+class PredictedVariant(Frozen):
     """What one variant of a study needs at the point at which it needs most."""
 
     variant: str
     point: dict[str, int]
-    needs: Foreseen | None
+    needs: Predicted | None
     reason: str | None
     """Why nothing can be said; None when it can."""
     verdict: Verdict | None
@@ -64,11 +64,11 @@ class ForeseenVariant(Frozen):
     free: float | None
 
 
-def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: str = "cpu") -> Foreseen:
+def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: str = "cpu") -> Predicted:
     """What one arm needs.
 
     Raises:
-        NotForeseen: the formulas do not reach this far.
+        NotPredicted: the formulas do not reach this far.
     """
     anatomy = anatomy_of(model)
     gpu = device == "cuda"
@@ -76,7 +76,7 @@ def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: st
     allocated = _needed(anatomy, workload, stack, foreach=gpu, on_gpu=False)
     on_device = _needed(anatomy, workload, stack, foreach=gpu, on_gpu=gpu)
     peak = _peak(allocated, workload)
-    return Foreseen(
+    return Predicted(
         bytes=peak.bytes,
         low=peak.low,
         high=peak.high,
@@ -86,7 +86,7 @@ def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: st
     )
 
 
-def variants(spec: StudySpec, machines: Sequence[Machine]) -> tuple[ForeseenVariant, ...]:
+def variants(spec: StudySpec, machines: Sequence[Machine]) -> tuple[PredictedVariant, ...]:
     """The baseline's and every variant's largest need.
 
     Args:
@@ -101,7 +101,7 @@ def anatomy_of(model: Model) -> Anatomy:
     """A model of the catalogue, taken apart.
 
     Raises:
-        NotForeseen: it is no decoder, or its configuration is not known before it is loaded.
+        NotPredicted: it is no decoder, or its configuration is not known before it is loaded.
     """
     if isinstance(model, Llama):
         return families.read(_config(model))
@@ -112,8 +112,8 @@ def anatomy_of(model: Model) -> Anatomy:
         if found is not None:
             return known.anatomy(found.name)
     if model.kind != "decoder":
-        raise NotForeseen(f"{model.title} is no decoder, and formulas are for decoders.")
-    raise NotForeseen("Its configuration is not known before the worker reads it.")
+        raise NotPredicted(f"{model.title} is no decoder, and formulas are for decoders.")
+    raise NotPredicted("Its configuration is not known before the worker reads it.")
 
 
 def _config(model: Llama) -> dict[str, JsonValue]:
@@ -130,21 +130,21 @@ def _config(model: Llama) -> dict[str, JsonValue]:
     }
 
 
-def _variant(spec: StudySpec, name: str, stack: Sequence[Technique], roomiest: Machine | None) -> ForeseenVariant:
-    best: tuple[Foreseen, dict[str, int]] | None = None
+def _variant(spec: StudySpec, name: str, stack: Sequence[Technique], roomiest: Machine | None) -> PredictedVariant:
+    best: tuple[Predicted, dict[str, int]] | None = None
     try:
         for point in spec.points():
             workload = type(spec.workload).model_validate(spec.workload.model_dump() | point)
             found = arm(spec.model, workload, stack, spec.device)
             if best is None or found.bytes > best[0].bytes:
                 best = found, dict(point)
-    except NotForeseen as turned:
-        return ForeseenVariant(
+    except NotPredicted as turned:
+        return PredictedVariant(
             variant=name, point={}, needs=None, reason=str(turned), verdict=None, device=None, free=None
         )
     assert best is not None
     needs, point = best
-    return ForeseenVariant(
+    return PredictedVariant(
         variant=name,
         point=point,
         needs=needs,
@@ -155,7 +155,7 @@ def _variant(spec: StudySpec, name: str, stack: Sequence[Technique], roomiest: M
     )
 
 
-def _verdict(needs: Foreseen, machine: Machine) -> Verdict:
+def _verdict(needs: Predicted, machine: Machine) -> Verdict:
     if needs.on_device <= machine.free:
         return "fits"
     return "no" if needs.low > machine.free else "tight"
@@ -167,7 +167,7 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *,
     if isinstance(workload, TrainStep):
         pieces = asked.pop("pieces", 1)
         if asked["weights"] not in COMPUTED.values():
-            raise NotForeseen("Formulas of training keep whole weights, or train adapters.")
+            raise NotPredicted("Formulas of training keep whole weights, or train adapters.")
         step = Training(
             batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, weights=asked["weights"],
             computing=asked["computing"], optimizer=MOMENTS[asked["weights"]], checkpointing=asked.get("checkpointing", False), flash=flash, fused=False,
@@ -178,7 +178,7 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *,
     sizes = _sizes(workload)
     cache = asked["computing"] if asked.get("cache", True) else None
     if cache is None:
-        raise NotForeseen("Formulas are for generation with a KV cache.")
+        raise NotPredicted("Formulas are for generation with a KV cache.")
     return inference.needed(
         anatomy,
         Inference(
@@ -213,7 +213,7 @@ def _sizes(workload: Workload) -> dict[str, int]:
         return {"batch": workload.batch_size, "prompt": workload.prompt_length, "generated": workload.new_tokens}
     if isinstance(workload, Decode):
         return {"batch": workload.batch_size, "prompt": workload.context_length, "generated": 1}
-    raise NotForeseen(f"Formulas are not for the workload {workload.title.lower()}.")
+    raise NotPredicted(f"Formulas are not for the workload {workload.title.lower()}.")
 
 
 def _peak(found: Needed, workload: Workload) -> Instant:
@@ -228,20 +228,20 @@ def _settings(stack: Sequence[Technique]) -> dict[str, Any]:
     """What a stack means for the formulas.
 
     Raises:
-        NotForeseen: one of its techniques is not in them.
+        NotPredicted: one of its techniques is not in them.
     """
     asked: dict[str, Any] = {"weights": "fp32", "computing": "fp32"}
     for technique in sorted(stack, key=lambda each: each.order):
         change = MEANINGS.get(technique.word)
         if change is None:
-            raise NotForeseen(f"{technique.title} is not in the formulas.")
+            raise NotPredicted(f"{technique.title} is not in the formulas.")
         asked |= change(technique.parameters)
     return asked
 
 
 def _checkpointing(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if parameters["every"] != 1:
-        raise NotForeseen("Formulas are for checkpoints of every block.")
+        raise NotPredicted("Formulas are for checkpoints of every block.")
     return {"checkpointing": True}
 
 

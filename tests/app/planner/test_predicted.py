@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.planner import foreseen
-from app.planner.foreseen import NotForeseen
+from app.planner import predicted
+from app.planner.predicted import NotPredicted
 from app.terminal.demo import SHIPPED
 from workers.catalog import metrics, recorded
 from workers.catalog.spec import StudySpec
@@ -41,15 +41,15 @@ def errors() -> list[tuple[str, float]]:
                 None,
             )
             try:
-                needs = foreseen.arm(planned.spec.model, planned.spec.workload, planned.variant.stack)
-            except NotForeseen:
+                needs = predicted.arm(planned.spec.model, planned.spec.workload, planned.variant.stack)
+            except NotPredicted:
                 continue
             if peak:
                 found.append((f"{word} {planned.variant.name} {planned.point}", needs.bytes / peak - 1))
     return found
 
 
-def test_what_was_measured_was_foreseen() -> None:
+def test_what_was_measured_was_predicted() -> None:
     found = errors()
     assert len(found) >= 15
     assert median(abs(error) for _, error in found) <= 0.05, found
@@ -67,20 +67,20 @@ def test_what_was_measured_was_foreseen() -> None:
     ],
 )
 def test_where_nothing_is_said_there_is_a_reason(changed: dict[str, Any], says: str) -> None:
-    (only,) = foreseen.variants(study(**changed), ())
+    (only,) = predicted.variants(study(**changed), ())
     assert only.needs is None
     assert only.reason is not None
     assert says in only.reason
 
 
 def test_the_largest_point_of_a_sweep_counts() -> None:
-    (only,) = foreseen.variants(study(sweep={"sequence_length": [128, 4_096, 512]}), ())
+    (only,) = predicted.variants(study(sweep={"sequence_length": [128, 4_096, 512]}), ())
     assert only.point == {"sequence_length": 4_096}
 
 
 def test_moments_have_the_format_of_the_weights() -> None:
     stack = [{"technique": "precision", "dtype": "bf16"}]
-    whole, half = foreseen.variants(study(variants=[{"name": "bf16", "stack": stack}]), ())
+    whole, half = predicted.variants(study(variants=[{"name": "bf16", "stack": stack}]), ())
     assert whole.needs is not None
     assert half.needs is not None
     assert whole.needs.parts["optimizer"] == 2 * half.needs.parts["optimizer"] == 8 * 8_030_261_248
@@ -89,14 +89,14 @@ def test_moments_have_the_format_of_the_weights() -> None:
 def test_what_is_converted_in_place_needs_the_whole_model_first() -> None:
     """The verdict is about loading too; the peak of a step is not."""
     stack = [{"technique": "precision", "dtype": "bf16"}, {"technique": "int8_weight_only"}]
-    _, int8 = foreseen.variants(study(workload={"name": "decode"}, variants=[{"name": "int8", "stack": stack}]), ())
+    _, int8 = predicted.variants(study(workload={"name": "decode"}, variants=[{"name": "int8", "stack": stack}]), ())
     assert int8.needs is not None
     assert int8.needs.bytes < 1.3 * 8_030_261_248
     assert int8.needs.on_device >= 2 * 8_030_261_248
 
 
-def test_a_known_repository_of_the_hub_is_foreseen() -> None:
+def test_a_known_repository_of_the_hub_is_predicted() -> None:
     model = {"name": "hub", "repository": "meta-llama/Llama-3.1-8B", "revision": "0" * 40}
-    (hub,) = foreseen.variants(study(model=model), ())
-    (preset,) = foreseen.variants(study(), ())
+    (hub,) = predicted.variants(study(model=model), ())
+    (preset,) = predicted.variants(study(), ())
     assert hub.needs == preset.needs
