@@ -20,13 +20,13 @@ MOST_STUDIES = 50
 """Counted studies of the same model that are looked through, the newest first."""
 
 
-class Foretold(Frozen):
-    """One run's peak: foreseen, counted, measured, in bytes."""
+class Prediction(Frozen):
+    """One run's peak: predicted, counted, measured, in bytes."""
 
     run: str
     variant: str
     point: Point
-    foreseen: Predicted | None
+    predicted: Predicted | None
     reason: str | None
     """Why the formulas say nothing."""
     counted: float | None
@@ -42,7 +42,7 @@ class Foretold(Frozen):
     @property
     def formula_error(self) -> float | None:
         """Of the formula, as a share."""
-        return self.foreseen.bytes / self.truth - 1 if self.foreseen and self.truth else None
+        return self.predicted.bytes / self.truth - 1 if self.predicted and self.truth else None
 
     @property
     def counted_error(self) -> float | None:
@@ -50,7 +50,7 @@ class Foretold(Frozen):
         return self.counted / self.measured - 1 if self.counted and self.measured else None
 
 
-def of_study(session: Session, study: Study, compared: Comparison) -> tuple[Foretold, ...]:
+def of_study(session: Session, study: Study, compared: Comparison) -> tuple[Prediction, ...]:
     """Every run that has a figure, or could have; empty where nothing of it is a decoder's memory."""
     try:
         spec = stored.study_spec(study)
@@ -60,12 +60,12 @@ def of_study(session: Session, study: Study, compared: Comparison) -> tuple[Fore
     found = [_run(spec, run, compared, counted) for run in compared.runs if not run.failed]
     told = tuple(one for one in found if one)
     # A run that formulas do not reach stands beside the others with the reason; a study of which none is reached has no table.
-    return told if any(one.foreseen or one.counted for one in told) else ()
+    return told if any(one.predicted or one.counted for one in told) else ()
 
 
 def _run(
     spec: StudySpec, run: ComparedRun, compared: Comparison, counted: Mapping[str, tuple[float, str]]
-) -> Foretold | None:
+) -> Prediction | None:
     variant = next((one for one in (spec.baseline, *spec.variants) if one.name == run.variant), None)
     if variant is None:
         return None
@@ -78,11 +78,11 @@ def _run(
     key = f"{metrics.MEMORY_PEAK_ALLOCATED.name}@{compared.main_phase}"
     measured = run.readings.get(key)
     value, where = counted.get(_key(spec, variant, run.point), (None, None))
-    return Foretold(
+    return Prediction(
         run=run.run,
         variant=run.variant,
         point=run.point,
-        foreseen=needs,
+        predicted=needs,
         reason=reason,
         counted=value,
         counted_run=where,
