@@ -78,7 +78,7 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 bench-planner: .venv/.dev  ## the planner's formulas against counts on fake tensors, and those against the allocator's events
 	$(BIN)/python -m benchmarks.planner
 
-bench-decoding: .venv/.dev  ## decoding time of this CPU foretold: two measured steps calibrate, five others are predicted
+bench-decoding: .venv/.dev  ## decoding time of this CPU predicted: two measured steps calibrate, five others are held against them
 	$(BIN)/python -m benchmarks.decoding
 
 bench-binding: .venv/.dev  ## what binds, as reports say it, against models whose work was changed from outside

@@ -1,4 +1,4 @@
-"""Decoding time foretold: two measured steps calibrate this CPU, and five others are predicted (``make bench-decoding``).
+"""Decoding time predicted: two measured steps calibrate this CPU, and five others are predicted (``make bench-decoding``).
 
 Steps are taken in turns within one process, so that what else happens on the machine meets all of them alike. The exit code
 is 1 when the goal was missed.

@@ -22,7 +22,7 @@ from app.pages import formatting, noted, reproduce, study_view
 from app.pages.rendering import page
 from app.pages.session import Reading
 from app.pages.study_view import Address, Asked
-from app.presentation import foretold, shown_studies
+from app.presentation import predictions, shown_studies
 from app.presentation.overview import devices_present
 from app.study import comparison, sittings, stored
 from app.study.comparison import ComparedRun, Comparison
@@ -103,7 +103,7 @@ def study(request: Request, session: Reading, study_id: str, asked: Annotated[As
         swept=[field for field in compared.points[0] if len({point.get(field) for point in compared.points}) > 1],
         advice=advice.for_these(found for run in compared.runs for found in run.bottlenecks),
         anatomy=_anatomy(compared),
-        foretold=foretold.of_study(session, found, compared) if asked.tab == "memory" else (),
+        predictions=predictions.of_study(session, found, compared) if asked.tab == "memory" else (),
         memory_parts=sittings.PARTS,
         marks=tuple(SYMBOLS),
         workload=_workload(stored.study_spec(found)),

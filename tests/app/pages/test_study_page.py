@@ -297,9 +297,9 @@ def test_a_score_of_quality_has_an_effect_and_no_interaction(house: House) -> No
     assert re.search(r'<option value="latency@prefill">', sections["interactions"])
 
 
-def test_memory_is_shown_as_foreseen_counted_and_measured(full: House) -> None:
+def test_memory_is_shown_as_predicted_counted_and_measured(full: House) -> None:
     page = read(full, f"/studies/{full.studies['done']}?tab=memory")
-    table = page[page.index('data-table="foretold"') :]
+    table = page[page.index('data-table="predictions"') :]
     table = table[: table.index("</table>")]
     row = next(row for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL) if ">bf16</a>" in row)
     assert re.search(r"MiB<span class=\"sub\">prompt", row)
