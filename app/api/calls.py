@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -22,7 +23,7 @@ from app.door.security import Principal, Scope
 from app.door.strictjson import strict_json
 from app.errors import Invalid, ProblemDocument, answer
 from app.runs.reaper import Reaper
-from workers.catalog.declared import Problem
+from workers.catalog.declared import Problem, closest
 from workers.catalog.validation import explain
 
 _LARGE_BODY = 100_000
@@ -40,20 +41,49 @@ class _ReadRequest(Request):
         return self._value
 
 
+async def _asked(request: Request) -> list[tuple[str, str]]:
+    return request.query_params.multi_items()
+
+
+Asked = Annotated[list[tuple[str, str]], Depends(_asked)]
+"""Names and values of the address, for a route that reads them itself and refuses those that it does not know."""
+
+
 class StrictRoute(APIRoute):
-    """A route whose body is read strictly, before the framework sees it, and whose refusals name fields."""
+    """A route whose address and body are read strictly, before the framework sees them, and whose refusals name fields."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         model = self.body_field.field_info.annotation if self.body_field is not None else None
+        parameters = _parameters(self.dependant)
 
         async def strict(request: Request) -> Response:
+            if parameters is not None and (wrong := [*_unknown(request, parameters)]):
+                raise Invalid.of(wrong)
             try:
                 return await handle(_ReadRequest(request, await _read(request)))
             except RequestValidationError as error:
                 return answer(request, invalid_request(error, model))
 
         return strict
+
+
+def _parameters(dependant: Dependant) -> frozenset[str] | None:
+    """Names that the address of a route may have; None where the route reads the address itself."""
+    if any(one.call is _asked for one in dependant.dependencies):
+        return None
+    inner = (_parameters(one) or frozenset() for one in dependant.dependencies)
+    return frozenset(field.alias for field in dependant.query_params).union(*inner)
+
+
+def _unknown(request: Request, known: frozenset[str]) -> Iterator[Problem]:
+    """One problem for each name of the address that says nothing to its route."""
+    for name in dict.fromkeys(request.query_params):
+        if name not in known:
+            near = closest(name, known)
+            says = "is no part of this address." + (f" Did you mean {near}?" if near else "")
+            hint = f"One of {', '.join(sorted(known))}." if known else "It takes no parameters."
+            yield Problem(name[:80], "unknown_parameter", says, hint)
 
 
 async def _read(request: Request) -> JsonValue:

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.api.calls import REFUSALS, Asked, Ledger, Reader, StrictRoute
 from app.api.coverage import ShownStudy
 from app.knowledge import advice
 from app.knowledge.advice import Advice
@@ -17,7 +17,7 @@ router = APIRouter(tags=["techniques"], route_class=StrictRoute, responses=REFUS
 
 @router.get("/claims")
 def read(
-    request: Request,
+    asked: Asked,
     caller: Reader,
     database: Ledger,
     table: Results,
@@ -26,9 +26,9 @@ def read(
     topic: Annotated[str | None, Query(max_length=200, description="What it is about.")] = None,
 ) -> Claims:
     """What articles claim, and whether the team's own measurements, or arithmetic, bear it out."""
-    asked = claims.wanted(request.query_params.multi_items())
+    wanted = claims.wanted(asked)
     with database.reading() as session:
-        return claims.read(session, table, asked)
+        return claims.read(session, table, wanted)
 
 
 @router.get("/claims/{word}/study")

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.api.calls import REFUSALS, Asked, Ledger, Reader, StrictRoute
 from app.charts import BY_NAME, RUN_CHART_BY_NAME
 from app.charts.chart import Choice, NotSwept, UnknownQuantity, View
 from app.charts.drawing import Drawing, draw_run, draw_stored
@@ -51,7 +51,7 @@ def read_comparison(study_id: str, caller: Reader, database: Ledger, across_envi
 @router.get("/studies/{study_id}/charts/{name}")
 def read_chart(
     study_id: str,
-    request: Request,
+    asked: Asked,
     name: Annotated[str, Path(max_length=100, description=f"One of {', '.join(BY_NAME)}.")],
     caller: Reader,
     database: Ledger,
@@ -98,7 +98,7 @@ def read_chart(
     if name not in BY_NAME:
         raise NotFound("There is no such chart.", hint=f"Charts: {', '.join(BY_NAME)}.")
     try:
-        budgets = limits.read(request.query_params.multi_items())
+        budgets = limits.read(asked)
     except limits.BadLimit as bad:
         raise Invalid.of([Problem(bad.field, "bad_budget", bad.message, "")]) from bad
     choice = Choice(

@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from app.api.calls import REFUSALS, Reader, StrictRoute
+from app.api.calls import REFUSALS, Asked, Reader, StrictRoute
 from app.errors import Invalid
 from app.results import exploration, facets, plane
 from app.results.columns import Table
@@ -85,28 +85,28 @@ class ShownFigures(BaseModel):
 
 @router.get("", description=f"Results in the order asked for. {FILTERS}")
 def explore(
-    request: Request,
+    asked: Asked,
     caller: Reader,
     table: Results,
     cursor: Annotated[str | None, Query(max_length=400)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> ShownPage:
-    page = exploration.page(_matched(request, table, "cursor", "limit"), cursor=cursor, limit=limit)
+    page = exploration.page(_matched(asked, table, "cursor", "limit"), cursor=cursor, limit=limit)
     return ShownPage(items=list(page.items), next=page.next, total=page.total, groups=page.groups)
 
 
 @router.get(
     "/facets", description=f"Values of every filter with counts, each with all other filters as they are. {FILTERS}"
 )
-def read_facets(request: Request, caller: Reader, table: Results) -> ShownFacets:
-    return ShownFacets(items=list(facets.facets(_matched(request, table))))
+def read_facets(asked: Asked, caller: Reader, table: Results) -> ShownFacets:
+    return ShownFacets(items=list(facets.facets(_matched(asked, table))))
 
 
 @router.get(
     "/ranges", description=f"What each figure and ratio spans among the results, whatever the limits. {FILTERS}"
 )
-def ranges(request: Request, caller: Reader, table: Results) -> ShownRanges:
-    return ShownRanges(items=list(facets.ranges(_matched(request, table))))
+def ranges(asked: Asked, caller: Reader, table: Results) -> ShownRanges:
+    return ShownRanges(items=list(facets.ranges(_matched(asked, table))))
 
 
 @router.get(
@@ -114,7 +114,7 @@ def ranges(request: Request, caller: Reader, table: Results) -> ShownRanges:
     description=f"Results in the plane of two figures, a column each, with the front of these or of three, and the budgets; or along axes, for parallel coordinates. {FILTERS}",
 )
 def points(
-    request: Request,
+    asked: Asked,
     caller: Reader,
     table: Results,
     columns: Annotated[
@@ -133,7 +133,7 @@ def points(
 ) -> Points:
     also = _names("columns", columns, "column", FIGURE_NAMES)
     words = _names("axes", axes, "figure", tuple(BY_WORD))
-    matched = _matched(request, table, "columns", "axes", "most")
+    matched = _matched(asked, table, "columns", "axes", "most")
     return plane.points(matched, also, most, tuple(BY_WORD[word] for word in words) or None)
 
 
@@ -157,16 +157,16 @@ def figures(caller: Reader) -> ShownFigures:
 
 
 @router.get("/table", description=f"All selected results as comma-separated values, in base units. {FILTERS}")
-def table_csv(request: Request, caller: Reader, table: Results) -> StreamingResponse:
+def table_csv(asked: Asked, caller: Reader, table: Results) -> StreamingResponse:
     return StreamingResponse(
-        _csv(_matched(request, table)),
+        _csv(_matched(asked, table)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="tradespace-results.csv"'},
     )
 
 
-def _matched(request: Request, table: Table, *also: str) -> Matched:
-    return Matched(table, read(request.query_params.multi_items(), also))
+def _matched(asked: Asked, table: Table, *also: str) -> Matched:
+    return Matched(table, read(asked, also))
 
 
 def _names(field: str, text: str | None, what: str, known: Sequence[str]) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.api.calls import REFUSALS, Asked, Ledger, Reader, StrictRoute
 from app.guide import team
 from app.guide.answer import Answer, answer
 from app.guide.question import GuideQuestion, of_address, of_body
@@ -30,11 +30,11 @@ def _parameters() -> list[dict[str, Any]]:
 
 
 @router.get("", openapi_extra={"parameters": _parameters()})
-def read(request: Request, caller: Reader, database: Ledger, table: Results) -> Answer:
+def read(asked: Asked, caller: Reader, database: Ledger, table: Results) -> Answer:
     """Advice for a situation; memory also as 24 GiB, latency as 50 ms, tolerance as 1 %, techniques of stack by commas."""
     with database.reading() as session:
         own = team.devices(session)
-    situation = of_address(once(request.query_params.multi_items()), own)
+    situation = of_address(once(asked), own)
     return answer(situation, team.evidence(table, situation, own))
 
 

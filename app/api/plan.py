@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.api.calls import REFUSALS, Ledger, Reader, StrictRoute
+from app.api.calls import REFUSALS, Asked, Ledger, Reader, StrictRoute
 from app.planner import team
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address, of_body, once
@@ -39,11 +39,11 @@ def _schema(field: dict[str, Any]) -> dict[str, Any]:
 
 
 @strict.get("", openapi_extra={"parameters": _parameters()})
-def read(request: Request, caller: Reader, database: Ledger, table: Results) -> Plan:
+def read(asked: Asked, caller: Reader, database: Ledger, table: Results) -> Plan:
     """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
     with database.reading() as session:
         machines = team.machines(session, table)
-    return plan(of_address(once(request.query_params.multi_items()), machines))
+    return plan(of_address(once(asked), machines))
 
 
 @strict.post("")
@@ -65,11 +65,11 @@ def ask(question: Question, caller: Reader, database: Ledger, table: Results) ->
         },
     },
 )
-def of_file(request: Request, caller: Reader, database: Ledger, table: Results) -> Plan:
+def of_file(request: Request, asked: Asked, caller: Reader, database: Ledger, table: Results) -> Plan:
     """The same about the model of a GGUF file, whose weights are as large as its header says."""
     with database.reading() as session:
         machines = team.machines(session, table)
-    return plan(of_address(once(request.query_params.multi_items()), machines, header=request.state.body))
+    return plan(of_address(once(asked), machines, header=request.state.body))
 
 
 router.include_router(strict)
