@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 CASES = (
     *(Case(f"MLP {width} x {layers}, {batch} samples", "mlp", width, layers, {"name": "classify", "batch_size": batch}) for width, layers, batch in (
-        (64, 8, 1), (128, 8, 1), (128, 12, 4), (1_024, 40, 1), (1_280, 32, 2), (1_536, 24, 1), (2_048, 16, 1), (1_024, 8, 512), (1_536, 6, 256), (2_048, 4, 512),
+        (64, 8, 1), (128, 8, 1), (128, 12, 4), (768, 100, 1), (896, 80, 1), (1_024, 64, 1), (1_280, 32, 2), (1_536, 24, 1), (2_048, 16, 1), (1_024, 8, 512), (1_536, 6, 256), (2_048, 4, 512),
     )),
     *(Case(f"decoder {width} x {layers}, prefill {length}", "decoder", width, layers, {"name": "prefill", "batch_size": 1, "sequence_length": length}) for width, layers, length in (
         (64, 6, 8), (128, 8, 8), (128, 4, 16), (512, 4, 256), (768, 4, 256), (1_024, 3, 256), (1_024, 4, 384),
@@ -120,7 +120,7 @@ def look(case: Case, ceilings_file: Path) -> dict[str, Any]:
     }
     return {
         "name": case.name, "seconds": statistics.median(times["now"]), **over, "truth": truth(over["near"], over["narrow"]),
-        "reported": whole.kind, "headroom": whole.headroom, "sentence": whole.sentence,
+        "reported": whole.kind, "headroom": whole.headroom, "sentence": whole.sentence, "evidence": whole.evidence,
     }  # fmt: skip
 
 

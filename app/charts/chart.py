@@ -38,6 +38,8 @@ SYMBOLS = {
     "compile": "triangle-down",
     "cache": "pentagon",
     "training": "hexagon",
+    "compression": "cross",
+    "engine": "bowtie",
     "stack": "star",
 }
 """A shape for each technique family besides its colour, for readers who do not tell the colours apart."""

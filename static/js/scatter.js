@@ -12,7 +12,7 @@ import { told } from "./units.js";
 const SVG_MOST = 400;
 const BARS_MOST = 40;
 const NAMES_MOST = 10;
-const SYMBOLS = { baseline: "circle", precision: "square", quantization: "diamond", attention: "triangle-up", compile: "triangle-down", cache: "pentagon", training: "hexagon", stack: "star" };
+const SYMBOLS = { baseline: "circle", precision: "square", quantization: "diamond", attention: "triangle-up", compile: "triangle-down", cache: "pentagon", training: "hexagon", compression: "cross", engine: "bowtie", stack: "star" };
 const STANDINGS = { f: "on the Pareto front", p: "possibly on the front, within the intervals", d: "not on the front" };
 const WORDS = { f: "front", p: "possible", d: "dominated" };
 

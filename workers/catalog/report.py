@@ -142,6 +142,8 @@ class Proof(Paper):
     arm: Arm
     ran: Ran
     detail: Text
+    simulated: bool = False
+    """Whether only values were rounded as the technique rounds them: quality is measured, time, memory and energy are not."""
 
 
 class Report(Paper):

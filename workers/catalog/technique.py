@@ -6,7 +6,7 @@ of their ``order``. torch is imported inside hooks only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -15,15 +15,17 @@ from workers.catalog.declared import Declared, Reference
 from workers.catalog.metrics import Metric
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
+    from workers.catalog.model import Model
     from workers.catalog.report import Ran
     from workers.catalog.workload import Workload
 
 Phase = Literal["inference", "training"]
 DeviceKind = Literal["cpu", "cuda"]
 ModelKind = Literal["decoder", "image", "vector"]
-Family = Literal["precision", "quantization", "attention", "compile", "cache", "training"]
+Family = Literal["precision", "quantization", "attention", "compile", "cache", "training", "compression", "engine"]
 
 INFERENCE: frozenset[Phase] = frozenset({"inference"})
 TRAINING: frozenset[Phase] = frozenset({"training"})
@@ -124,6 +126,9 @@ class Verified(NamedTuple):
 
     ran: Ran
     detail: str
+    simulated: bool = False
+    """Whether values were rounded as the technique rounds them, yet computed and kept as without it: quality is the technique's,
+    time, memory and energy are not, and nothing is claimed of them."""
 
 
 class Technique(Declared):
@@ -191,6 +196,14 @@ class Technique(Declared):
     def training_options(self) -> dict[str, Any]:
         """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}."""
         return {}
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer | None:
+        """The optimizer that training takes for these parameters; None leaves it torch's AdamW."""
+        return None
+
+    def loss(self, declared: Model, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """The loss of one training batch, computed in the technique's own way; None leaves it to the model."""
+        return None
 
     def product_dtypes(self) -> frozenset[str]:
         """Formats in which the technique has matrix products computed, whatever the weights are stored in."""

@@ -218,7 +218,11 @@ class Subject:
         proofs = []
         for technique in self.stack:
             said = technique.proof(seen)
-            proofs.append(Proof(technique=technique.word, arm=self.arm, ran=said.ran, detail=said.detail))
+            proofs.append(
+                Proof(
+                    technique=technique.word, arm=self.arm, ran=said.ran, detail=said.detail, simulated=said.simulated
+                )
+            )
         return Answer(proofs=tuple(proofs))
 
     def outputs(self, order: Order) -> Answer:

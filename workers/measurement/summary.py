@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from workers.catalog import metrics
 from workers.catalog.ceilings import CONTENDED
@@ -84,6 +84,8 @@ NO_EFFECT = frozenset(
 QUALITY = "quality"
 FELL_BACK = "no verdict: what was asked for is not what ran"
 """Method of every effect of a run in which a technique of either arm fell back."""
+SIMULATED = "no verdict: only the rounding was simulated"
+"""Method of every effect but those of quality where a technique of either arm was simulated."""
 
 
 def whole(record: Record, seconds: float) -> Report:
@@ -100,7 +102,7 @@ def whole(record: Record, seconds: float) -> Report:
     return Report(
         outcome="ok",
         measurements=tuple(measurements),
-        effects=tuple(effects) if ran_as(record.proofs) != "fell_back" else tuple(map(_withheld, effects)),
+        effects=tuple(_claimed(record, effects)),
         samples=record.samples(),
         proofs=tuple(record.proofs),
         bottlenecks=tuple(record.bottlenecks),
@@ -133,9 +135,21 @@ def broken(record: Record, failed: ArmFailed, seconds: float) -> Report:
     )
 
 
-def _withheld(effect: Effect) -> Effect:
-    """A ratio without a verdict: something else ran than the arms are named after, so nothing is shown about them."""
-    return effect.model_copy(update={"verdict": "undecided", "p_value": None, "method": FELL_BACK})
+def _claimed(record: Record, effects: Iterable[Effect]) -> Iterator[Effect]:
+    """Ratios, without a verdict where something else ran than the arms are named after: they show nothing about them."""
+    fell_back = ran_as(record.proofs) == "fell_back"
+    simulated = any(proof.simulated for proof in record.proofs)
+    for effect in effects:
+        if fell_back:
+            yield _withheld(effect, FELL_BACK)
+        elif simulated and effect.phase != QUALITY:
+            yield _withheld(effect, SIMULATED)
+        else:
+            yield effect
+
+
+def _withheld(effect: Effect, method: str) -> Effect:
+    return effect.model_copy(update={"verdict": "undecided", "p_value": None, "method": method})
 
 
 def _once(record: Record) -> Iterator[Measurement]:
@@ -250,6 +264,11 @@ def _remarks(record: Record) -> Iterator[str]:
             yield f"{proof.technique} was asked for in the {proof.arm} and did not run: {proof.detail}"
         elif proof.ran == "emulated":
             yield f"{proof.technique} is emulated in the {proof.arm}: {proof.detail}"
+        if proof.simulated:
+            yield (
+                f"Of {proof.technique} in the {proof.arm} quality is measured; time, memory and energy are those of the "
+                "simulation, and nothing is claimed of them."
+            )
     if record.thinned > 1:
         yield f"Of the raw samples every {record.thinned}th is kept; the summaries are of all."
     busy = max(record.contention.values(), default=0.0)

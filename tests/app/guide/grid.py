@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from app.guide.device import of_ceilings
 from app.guide.evidence import Measured
 from app.guide.known_here import words
 from app.guide.priors import Setting
 from app.guide.situation import Decoder, Situation, Task
+from app.planner.machines import of_ceilings
 from app.planner.models import families
 from app.terminal.demo import SHIPPED
 from workers.catalog import recorded
@@ -65,7 +65,10 @@ def _scenarios(file: Path) -> list[Scenario]:
         name = f"{file.name.removesuffix(recorded.ENDING)} {planned.point or ''}".strip()
         if name not in scenes:
             scenes[name] = Scenario(name, _situation(planned, model, device), {}, ())
-        stack, baseline = _words(planned)
+        named = _words(planned)
+        if named is None:
+            continue
+        stack, baseline = named
         if planned.is_baseline:
             scenes[name].ratios[baseline] = 1.0
             continue
@@ -81,15 +84,19 @@ def _scenarios(file: Path) -> list[Scenario]:
     return list(scenes.values())
 
 
-def _words(planned: PlannedRun) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The guide's words of variant and baseline; what decodes has a cache, which these studies do not vary."""
+def _words(planned: PlannedRun) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The guide's words of variant and baseline; what decodes has a cache, which these studies do not vary.
+
+    None for a stack that the guide cannot advise: a batch of sixteen in two parts, where it knows whole or one by one.
+    """
     workload = planned.spec.workload.word
     batch = planned.spec.workload.model_dump()["batch_size"]
     phase: Phase = "training" if workload == "train_step" else "inference"
     found = []
     for stack in (planned.variant.stack, planned.spec.baseline.stack):
         named = words(" + ".join(technique.label() for technique in stack), phase, batch)
-        assert named is not None
+        if named is None:
+            return None
         cached = ("kv_cache",) if workload == "decode" else ()
         found.append(
             (

@@ -144,7 +144,7 @@ def test_what_was_asked_and_did_not_run_is_in_proofs_and_notes() -> None:
     assert "All weights" not in remarks
 
 
-def scored(variant: float, again: float = 0.0) -> Report:
+def with_scores(variant: float, again: float = 0.0) -> Record:
     """A sitting whose evaluation read a text, the variant's surprise apart by so much, the baseline's second pass by that."""
     evaluation = {"name": "perplexity", "tokens": 256, "window": 32, "stride": 16}
     record = Record(RunSpec.model_validate(SPEC | {"evaluation": evaluation}))
@@ -156,7 +156,11 @@ def scored(variant: float, again: float = 0.0) -> Report:
     for scores, values in passes:
         scores["quality.perplexity"] = Scores(values, surprise, windows)
         scores["quality.next_token_accuracy"] = Scores(right, right, windows)
-    return summary.whole(record, 1.0)
+    return record
+
+
+def scored(variant: float, again: float = 0.0) -> Report:
+    return summary.whole(with_scores(variant, again), 1.0)
 
 
 def test_both_arms_have_their_own_score_and_the_effect_is_paired() -> None:
@@ -198,6 +202,19 @@ def test_a_run_that_fell_back_gives_no_verdict(arm: Arm) -> None:
     assert {each.verdict for each in report.effects} == {"undecided"}
     assert {each.method for each in report.effects} == {summary.FELL_BACK}
     assert effect(report, "latency").ratio == effect(asked, "latency").ratio
+
+
+@pytest.mark.parametrize("arm", ["baseline", "variant"])
+def test_of_a_simulated_technique_only_quality_is_claimed(arm: Arm) -> None:
+    record = recorded([0.02] * 9, [0.01] * 9, pairs=8)
+    record.proofs.append(Proof(technique="nvfp4", arm=arm, ran="emulated", detail="Rounded.", simulated=True))
+    report = summary.whole(record, 1.0)
+    assert {each.verdict for each in report.effects} == {"undecided"}
+    assert {each.method for each in report.effects} == {summary.SIMULATED}
+    assert f"Of nvfp4 in the {arm} quality is measured" in " ".join(report.notes)
+    record = with_scores(0.05)
+    record.proofs.append(Proof(technique="nvfp4", arm=arm, ran="emulated", detail="Rounded.", simulated=True))
+    assert effect(summary.whole(record, 1.0), "quality.perplexity").verdict == "worse"
 
 
 def test_an_emulated_run_keeps_its_verdict() -> None:

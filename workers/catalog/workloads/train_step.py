@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,7 +68,9 @@ class Training(Session):
         self.pieces = pieces
         self.feed(batch)
         self.batch_size = workload.batch_size
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate)
+        self.optimizer = bench.optimizer(learning_rate)
+        self.updates = 0
+        self.optimizer.register_step_post_hook(self._updated)
         self.scaler = torch.amp.GradScaler(bench.device) if options.get("scaler") else None
         self.steps = 0
         self.loss = torch.zeros(())
@@ -90,7 +93,7 @@ class Training(Session):
             # Recomputed blocks must meet the kernels the forward pass met, so the context holds for both; autocast is
             # left before the backward pass, as torch asks for.
             with self.bench.step_context():
-                loss = self.bench.declared.loss(self.model, micro_batch) * share
+                loss = self.bench.loss(micro_batch) * share
                 mark("forward")
                 scaled = loss if self.scaler is None else self.scaler.scale(loss)
                 with torch.autocast(self.bench.device, enabled=False):
@@ -111,9 +114,9 @@ class Training(Session):
         self.steps += 1
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _updates(self) -> int:
-        """Steps in which the optimizer ran; the scaler leaves out those whose gradients overflowed."""
-        return max((int(state["step"]) for state in self.optimizer.state.values()), default=0)
+    def _updated(self, *_: Any) -> None:
+        """Called after every step of the optimizer; the scaler leaves out those whose gradients overflowed."""
+        self.updates += 1
 
     def between(self) -> None:
         """Put back what a step moves besides gradients: running statistics of batch norm."""
@@ -144,10 +147,20 @@ class Training(Session):
             "loss": float(self.loss),
             "micro_batches": self.taken,
             "scaler": self.scaler is not None,
-            "skipped_updates": self.steps - self._updates(),
+            "skipped_updates": self.steps - self.updates,
+            "optimizer": type(self.optimizer).__name__,
+            "optimizer_bytes": self._bytes_of_states(),
+            "trained": sum(each.numel() for each in self.model.parameters() if each.requires_grad),
             "recomputed_calls": self.recomputed,
             "checkpointed_blocks": getattr(self.model, "checkpointed_blocks", 0),
         }
+
+    def _bytes_of_states(self) -> dict[str, int]:
+        """Bytes of the optimizer's states by the format they are stored in."""
+        found: Counter[str] = Counter()
+        for tensor in self.holdings()["optimizer_states"]:
+            found[str(tensor.dtype).removeprefix("torch.")] += tensor.nbytes
+        return dict(found)
 
 
 def _split(batch: dict[str, torch.Tensor], pieces: int) -> list[dict[str, torch.Tensor]]:

@@ -83,7 +83,8 @@ def react(bench: Bench, session: Session, workload: Workload, on: torch.device) 
 def _react(bench: Bench, session: Session, workload: Workload, on: torch.device) -> Reaction:
     found = Reaction(seconds=_typical(_sampled(session, workload, on, 1)))
     if found.seconds[workload.main_phase] < LONG_STEP_S:
-        found.seconds = _typical(_sampled(session, workload, on, FEWEST_TURNS, discard=1))
+        samples = max(FEWEST_TURNS, _samples(found.seconds[workload.main_phase]))
+        found.seconds = _typical(_sampled(session, workload, on, samples, discard=1))
     step_s = found.seconds[workload.main_phase]
     if on.type == "cuda":
         found.issuing = _issuing(session, on)
@@ -125,7 +126,7 @@ def _doubled(found: Reaction, bench: Bench, session: Session, workload: Workload
 def _turns(found: Reaction, session: Session, more: Session, workload: Workload, on: torch.device) -> None:
     logs: dict[str, list[float]] = {}
     step_s = found.seconds[workload.main_phase]
-    samples = max(1, min(MOST_SAMPLES, round(BLOCK_S / max(step_s, 1e-7))))
+    samples = _samples(step_s)
     discard = 1 if step_s < LONG_STEP_S else 0
     fewest = FEWEST_TURNS if step_s < LONG_STEP_S else FEWEST_LONG_TURNS
     _sampled(more, workload, on, 1)
@@ -151,7 +152,7 @@ def _repeated(found: Reaction, session: Session, workload: Workload, on: torch.d
     """Turns of the step with every product done once and twice, both under the mode that does it, whose own time cancels."""
     logs: dict[str, list[float]] = {}
     step_s = found.seconds[workload.main_phase]
-    samples = max(1, min(MOST_SAMPLES, round(BLOCK_S / max(step_s, 1e-7))))
+    samples = _samples(step_s)
     discard = 1 if step_s < LONG_STEP_S else 0
     fewest = FEWEST_TURNS if step_s < LONG_STEP_S else FEWEST_LONG_TURNS
     deadline = time.monotonic() + MOST_S
@@ -205,8 +206,10 @@ def _threaded(session: Session, workload: Workload, on: torch.device, before: di
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // 2))
     try:
-        short = before[workload.main_phase] < LONG_STEP_S
-        fewer = _typical(_sampled(session, workload, on, FEWEST_TURNS if short else 1, discard=1 if short else 0))
+        step_s = before[workload.main_phase]
+        # Of steps this short three samples say more about the start of the threads than about the step.
+        samples = max(FEWEST_TURNS, _samples(step_s)) if step_s < LONG_STEP_S else 1
+        fewer = _typical(_sampled(session, workload, on, samples, discard=1 if step_s < LONG_STEP_S else 0))
     finally:
         torch.set_num_threads(threads)
     return {phase: seconds / before[phase] for phase, seconds in fewer.items() if before[phase] > 0}
@@ -234,6 +237,11 @@ def _sampled(
     series = latency.steps(session, workload, on, samples + discard, 1)
     divisors = {part.phase: part.divisor for part in workload.parts}
     return {each.phase: [value * divisors.get(each.phase, 1) for value in each.values[discard:]] for each in series}
+
+
+def _samples(step_s: float) -> int:
+    """How many steps of so many seconds one turn takes."""
+    return max(1, min(MOST_SAMPLES, round(BLOCK_S / max(step_s, 1e-7))))
 
 
 def _typical(samples: dict[str, list[float]]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import LoadOptions, Technique
 from workers.catalog.workload import Bench, Session, unmarked
-from workers.measurement.probes import anatomy, fakes
+from workers.measurement.probes import anatomy, fakes, workspaces
 from workers.measurement.probes.anatomy import Anatomy
 
 MIB = 2**20
@@ -96,8 +96,9 @@ def test_what_is_counted_is_what_the_allocator_hands_out(spec: RunSpec) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_torchs_tracker_counts_the_same(dtype: str) -> None:
-    """On fake tensors, where no operator has a workspace; it cannot follow a second step unless it forgets the modules."""
+def test_torchs_tracker_counts_the_same(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows of no workspaces, and it cannot follow a second step unless it forgets the modules."""
+    monkeypatch.setattr(workspaces, "of", lambda name, arguments: 0)
     spec = ordered(
         DECODER,
         train(2, 64),
