@@ -5,18 +5,18 @@ What a command needs is imported when it runs, so that each starts quickly.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from app.db.session import Database
-    from app.errors import Invalid
     from app.terminal.client import Client, Happening
 
+Answered = TypeVar("Answered")
 Scope = Literal["read", "submit", "worker", "admin"]
 BAD_SETTINGS = 2
 
@@ -191,14 +191,9 @@ def plan(
 ) -> None:
     """Say whether a model fits, what would make it fit and how fast it may be: with no server, or with --server also on
     its team's devices. Ends with 1 when it does not fit."""
-    from app.errors import Invalid
     from app.terminal.planned import answered, lines
 
-    try:
-        with _asking(server, token) if server else nullcontext() as client:
-            found = answered(model, fields or (), client)
-    except Invalid as refused:
-        _unanswered(refused)
+    found = _answer(answered, model, fields or (), server, token)
     print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
     if found.fit and found.fit.verdict == "no":
         raise typer.Exit(1)
@@ -206,7 +201,9 @@ def plan(
 
 @app.command()
 def guide(
-    model: Annotated[str, typer.Argument(help="The name of a model, for example Llama-3.1-8B.")],
+    model: Annotated[
+        str, typer.Argument(help="A well-known model, for example Llama-3.1-8B, or the path of a config.json.")
+    ],
     fields: Annotated[
         list[str] | None,
         typer.Argument(
@@ -220,14 +217,9 @@ def guide(
 ) -> None:
     """Say which techniques are worth it in a situation, and why: from formulas and literature, with --server also from what
     its team has measured."""
-    from app.errors import Invalid
     from app.terminal.guided import answered, lines
 
-    try:
-        with _asking(server, token) if server else nullcontext() as client:
-            found = answered(model, fields or (), client)
-    except Invalid as refused:
-        _unanswered(refused)
+    found = _answer(answered, model, fields or (), server, token)
     print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
 
 
@@ -268,10 +260,18 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id, or its name.")]) -
     print(f"revoked {count}")
 
 
-def _unanswered(refused: "Invalid") -> NoReturn:
-    """Every field of a question that is wrong, with what would do."""
-    wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
-    fail(f"this cannot be answered:\n{wrong}", BAD_SETTINGS)
+def _answer(
+    answered: Callable[[str, Iterable[str], "Client | None"], Answered], model: str, fields: Iterable[str], server: str | None, token: str,
+) -> Answered:  # fmt: skip
+    """What planner or guide say, here or on a server; of a question that is wrong every field is told, with what would do."""
+    from app.errors import Invalid
+
+    try:
+        with _asking(server, token) if server else nullcontext() as client:
+            return answered(model, fields, client)
+    except Invalid as refused:
+        wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
+        fail(f"this cannot be answered:\n{wrong}", BAD_SETTINGS)
 
 
 def _as_json(file: str, text: str) -> str:

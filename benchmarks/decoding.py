@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from app.planner.calibration import Decoded, calibrated
 from app.planner.models import families
-from app.planner.speed import read_bytes
+from app.planner.work import read_bytes
 from benchmarks.sized import sized
 from workers.measurement import environment
 

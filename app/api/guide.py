@@ -9,6 +9,7 @@ from app.guide import team
 from app.guide.answer import Answer, answer
 from app.guide.question import GuideQuestion, of_address, of_body
 from app.planner.question import once
+from app.planner.team import machines
 from app.results.dependency import Results
 
 router = APIRouter(prefix="/guide", tags=["guide"], route_class=StrictRoute, responses=REFUSALS)
@@ -33,7 +34,7 @@ def _parameters() -> list[dict[str, Any]]:
 def read(asked: Asked, caller: Reader, database: Ledger, table: Results) -> Answer:
     """Advice for a situation; memory also as 24 GiB, latency as 50 ms, tolerance as 1 %, techniques of stack by commas."""
     with database.reading() as session:
-        own = team.devices(session)
+        own = machines(session, table)
     situation = of_address(once(asked), own)
     return answer(situation, team.evidence(table, situation, own))
 
@@ -42,6 +43,6 @@ def read(asked: Asked, caller: Reader, database: Ledger, table: Results) -> Answ
 def ask(question: GuideQuestion, caller: Reader, database: Ledger, table: Results) -> Answer:
     """The same with a body; config is then the object itself."""
     with database.reading() as session:
-        own = team.devices(session)
+        own = machines(session, table)
     situation = of_body(question, own)
     return answer(situation, team.evidence(table, situation, own))

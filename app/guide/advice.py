@@ -33,6 +33,10 @@ TWICE_AS_LONG = 0.1
 """Share of a limit that being nearer to it is worth twice the time; a judgement: bounds of memory are some tenths wide."""
 MOST_SHOWN = 8
 """Stacks that an answer shows."""
+MOST_LOSSIER = 2
+"""Stacks besides that may lose more quality than was assumed."""
+WORTH_A_REMARK = 0.1
+"""Share of the pick's time or memory from which on such a stack is worth the doubt; a judgement."""
 
 
 class Advice(Frozen):
@@ -49,7 +53,8 @@ class Advice(Frozen):
     """Where its memory goes at the peak, part by part."""
     regime: Regime
     ranked: tuple[Option, ...]
-    """Stacks that keep every limit, best first; where none surely fits, those that may."""
+    """Stacks that keep every limit, best first, and then those that are faster and may only lose more than was assumed; where none
+    surely fits, those that may."""
     reasons: tuple[str, ...]
     """Why the pick, in plain words."""
     knee: tuple[str, ...] | None
@@ -64,7 +69,7 @@ class Advice(Frozen):
     path: Node
     considered: int
     feasible: tuple[tuple[str, ...], ...]
-    """Words of every stack that keeps all limits or may fit."""
+    """Words of every stack that keeps all limits; where none surely does, of those that may."""
 
     @property
     def pick(self) -> Option | None:
@@ -99,8 +104,12 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
     kept = [one for one in known if not one.broken]
     perhaps = [one for one in known if one.perhaps]
     noise = weighing.noise
-    ranked = _ranked(kept or perhaps, situation, noise, certain=bool(kept))[:MOST_SHOWN]
-    pick = ranked[0] if ranked else None
+    # What keeps everything but a loss that nobody set is surer than what may break a limit that is there.
+    lossy = [one for one in perhaps if {broken.limit for broken in one.broken} == {"tolerance"}]
+    first = _ranked(kept or lossy or perhaps, situation, noise, certain=bool(kept or lossy))[:MOST_SHOWN]
+    pick = first[0] if first else None
+    lossier = _lossier(lossy, situation, pick, noise) if kept and pick else []
+    ranked = [*first, *lossier]
     settled = pick if kept else None
     rejections = rejected(situation, pick, options, before, losses)
     changes = relax.of_limits(options, situation, better_than=settled)
@@ -115,21 +124,21 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
         outcome=outcome,
         headline=headline(outcome, situation, pick, before),
         situation=situation,
-        assumed=tuple(assumed(situation)),
+        assumed=tuple(assumed(situation, lossier)),
         before=before,
         anatomy=start.needed.peak,
         regime=regime(start),
         ranked=tuple(ranked),
         reasons=tuple(reasons(pick, before)) if pick else (),
-        knee=rank.knee(ranked),
+        knee=rank.knee(first),
         first_step=pick.added[0] if pick and pick.added else None,
         changes=tuple(changes),
         preferences=tuple(preferences(kept, pick, situation, noise)) if settled else (),
         rejected=rejections,
         experiments=experiments(situation, pick, options, before),
-        path=tree(situation, before, len(options), kept, ranked, rejections),
+        path=tree(situation, before, len(options), kept, first, rejections),
         considered=len(options),
-        feasible=tuple(sorted(one.words for one in (*kept, *perhaps))),
+        feasible=tuple(sorted(one.words for one in kept or lossy or perhaps)),
     )
 
 
@@ -164,8 +173,9 @@ class _Weighing:
     def __init__(self, situation: Situation, measured: Sequence[Measured]) -> None:
         check(situation)
         _check_stack(situation)
+        asked = chosen(situation.stack)
         able = [
-            word for word in situation.stack if unable(by_word()[word], situation.device, situation.devices) is None
+            one.word for one in asked if not one.as_torch and unable(one, situation.device, situation.devices) is None
         ]
         self.situation = situation
         self.start = composed(situation, completed(situation, able) if situation.stack else plain(situation))
@@ -173,7 +183,7 @@ class _Weighing:
         here = [
             (one.high - one.low) / (2 * one.ratio)
             for one in measured
-            if one.metric == "time" and one.device_name == situation.device.name
+            if one.metric == "time" and one.device_name == situation.device.title
         ]
         self.noise = median(here) if here else 0.0
         """Half-width of what was measured on this device, relative to it."""
@@ -216,6 +226,15 @@ def _ranked(options: Sequence[Option], situation: Situation, noise: float, *, ce
         rank.front(options, noise),
         key=lambda one: (round(beyond(one) / TWICE_AS_LONG + log2(one.ratio.value), 3), len(one.words)),
     )
+
+
+def _lossier(lossy: Sequence[Option], situation: Situation, pick: Option, noise: float) -> list[Option]:
+    """Of stacks that may lose more than was assumed, those that are clearly faster than the pick or smaller."""
+    clearly = 1 - max(WORTH_A_REMARK, noise)
+    found = [
+        one for one in lossy if min(one.ratio.value / pick.ratio.value, one.memory.value / pick.memory.value) < clearly
+    ]
+    return rank.ranked(rank.front(found, noise), situation)[:MOST_LOSSIER]
 
 
 def _outcome(pick: Option | None, certain: bool, before: Option, options: Sequence[Option]) -> Outcome:

@@ -3,26 +3,27 @@
 The search knows nothing of limits: what fits is decided afterwards, so that more memory or a wider tolerance only ever adds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from app.guide import memory, work
-from app.guide.settings import Settings, applied, plain
+from app.guide.settings import Settings, of_words, plain
 from app.guide.situation import Situation
 from app.guide.techniques import Technique, by_word, chosen, clash, misplaced, techniques, unable
-from app.guide.work import Time
 from app.planner.memory.parts import Needed
+from app.planner.roofline import Time
 
 WIDTH = 54
 """Stacks that are carried on from each depth: the fastest, the smallest, and those good at both, of all, of the sure and of the gentle ones."""
 DEPTH = 4
-"""Techniques that are added beyond precision and attention."""
+"""Techniques that are added beyond a precision."""
 DEEP_STARTS = 2
 """Stacks from which memory is followed down as far as it goes: what is asked about, and what somebody has who chose nothing."""
 NOTICED = 0.005
 """Share of memory or time below which a technique changes nothing."""
-CHOSEN_FIRST = ("precision", "attention")
-"""Groups that every stack chooses from before anything else."""
+CHOSEN_FIRST = "precision"
+"""Group that every stack chooses from before anything else."""
 
 
 class Composed(NamedTuple):
@@ -39,15 +40,24 @@ class Composed(NamedTuple):
         return self.needed.peak.bytes
 
 
+Compose = Callable[[tuple[str, ...]], Composed]
+
+
 def usable(situation: Situation) -> tuple[Technique, ...]:
-    """Techniques that have a place in the task and that the device can run; no second best that does the same."""
+    """Techniques that have a place in the task and that the device can run; no second best that does the same, and nothing that torch
+    does unasked, unless it is asked about.
+    """
     able = [
         one
         for one in techniques()
         if misplaced(one, situation) is None and unable(one, situation.device, situation.devices) is None
     ]
     words = {one.word for one in able}
-    return tuple(one for one in able if one.fallback not in words or one.word in situation.stack)
+    return tuple(
+        one
+        for one in able
+        if (one.word in situation.stack and not one.as_torch) or (one.fallback not in words and one.unasked is None)
+    )
 
 
 def composed(situation: Situation, words: Iterable[str]) -> Composed:
@@ -57,10 +67,10 @@ def composed(situation: Situation, words: Iterable[str]) -> Composed:
         situation: what is asked.
         words: of its techniques, in any order.
     """
-    stack = chosen(tuple(words))
-    settings = applied(stack)
+    stack = tuple(one.word for one in chosen(tuple(words)))
+    settings = of_words(stack)
     return Composed(
-        tuple(one.word for one in stack),
+        stack,
         settings,
         memory.needed(situation, settings),
         work.time(situation, settings),
@@ -94,28 +104,32 @@ def search(situation: Situation, doubtful: frozenset[str] = frozenset()) -> dict
         situation: what is asked.
         doubtful: words of techniques of which too little is known to advise them; they take no other's place.
     """
+
+    @cache
+    def compose(words: tuple[str, ...]) -> Composed:
+        return composed(situation, words)
+
     able = usable(situation)
-    found: dict[tuple[str, ...], Composed] = {}
-    frontier = list(_starts(situation, able))
-    for one in frontier:
-        found[one.words] = one
+    starts = [compose(words) for words in _starts(situation, able)]
+    found = {one.words: one for one in starts}
+    frontier = starts
     for _ in range(DEPTH):
         grown: dict[tuple[str, ...], Composed] = {}
         for one in frontier:
-            for new in _grown(situation, one, able):
-                if new.words not in found and new.words not in grown:
+            for new in _grown(compose, one, able):
+                if new.words not in found:
                     grown[new.words] = new
         if not grown:
             break
         found |= grown
         frontier = _kept(list(grown.values()), doubtful)
-    for one in list(_starts(situation, able))[:DEEP_STARTS]:
-        found |= {new.words: new for new in _ever_smaller(situation, one, able, doubtful)}
+    for one in starts[:DEEP_STARTS]:
+        found |= {new.words: new for new in _ever_smaller(compose, one, able, doubtful)}
     return found
 
 
 def _ever_smaller(
-    situation: Situation, one: Composed, able: Sequence[Technique], doubtful: frozenset[str]
+    compose: Compose, one: Composed, able: Sequence[Technique], doubtful: frozenset[str]
 ) -> Iterable[Composed]:
     """From a stack on, always the technique that saves most memory and loses least, until none saves any: where memory is short,
     more techniques are needed together than the search goes deep.
@@ -123,7 +137,7 @@ def _ever_smaller(
     while True:
         smaller = [
             new
-            for new in _grown(situation, one, able)
+            for new in _grown(compose, one, able)
             if new.needed.high < one.needed.high * (1 - NOTICED) and not doubtful & set(new.words)
         ]
         gentle = [new for new in smaller if all(_gentle(by_word()[word]) for word in new.words)]
@@ -133,23 +147,22 @@ def _ever_smaller(
         yield one
 
 
-def _starts(situation: Situation, able: Sequence[Technique]) -> Iterable[Composed]:
-    base = [word for word in plain(situation) if by_word()[word].group not in CHOSEN_FIRST]
-    seen: set[tuple[str, ...]] = set()
-    precisions = [None, *(one.word for one in able if one.group == "precision")]
-    attentions = [None, *(one.word for one in able if one.group == "attention")]
-    stacks = [
-        [*base, *(word for word in (first, second) if word is not None)] for first in precisions for second in attentions
-    ]  # fmt: skip
+def _starts(situation: Situation, able: Sequence[Technique]) -> Iterable[tuple[str, ...]]:
+    """Words of the stacks that the search begins with: what is asked about, what somebody has who chose nothing, each precision."""
+    base = [word for word in plain(situation) if by_word()[word].group != CHOSEN_FIRST]
     asked = [word for word in situation.stack if by_word()[word] in able]
-    for stack in (*([completed(situation, asked)] if asked else []), plain(situation), *stacks):
+    precisions = [
+        [*base, *([one.word] if one else [])] for one in (None, *(one for one in able if one.group == CHOSEN_FIRST))
+    ]
+    seen: set[tuple[str, ...]] = set()
+    for stack in (*([completed(situation, asked)] if asked else []), plain(situation), *precisions):
         words = tuple(one.word for one in chosen(tuple(stack)))
         if words not in seen and clash(chosen(words)) is None:
             seen.add(words)
-            yield composed(situation, words)
+            yield words
 
 
-def _grown(situation: Situation, one: Composed, able: Sequence[Technique]) -> Iterable[Composed]:
+def _grown(compose: Compose, one: Composed, able: Sequence[Technique]) -> Iterable[Composed]:
     """The stack with one technique more, wherever that changes anything."""
     for technique in able:
         if technique.word in one.words:
@@ -157,7 +170,7 @@ def _grown(situation: Situation, one: Composed, able: Sequence[Technique]) -> It
         stack = chosen((*one.words, technique.word))
         if clash(stack) is not None:
             continue
-        new = composed(situation, (*one.words, technique.word))
+        new = compose(tuple(each.word for each in stack))
         if technique.unknown or _differs(one, new):
             yield new
 

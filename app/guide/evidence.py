@@ -22,13 +22,13 @@ from app.devices.datasheets import datasheets
 from app.frozen import Frozen
 from app.guide import memory, work
 from app.guide import settings as settings_of
-from app.guide.device import Device, of_title
 from app.guide.likeness import similarity
 from app.guide.priors import WEIGHTS, Metric, Prior, Setting, of_technique
-from app.guide.settings import applied
+from app.guide.settings import of_words
 from app.guide.situation import PHASES, Situation
 from app.guide.techniques import by_word, chosen, clash, unable
 from app.knowledge.sources import Grade
+from app.planner.machines import Machine, of_title
 
 Kind = Literal["measured", "predicted", "literature"]
 Z = 1.96
@@ -62,13 +62,13 @@ class Measured(Frozen):
     low: float
     high: float
     setting: Setting
-    device: Device | None = None
+    device: Machine | None = None
     """What it was measured on; None where only its setting names it, and then it counts for that very device alone."""
 
     @property
     def device_name(self) -> str | None:
         """What it was measured on; None where nobody said."""
-        return self.device.name if self.device else self.setting.device
+        return self.device.title if self.device else self.setting.device
 
 
 class Row(NamedTuple):
@@ -234,24 +234,31 @@ class Evidence:
         known = by_word()
         if any(word not in known for word in (*one.stack, *one.baseline)):
             return
-        here = one.device_name == self.situation.device.name
+        device = self.situation.device
+        here = one.device.alike(device) if one.device is not None else one.setting.device == device.title
         if one.device is None and not here:
             # Of a device that nobody knows no formula says what it would do there.
             return
-        if one.device is not None and not here and _emulated(one, one.device) != _emulated(one, self.situation.device):
+        if one.device is not None and not here and _emulated(one, one.device) != _emulated(one, device):
             # How slowly a device emulates a format says nothing of one that has units for it.
             return
-        own = _own(self.situation, one.setting, one.device)
+        setting = one.setting.model_copy(update={"kind": one.device.kind}) if one.device is not None else one.setting
+        near = similarity(setting, self.situation, one.metric, here=here)
+        if near == 0:
+            return
+        own = _own(self.situation, setting, one.device)
         predicted = _predicted(own, one.baseline, one.stack, one.metric)
         if predicted is None:
             return
-        near = similarity(one.setting, self.situation, here=here)
         exact = here and near > SAME
         deviation = max(LEAST if exact else TRANSFER, (log(one.high) - log(one.low)) / (2 * Z))
         row = Row(one.id, "measured", "A" if here else "B", log(one.ratio) - predicted, deviation, near, here)
-        added = set(one.stack) - set(one.baseline)
-        if len(added) == 1 and not set(one.baseline) - set(one.stack):
-            self._single.setdefault((added.pop(), one.metric), []).append(row)
+        differ = set(one.stack) ^ set(one.baseline)
+        if len(differ) == 1:
+            # What is gained without a technique is lost with it.
+            (word,) = differ
+            alone = row if word in one.stack else row._replace(residual=-row.residual)
+            self._single.setdefault((word, one.metric), []).append(alone)
         self._whole.setdefault((frozenset(one.stack), one.metric), []).append(row)
 
     def _literature(self, word: str, metric: Metric) -> Iterable[Row]:
@@ -266,13 +273,13 @@ class Evidence:
             if predicted is None:
                 continue
             spread = (log(effect.high) - log(effect.low)) / (2 * Z)
-            weight = WEIGHTS[prior.grade] * similarity(prior.setting, self.situation)
+            weight = WEIGHTS[prior.grade] * similarity(prior.setting, self.situation, metric)
             yield Row(
                 prior.id, "literature", prior.grade, log(effect.mid) - predicted, max(SINGLE, spread), weight, False
             )
 
 
-def _emulated(one: Measured, device: Device) -> set[str]:
+def _emulated(one: Measured, device: Machine) -> set[str]:
     """Words of techniques of both stacks whose format a device has no units for."""
     needs = {word: by_word()[word].requires.computes for word in {*one.stack, *one.baseline}}
     return {word for word, need in needs.items() if need is not None and not device.computes(need)}
@@ -283,12 +290,12 @@ def _phase(task: str | None) -> str | None:
     return next((phase for known, phase in PHASES.items() if known == task), task)
 
 
-def _sheet(prior: Prior) -> Device | None:
+def _sheet(prior: Prior) -> Machine | None:
     titles = {sheet.title for sheet in datasheets()}
     return of_title(prior.setting.device) if prior.setting.device in titles and prior.setting.device else None
 
 
-def _own(situation: Situation, setting: Setting, device: Device | None) -> Situation:
+def _own(situation: Situation, setting: Setting, device: Machine | None) -> Situation:
     """The situation as a setting had it, as far as that is told; the model's shape stays."""
     values: dict[str, object] = {"devices": setting.devices if setting.devices > 1 else situation.devices}
     if device is not None:
@@ -319,7 +326,7 @@ def _predicted(own: Situation, baseline: Sequence[str], stack: Sequence[str], me
     """Log-ratio that formulas give for the setting of a row; None where they do not cover it."""
     if any(word not in by_word() for word in (*baseline, *stack)):
         return None
-    before, after = applied(chosen(baseline)), applied(chosen(stack))
+    before, after = of_words(tuple(baseline)), of_words(tuple(stack))
     if metric == "memory":
         needed = (memory.while_running(memory.needed(own, settings)) for settings in (after, before))
         return log(next(needed) / next(needed))

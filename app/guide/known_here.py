@@ -5,12 +5,12 @@ from functools import cache
 
 from pydantic import TypeAdapter
 
-from app.guide.device import Device
 from app.guide.evidence import Measured
 from app.guide.priors import Metric, Setting
 from app.guide.situation import Situation
 from app.guide.techniques import techniques
 from app.knowledge.cases import JOINED, Case, Effect
+from app.planner.machines import Machine
 from workers.catalog.models import MODELS
 from workers.catalog.technique import Phase, Technique
 from workers.catalog.techniques import AnyTechnique
@@ -24,12 +24,14 @@ FIGURES: dict[str, Metric] = {"latency": "time", "memory": "memory", "accuracy":
 """Figures that the guide reads."""
 MOST_PARTS = 1_024
 """Parts that the catalogue takes a batch in at most."""
-NOTHING = frozenset({"precision fp32", "attention eager", "attention math", "kv_cache off", "as built"})
-"""Parts of labels that are what runs where no technique of the guide is chosen."""
+NOTHING = frozenset({"precision fp32", "attention flash", "kv_cache off", "as built"})
+"""Parts of labels that are what runs where no technique of the guide is chosen; torch takes its flash kernel by itself."""
+ALSO = {"attention math": "eager_attention"}
+"""Parts that are as good as what a technique of the guide is: torch's kernel of plain products writes out its scores too."""
 
 
 def measurements(
-    cases: Iterable[Case], situation: Situation, devices: Mapping[str, Device] | None = None
+    cases: Iterable[Case], situation: Situation, devices: Mapping[str, Machine] | None = None
 ) -> tuple[Measured, ...]:
     """Rows of evidence from cases; a case with a part that the guide has no word for is left out.
 
@@ -77,7 +79,7 @@ def words(label: str, phase: Phase, batch: int | None = None) -> tuple[str, ...]
     for part in label.split(JOINED):
         if part in NOTHING:
             continue
-        word = known.get(part)
+        word = known.get(part) or ALSO.get(part)
         if word is None:
             return None
         found.append(word)
@@ -125,7 +127,7 @@ def _labels(phase: Phase, batch: int | None) -> dict[str, str]:
 
 def _row(
     case: Case, figure: str, metric: Metric, effect: Effect, stack: tuple[str, ...], baseline: tuple[str, ...], setting: Setting,
-    device: Device | None,
+    device: Machine | None,
 ) -> Measured:  # fmt: skip
     ratio, low, high = effect.ratio, effect.low, effect.high
     if metric == "quality":

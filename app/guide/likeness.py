@@ -2,12 +2,11 @@
 
 from math import exp, log
 
-from app.guide import settings as settings_of
 from app.guide import work
-from app.guide.priors import Setting
-from app.guide.settings import applied
+from app.guide.priors import Metric, Setting
+from app.guide.settings import of_words, plain
 from app.guide.situation import PHASES, TASKS, ImageModel, Situation
-from app.guide.techniques import Class, chosen
+from app.planner.roofline import Class
 
 LEAST_INFLUENCE = 0.25
 """Share of a technique's own uncertainty that stays where formulas see nothing of it; a judgement."""
@@ -18,9 +17,9 @@ NO_BATCH, NO_SEQUENCE, NO_SIZE = 0.8, 0.9, 0.8
 """What counts of an effect whose batch, length or size nobody told; judgements: near enough to a usual one."""
 ANOTHER_MODEL = 0.3
 """What counts of an effect in another model whose size is not told; a judgement."""
-SAME_GENERATION, SAME_KIND, OTHER_KIND, NO_DEVICE = 0.8, 0.6, 0.1, 0.5
-"""What counts of an effect on another device of the generation, of the kind (GPU or CPU), of the other kind, and where nothing is
-told of it; judgements: what a device does fast is mostly its generation's, and a GPU says next to nothing of a CPU."""
+SAME_GENERATION, SAME_KIND, NO_DEVICE = 0.8, 0.6, 0.5
+"""What counts of an effect on another device of the generation, on another of whatever generation, and where nothing is told of it;
+judgements: what a device does fast is mostly its generation's. What a GPU does says nothing of a CPU's time; of memory it does."""
 OTHER_REGIME = 0.25
 """What counts of an effect that was seen where something else binds; a judgement: it mostly touched something else."""
 OTHER_CONVOLUTIONS = 0.15
@@ -42,12 +41,13 @@ def influence(whole: float, without: float) -> float:
     return min(1.0, max(LEAST_INFLUENCE, abs(log(whole / without)) / log(2)))
 
 
-def similarity(setting: Setting, situation: Situation, *, here: bool = False) -> float:
+def similarity(setting: Setting, situation: Situation, metric: Metric, *, here: bool = False) -> float:
     """How much a setting is like a situation, from 0 to 1: a product over what makes effects differ.
 
     Args:
         setting: where the effect was seen.
         situation: what is asked.
+        metric: what the effect is of.
         here: whether it was seen on the situation's device.
     """
     found = _task_likeness(setting.task, situation)
@@ -59,12 +59,12 @@ def similarity(setting: Setting, situation: Situation, *, here: bool = False) ->
     found *= nearness(setting.parameters, situation.model.parameters, OF_SIZE, ANOTHER_MODEL if another else NO_SIZE)
     device = situation.device
     if not here:
-        if setting.device == device.name:
+        if setting.device == device.title:
             found *= 1.0
         elif setting.generation is not None and setting.generation == device.generation:
             found *= SAME_GENERATION
         elif setting.kind is not None:
-            found *= SAME_KIND if setting.kind == device.kind else OTHER_KIND
+            found *= SAME_KIND if setting.kind == device.kind or metric != "time" else 0.0
         else:
             found *= NO_DEVICE
     if setting.regime is not None and not here:
@@ -76,7 +76,7 @@ def similarity(setting: Setting, situation: Situation, *, here: bool = False) ->
 
 def regime_of(situation: Situation) -> Class:
     """What binds the stack of somebody who chose nothing."""
-    return work.time(situation, applied(chosen(settings_of.plain(situation)))).binds
+    return work.time(situation, of_words(plain(situation))).binds
 
 
 def _task_likeness(task: str | None, situation: Situation) -> float:

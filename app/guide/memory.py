@@ -91,13 +91,15 @@ def _training(model: Decoder, situation: Situation, settings: Settings) -> Neede
             weights=settings.weights,
             computing=settings.computing,
             optimizer=settings.optimizer,
+            fused=False,
+            foreach=situation.device.gpu,
             checkpointing=settings.checkpointing,
             flash=settings.flash,
             loss=settings.loss,
             rank=settings.rank,
             sharding=settings.sharding,
             devices=situation.devices if settings.sharding != "none" else 1,
-            on_gpu=situation.device.kind == "cuda",
+            on_gpu=situation.device.gpu,
         ),
     )
 
@@ -111,11 +113,11 @@ def _inference(model: Decoder, situation: Situation, settings: Settings) -> Need
             generated=situation.generated,
             weights=settings.weights,
             computing=settings.computing,
-            cache=settings.cache or settings.computing,
-            flash=settings.tiled,
+            cache=settings.kept_cache,
+            flash=settings.flash,
             loading=settings.loading,
             devices=situation.devices if settings.tensor_parallel else 1,
-            on_gpu=situation.device.kind == "cuda",
+            on_gpu=situation.device.gpu,
         ),
     )
     if settings.draft_tokens > 1:
@@ -139,7 +141,7 @@ def _image(model: ImageModel, situation: Situation, settings: Settings) -> Neede
     weights = exact(
         "weights", kept * parameters, f"{parameters:,.0f} parameters × {kept:g} B", FORMATS[settings.weights].source
     )
-    on_gpu = situation.device.kind == "cuda"
+    on_gpu = situation.device.gpu
     if situation.phase == "inference":
         each = situation.batch * settings.share * model.activations * moved
         low, mid, high = (each * share for share in LIVE_OF_IMAGES)

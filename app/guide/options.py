@@ -11,12 +11,13 @@ from app.guide.compose import Composed
 from app.guide.evidence import Belief, Cited, Evidence, Kind
 from app.guide.likeness import influence
 from app.guide.memory import LOADING
-from app.guide.settings import applied
+from app.guide.settings import of_words
 from app.guide.situation import EFFORTS, Effort, Situation
-from app.guide.techniques import Class, by_word, chosen, too_much_effort
+from app.guide.techniques import by_word, too_much_effort
 from app.knowledge.sources import Grade
 from app.planner.memory.fit import Verdict, verdict
 from app.planner.memory.parts import Needed
+from app.planner.roofline import Class
 
 Unit = Literal["bytes", "seconds", "ratio", "relative loss"]
 Limit = Literal["budget", "tolerance", "latency", "effort"]
@@ -48,7 +49,7 @@ class Broken(Frozen):
     """What would have to be allowed: bytes, relative loss, seconds, or a place in the order of efforts."""
     says: str
     sure: bool = True
-    """Whether the likely figure breaks it, and not the pessimistic end alone."""
+    """Whether the likely figure breaks it, and not the pessimistic end alone; of a limit that nobody set it is never sure."""
 
 
 class Option(Frozen):
@@ -92,6 +93,11 @@ class Option(Frozen):
     def perhaps(self) -> bool:
         """Whether it breaks a limit, and none surely."""
         return bool(self.broken) and not any(one.sure for one in self.broken)
+
+    @property
+    def remark(self) -> str | None:
+        """What to know of it where it exceeds the loss of quality that was assumed; None where it does not."""
+        return next((one.says for one in self.broken if one.limit == "tolerance" and not one.sure), None)
 
     @property
     def grade(self) -> Grade:
@@ -175,7 +181,7 @@ def _moved(needed: Needed, factor: float) -> Needed:
 def _influence(situation: Situation, one: Composed, before: Composed, word: str) -> float:
     """How much a technique that only one of two stacks has matters to that one."""
     stack = one if word in one.words else before
-    left = applied(chosen(tuple(each for each in stack.words if each != word)))
+    left = of_words(tuple(each for each in stack.words if each != word))
     return influence(stack.time.seconds, work.time(situation, left).seconds)
 
 
@@ -187,10 +193,10 @@ def _cheap(word: str) -> tuple[bool, int]:
 def _time(situation: Situation, before: Composed, belief: Belief) -> Figure:
     """Absolute seconds: the formula's, moved by what is believed of the ratio; wide, because a formula's scale is uncertain."""
     value = before.time.seconds * exp(belief.mean)
-    down, up = MEASURED_TIME if situation.device.basis == "measured" else PREDICTED_TIME
+    down, up = MEASURED_TIME if situation.device.measured else PREDICTED_TIME
     return Figure(
         value=value, low=value * down * exp(-belief.half), high=value * up * exp(belief.half), unit="seconds", kind="predicted",
-        grade="B" if situation.device.basis == "measured" else "C", evidence=_ids(belief),
+        grade="B" if situation.device.measured else "C", evidence=_ids(belief),
     )  # fmt: skip
 
 
@@ -239,8 +245,10 @@ def _broken(situation: Situation, found: Option, loss: Loss) -> list[Broken]:
         )  # fmt: skip
     high = loss.known if loss.unknown else loss.high
     if high > situation.tolerance:
-        said = f"It may lose {high:.1%} of quality; {situation.tolerance:.1%} is allowed."
-        broken.append(Broken(limit="tolerance", asks=high, says=said))
+        assumed = situation.assumes_tolerance
+        said = f"It may lose {high:.1%} of quality; {situation.tolerance:.1%} is {'assumed' if assumed else 'allowed'}."
+        # Nobody set the assumed limit: what may break it is told, and not taken away.
+        broken.append(Broken(limit="tolerance", asks=high, says=said, sure=not assumed))
     if situation.latency is not None and found.time.high > situation.latency:
         sure = found.time.value > situation.latency
         takes = found.time.value if sure else found.time.high

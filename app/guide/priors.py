@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from app.frozen import Frozen
-from app.guide.techniques import Class
 from app.knowledge.sources import Grade, Source
+from app.planner.roofline import Class
 from workers.catalog.technique import DeviceKind
 
 FILE = Path(__file__).parent / "priors.json"

@@ -10,14 +10,12 @@ from typing import Any, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError
 
-from app.devices.datasheets import Datasheet, Processor, datasheets, processors
 from app.errors import Invalid
-from app.guide import device as devices
-from app.guide.device import Device
 from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
 from app.guide.techniques import techniques
+from app.planner import machines
 from app.planner.learnt import decoders
-from app.planner.machines import short, sized
+from app.planner.machines import Machine
 from app.planner.models import known
 from app.planner.predicted import anatomy_of
 from app.planner.question import amount_of, filled
@@ -62,7 +60,7 @@ class GuideQuestion(Exact):
     stack: tuple[str, ...] = Field((), max_length=24, description="Techniques in use, or asked about.")
 
 
-def of_body(question: GuideQuestion, own: Sequence[Device] = ()) -> Situation:
+def of_body(question: GuideQuestion, own: Sequence[Machine] = ()) -> Situation:
     """The situation that is asked about.
 
     Args:
@@ -86,6 +84,8 @@ def of_body(question: GuideQuestion, own: Sequence[Device] = ()) -> Situation:
     generated = question.generated
     if generated is None:
         generated = ANSWER if question.task == "chat" else 0
+    # What was left out stays left out, so that the answer can say how it was taken.
+    given: dict[str, Any] = question.model_dump(include={"tolerance", "effort"}, exclude_unset=True)
     return Situation(
         task=question.task,
         model=model,
@@ -95,14 +95,13 @@ def of_body(question: GuideQuestion, own: Sequence[Device] = ()) -> Situation:
         sequence=question.sequence,
         generated=generated,
         budget=question.memory,
-        tolerance=question.tolerance,
         latency=question.latency,
-        effort=question.effort,
         stack=question.stack,
+        **given,
     )
 
 
-def of_address(given: Mapping[str, str], own: Sequence[Device] = ()) -> Situation:
+def of_address(given: Mapping[str, str], own: Sequence[Machine] = ()) -> Situation:
     """A question as an address has it: text throughout, memory as "24 GiB", latency as "50 ms", tolerance as "1 %", stack by commas.
 
     Raises:
@@ -185,33 +184,9 @@ def _model(question: GuideQuestion) -> AnyModel:
     raise Invalid.of([Problem("model", "unknown_choice", said, f"One of {', '.join(names())}; or config instead.")])
 
 
-def _device(question: GuideQuestion, own: Sequence[Device]) -> Device:
-    found = next((one for one in own if one.name.casefold() == question.device.casefold()), None)
-    if found is not None:
-        return found
-    title = _title(question.device)
+def _device(question: GuideQuestion, own: Sequence[Machine]) -> Machine:
     # Machines of some classes of processors differ in memory, so that it is the question's.
-    differs = any(one.title == title and one.memory is None for one in processors())
-    return devices.of_title(title, question.memory if differs else None)
-
-
-def _title(name: str) -> str:
-    """The title that is meant, with or without maker's words and memory; the name itself where none is."""
-    exact = next((title for title in _titles() if short(title) == short(name)), None)
-    if exact is not None:
-        return exact
-    wanted, size = sized(name)
-    every: list[Datasheet | Processor] = [*datasheets(), *processors()]
-    found = [
-        one.title
-        for one in every
-        if sized(one.title)[0] == wanted and (size is None or one.memory is None or size == round(one.memory / 2**30))
-    ]
-    return found[0] if len(found) == 1 else name
-
-
-def _titles() -> list[str]:
-    return [*(one.title for one in datasheets()), *(one.title for one in processors())]
+    return machines.machine(question.device, own) or machines.of_title(question.device, question.memory)
 
 
 def _collected(problems: list[Problem], find: Callable[[], Found]) -> Found | None:
@@ -234,7 +209,7 @@ def _object(text: str) -> dict[str, JsonValue]:
     return held
 
 
-def listed(own: Iterable[Device]) -> list[str]:
+def listed(own: Iterable[Machine]) -> list[str]:
     """Devices that can be asked about, the team's own first."""
-    mine = [one.name for one in own]
-    return [*mine, *(title for title in _titles() if title not in mine)]
+    mine = [one.title for one in own]
+    return [*mine, *(title for title in machines.titles() if title not in mine)]

@@ -9,7 +9,8 @@ from app.guide.compose import Composed
 from app.guide.options import Option
 from app.guide.rejected import CLASS_WORDS
 from app.guide.situation import Situation
-from app.guide.techniques import IN_MEMORY, TERM_WORDS, TOUCHES, Class, Term, by_word
+from app.guide.techniques import IN_MEMORY, TERM_WORDS, TOUCHES, Technique, Term, by_word
+from app.planner.roofline import Class
 
 Outcome = Literal["advised", "keep", "tight", "nothing_fits", "unknown"]
 
@@ -41,36 +42,50 @@ def headline(outcome: Outcome, situation: Situation, pick: Option | None, before
         pick: the stack that is advised, or that may just fit.
         before: the stack there is now.
     """
-    titles = ", ".join(by_word()[word].title for word in pick.added) if pick else ""
+    titles = _changes(pick) if pick else ""
     if outcome == "advised" and pick is not None:
         return f"{titles}: about {pick.ratio.value:.2g} times the time and {pick.memory_ratio.value:.2g} times the memory of what there is now."
     if outcome == "keep":
         return "Keep what there is: nothing that keeps every limit is clearly better."
     if outcome == "tight" and pick is not None:
         asked = "No, not as asked. " if before.fits == "no" else ""
+        if {one.limit for one in pick.broken} == {"tolerance"}:
+            return (
+                f"{asked}Only if more than the {situation.tolerance:.0%} of quality that is assumed may be lost, up to "
+                f"{pick.loss.high:.1%}: {titles or ', '.join(pick.titles)}."
+            )
         return f"{asked}Only just, perhaps: {titles or ', '.join(pick.titles)}. Try it before relying on it."
     if outcome == "unknown":
         return "Unknown, measure: what would keep every limit rests on nothing better than articles."
-    return f"No: nothing makes {situation.model.name} fit within every limit on {situation.device.name}."
+    return f"No: nothing makes {situation.model.name} fit within every limit on {situation.device.title}."
 
 
-def assumed(situation: Situation) -> list[str]:
-    """What was not said, and how it was taken."""
+def assumed(situation: Situation, lossier: Sequence[Option] = ()) -> list[str]:
+    """What was not said, and how it was taken.
+
+    Args:
+        situation: what is asked.
+        lossier: stacks that may lose more quality than is assumed.
+    """
     said = []
     fields = situation.model_fields_set
     if situation.budget is None:
         said.append("Memory that is free: what is usually free on such a device.")
-    if "tolerance" not in fields:
+    if situation.assumes_tolerance:
         said.append(f"Loss of quality that is allowed: {situation.tolerance:.0%}.")
+        said += [
+            f"{', '.join(one.titles)} may lose more than the {situation.tolerance:.0%} assumed: up to {one.loss.high:.1%}, at "
+            f"{one.ratio.value:.2g} times the time and {one.memory_ratio.value:.2g} times the memory of what there is now."
+            for one in lossier
+        ]
     if "effort" not in fields:
         said.append(f"Effort that is tolerated: {situation.effort}.")
     if not situation.stack:
         said.append(
-            "There is now: weights as published, attention that writes out its scores, nothing else chosen."
-            if situation.phase == "inference"
-            else "There is now: FP32, nothing else chosen."
+            f"There is now: {'weights as published' if situation.phase == 'inference' else 'FP32'}"
+            f"{', the attention of torch itself (SDPA)' if situation.model.kind == 'decoder' else ''}, nothing else chosen."
         )
-    if situation.device.basis == "datasheet":
+    if not situation.device.measured:
         said.append("Bandwidth and peaks: what is typically reached of the datasheet.")
     return said
 
@@ -96,6 +111,11 @@ def reasons(pick: Option, before: Option) -> list[str]:
     )
     for word in pick.added:
         said.append(_why(word, before))
+    for word in pick.dropped:
+        if technique := _given_up(word, pick):
+            said.append(
+                f"{technique.title} is given up: {technique.unasked or f'it {technique.does}, and the pick does better'}."
+            )
     said.append(
         f"Together they take {pick.ratio.value:.2g} times the time ({pick.ratio.low:.2g} to {pick.ratio.high:.2g}) and "
         f"{pick.memory_ratio.value:.2g} times the memory, and lose at most {pick.loss.high:.1%} of quality."
@@ -135,6 +155,23 @@ def preferences(kept: Sequence[Option], pick: Option | None, situation: Situatio
             titles = ", ".join(first.titles) or "nothing at all"
             said.append(f"If {goal} counted most: {titles}.")
     return said
+
+
+def _given_up(word: str, pick: Option) -> Technique | None:
+    """A technique in use that the pick does without, and that none of its group replaces."""
+    technique = by_word()[word]
+    return None if technique.group in {by_word()[each].group for each in pick.words} else technique
+
+
+def _changes(pick: Option) -> str:
+    """What is added, and what is given up."""
+    without = [_small(found.title) for word in pick.dropped if (found := _given_up(word, pick))]
+    return ", ".join([*(by_word()[word].title for word in pick.added), *(f"no {title}" for title in without)])
+
+
+def _small(title: str) -> str:
+    """A title within a sentence: a word begins small, an acronym does not."""
+    return title[0].lower() + title[1:] if title[1].islower() else title
 
 
 def _classes(binding: Sequence[Class]) -> str:

@@ -12,7 +12,6 @@ from app.guide.techniques import (
     IN_MEMORY,
     TERM_WORDS,
     TOUCHES,
-    Class,
     Technique,
     Term,
     by_word,
@@ -21,11 +20,13 @@ from app.guide.techniques import (
     too_much_effort,
     unable,
 )
+from app.planner.roofline import Class
 
-Stage = Literal["task", "device", "effort", "evidence", "limits", "regime", "outranked"]
+Stage = Literal["task", "device", "unasked", "effort", "evidence", "limits", "regime", "outranked"]
 STAGES: dict[Stage, str] = {
     "task": "has no place in the task",
     "device": "the device cannot",
+    "unasked": "torch does as much unasked",
     "effort": "too much effort",
     "evidence": "unknown, measure",
     "limits": "breaks a limit",
@@ -86,7 +87,9 @@ def _reason(
         return because("device", said)
     better = by_word().get(technique.fallback or "")
     if better is not None and unable(better, situation.device, situation.devices) is None:
-        return because("outranked", f"{better.title} does the same, and {situation.device.name} can run it.")
+        return because("outranked", f"{better.title} does the same, and {situation.device.title} can run it.")
+    if technique.unasked is not None:
+        return because("unasked", f"{technique.unasked[0].upper()}{technique.unasked[1:]}.")
     if said := too_much_effort(technique, situation.effort):
         return because("effort", said)
     loss = losses[technique.word]
@@ -98,10 +101,8 @@ def _reason(
     if pick is not None and not _touches(technique, before, pick):
         return because("regime", _elsewhere(technique, before, pick))
     if loss.high > situation.tolerance:
-        said = (
-            f"{technique.title} may lose {loss.high:.1%} of quality in a model of this size, more than the {situation.tolerance:.1%} "
-            f"that is allowed.{_slower(with_it, pick)}"
-        )
+        limit = f"the {situation.tolerance:.1%} {'assumed' if situation.assumes_tolerance else 'that is allowed'}"
+        said = f"{technique.title} may lose {loss.high:.1%} of quality in a model of this size, more than {limit}.{_slower(with_it, pick)}"
         return because("limits", said, [cited.id for cited in loss.cited])
     keeping = [one for one in with_it if not one.broken]
     if with_it and not keeping:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.errors import Invalid
 from app.frozen import Frozen
-from app.guide.device import FREE_SHARE, Device
+from app.planner.machines import Machine
 from app.planner.models.anatomy import Anatomy
 from workers.catalog.declared import Problem
 from workers.catalog.technique import Phase
@@ -86,7 +86,7 @@ class Situation(Frozen):
 
     task: Task
     model: AnyModel
-    device: Device
+    device: Machine
     devices: int = Field(1, ge=1, le=65_536)
     """Devices of this kind that may work together."""
     batch: int = Field(1, ge=1, le=100_000)
@@ -98,7 +98,7 @@ class Situation(Frozen):
     budget: float | None = Field(None, gt=0)
     """Bytes that are free on each device; None for what is usually free."""
     tolerance: float = Field(TOLERANCE, ge=0, le=1)
-    """Relative loss of quality that is allowed; 0.01 for a hundredth."""
+    """Relative loss of quality that is allowed; 0.01 for a hundredth. Left out, it is assumed, and what exceeds it may still do."""
     latency: float | None = Field(None, gt=0)
     """Seconds that a request, an update or a batch of images may take."""
     effort: Effort = "medium"
@@ -113,9 +113,14 @@ class Situation(Frozen):
         return PHASES[self.task]
 
     @property
+    def assumes_tolerance(self) -> bool:
+        """Whether nobody said what loss of quality is allowed."""
+        return "tolerance" not in self.model_fields_set
+
+    @property
     def free(self) -> float:
         """Bytes that may be used on each device."""
-        return self.budget if self.budget is not None else FREE_SHARE[self.device.kind] * self.device.memory
+        return self.budget if self.budget is not None else self.device.free
 
     @property
     def tokens(self) -> int:
@@ -157,7 +162,7 @@ def _contradictions(situation: Situation) -> Iterable[Problem]:
             )  # fmt: skip
     if situation.budget is not None and situation.budget > situation.device.memory:
         yield Problem(
-            "memory", "contradiction", f"is {situation.budget:,.0f} bytes, and {situation.device.name} has {situation.device.memory:,}.",
+            "memory", "contradiction", f"is {situation.budget:,.0f} bytes, and {situation.device.title} has {situation.device.memory:,}.",
             "At most what the device has; or a device with more memory.",
         )  # fmt: skip
     if "float32" not in situation.device.peaks:

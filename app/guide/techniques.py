@@ -10,27 +10,30 @@ from pydantic import ConfigDict
 
 from app.errors import Invalid
 from app.frozen import Frozen
-from app.guide.device import Device
 from app.guide.situation import EFFORTS, TASKS, Effort, Situation, Task
 from app.knowledge.sources import Source
+from app.planner.machines import Machine
+from app.planner.roofline import Class
+from app.planner.work import Step
 from workers.catalog.declared import Problem, closest
 from workers.catalog.technique import ANY_DEVICE, DeviceKind, Phase
 
 FILE = Path(__file__).parent / "techniques.json"
 Term = Literal[
-    "weights", "kv", "activations", "logits", "states", "arithmetic", "traffic", "launches", "communication"
+    "weights", "kv", "activations", "logits", "states", "arithmetic", "traffic", "passes", "launches", "communication"
 ]  # fmt: skip
-"""What a technique changes: four parts of memory, operations, bytes moved besides weights and cache, calls, and exchange."""
+"""What a technique changes: parts of memory, operations, bytes moved besides weights and cache, how often a token needs all
+weights, calls, and exchange."""
 TERM_WORDS: dict[Term, str] = {
     "weights": "bytes of weights", "kv": "bytes of the KV cache", "activations": "activations", "logits": "logits",
     "states": "gradients and optimizer states", "arithmetic": "operations or their rate", "traffic": "bytes moved between kernels",
+    "passes": "passes over the weights for each token",
     "launches": "calls and launches", "communication": "exchange between devices",
 }  # fmt: skip
-Class = Literal["compute", "bandwidth", "overhead", "communication"]
 TOUCHES: dict[Class, frozenset[Term]] = {
     "compute": frozenset({"arithmetic"}),
-    "bandwidth": frozenset({"weights", "kv", "traffic", "activations"}),
-    "overhead": frozenset({"launches"}),
+    "bandwidth": frozenset({"weights", "kv", "traffic", "activations", "passes"}),
+    "overhead": frozenset({"launches", "passes"}),
     "communication": frozenset({"communication"}),
 }
 """Which terms speed up a step that is bound so (Williams et al. 2009, Roofline)."""
@@ -43,6 +46,8 @@ class Requires(Frozen):
     kinds: frozenset[DeviceKind] = ANY_DEVICE
     capability: tuple[int, int] | None = None
     """Least compute capability, on CUDA devices that have one."""
+    below: tuple[int, int] | None = None
+    """Compute capability from which on it does not run."""
     computes: str | None = None
     """Format that it must have units for."""
     flags: tuple[str, ...] = ()
@@ -78,6 +83,8 @@ class Technique(Frozen):
     """Whether it loses nothing by its construction, or what rows of evidence say, for some less the larger the model is."""
     fallback: str | None = None
     """Word of a technique that does the same better, wherever a device can run that."""
+    unasked: str | None = None
+    """What torch does unasked that is as good or better, so that it is never advised; None where nothing is."""
     unknown: bool = False
     """Whether no formula says what it does to time."""
     catalogue: tuple[dict[str, Any], ...] | None
@@ -85,6 +92,12 @@ class Technique(Frozen):
     instead: dict[str, dict[str, Any]] = {}
     """What another technique of the stack has to be when it is measured beside this one."""
     sources: tuple[Source, ...]
+
+    @property
+    def as_torch(self) -> bool:
+        """Whether it is what torch does unasked, so that a stack is the same with it and without."""
+        usual = Step().model_dump()
+        return self.unasked is not None and all(usual.get(name) == value for name, value in self.sets.items())
 
 
 @cache
@@ -140,24 +153,29 @@ def misplaced(technique: Technique, situation: Situation) -> str | None:
     return None
 
 
-def unable(technique: Technique, device: Device, devices: int) -> str | None:
+def unable(technique: Technique, device: Machine, devices: int) -> str | None:
     """Why a device cannot run it; None where it can."""
     needs = technique.requires
     if device.kind not in needs.kinds:
-        return f"{technique.title} needs {_list(needs.kinds)}, and {device.name} is {device.kind}."
+        return f"{technique.title} needs {_list(needs.kinds)}, and {device.title} is {device.kind}."
     if needs.computes is not None and not device.computes(needs.computes):
         at = f" (compute capability {_dotted(device.capability)})" if device.capability else ""
-        return f"{device.name}{at} has no units for {needs.computes}; it would be emulated, slower than what it has."
+        return f"{device.title}{at} has no units for {needs.computes}; it would be emulated, slower than what it has."
     if device.kind == "cpu" and needs.flags and device.flags and not set(needs.flags) & set(device.flags):
         return (
-            f"{technique.title} needs {_list(needs.flags)} on a CPU, and {device.name} has {', '.join(device.flags)}."
+            f"{technique.title} needs {_list(needs.flags)} on a CPU, and {device.title} has {', '.join(device.flags)}."
         )
     if needs.capability is not None and device.kind == "cuda":
         if device.capability is None:
-            return f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.name} has none that is known."
+            return f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.title} has none that is known."
         if device.capability < needs.capability:
             return (
-                f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.name} has "
+                f"{technique.title} needs compute capability {_dotted(needs.capability)}; {device.title} has "
+                f"{_dotted(device.capability)}."
+            )
+        if needs.below is not None and device.capability >= needs.below:
+            return (
+                f"{technique.title} is made for compute capability {_dotted(needs.capability)}; {device.title} has "
                 f"{_dotted(device.capability)}."
             )
     if devices < needs.devices:

@@ -48,7 +48,7 @@ def tree(
     binding = _binding(before, techniques)
     fitting = _fitting(before, binding)
     return Node(
-        answer=f"{TASKS[situation.task].capitalize()}: {situation.model.name} on {situation.device.name}",
+        answer=f"{TASKS[situation.task].capitalize()}: {situation.model.name} on {situation.device.title}",
         because=f"{situation.phase.capitalize()}, {situation.batch:,} at a time, {situation.devices:,} device{'s' if situation.devices > 1 else ''}.",
         taken=True,
         question="Does what there is now fit?",

@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse
 from app.errors import Invalid
 from app.guide import question, team
 from app.guide.answer import Answer, answer
-from app.guide.device import Device
 from app.guide.question import GuideQuestion
 from app.guide.rejected import CLASS_WORDS, STAGES
 from app.guide.situation import TASKS, TOLERANCE, Situation
@@ -47,7 +46,7 @@ FIRST = {"model": "Llama-3.1-8B", "task": "chat", "device": "GeForce RTX 4090", 
 
 @router.get("/guide", response_class=HTMLResponse)
 def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
-    own = team.devices(session)
+    own = machines(session, table)
     pairs = request.query_params.multi_items() or [*_first(own).items()]
     given = dict(pairs)
     try:
@@ -55,7 +54,7 @@ def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
         found = answer(situation, team.evidence(table, situation, own))
     except Invalid as refused:
         return _page(request, given, own, None, refused)
-    return _page(request, given, own, found, None, planner=_planner(situation, machines(session)))
+    return _page(request, given, own, found, None, planner=_planner(situation, own))
 
 
 def _planner(situation: Situation, own: Sequence[Machine]) -> dict[str, str] | None:
@@ -66,7 +65,7 @@ def _planner(situation: Situation, own: Sequence[Machine]) -> dict[str, str] | N
     asked = {
         "model": situation.model.name,
         "phase": "inference" if situation.phase == "inference" else adapters,
-        "device": situation.device.name,
+        "device": situation.device.title,
         "batch": f"{situation.batch}",
         "sequence": f"{situation.sequence}",
     }
@@ -82,15 +81,15 @@ def _planner(situation: Situation, own: Sequence[Machine]) -> dict[str, str] | N
     return asked
 
 
-def _first(own: tuple[Device, ...]) -> dict[str, str]:
+def _first(own: tuple[Machine, ...]) -> dict[str, str]:
     """What opens the page: the shipped decoder on the team's own device, of which something may have been measured."""
     if not own:
         return FIRST
-    return {"model": "reference decoder", "task": "prefill", "device": own[0].name, "sequence": "256"}
+    return {"model": "reference decoder", "task": "prefill", "device": own[0].title, "sequence": "256"}
 
 
 def _page(
-    request: Request, given: Mapping[str, str], own: tuple[Device, ...], found: Answer | None, refused: Invalid | None,
+    request: Request, given: Mapping[str, str], own: tuple[Machine, ...], found: Answer | None, refused: Invalid | None,
     planner: Mapping[str, str] | None = None,
 ) -> HTMLResponse:  # fmt: skip
     query = urlencode(given, quote_via=quote, safe=",:")

@@ -6,7 +6,7 @@ import numpy as np
 
 from app.planner.calibration import Calibration, Decoded, calibrated
 from app.planner.predicted import NotPredicted, anatomy_of
-from app.planner.speed import read_bytes
+from app.planner.work import read_bytes
 from app.results.columns import Table
 from app.results.matching import having
 from workers.catalog.model import Model

@@ -1,4 +1,4 @@
-"""The team's devices as the planner sees them."""
+"""The team's devices as planner and guide see them."""
 
 from sqlmodel import Session
 
@@ -10,7 +10,7 @@ from workers.catalog.technique import DeviceKind
 
 
 def machines(session: Session, table: Table | None = None, present: DeviceKind | None = None) -> tuple[Machine, ...]:
-    """Those whose ceilings were measured, present ones first.
+    """Those whose ceilings were measured, present ones first; of those of one name the first.
 
     Args:
         session: reads.
@@ -19,4 +19,4 @@ def machines(session: Session, table: Table | None = None, present: DeviceKind |
     """
     devices = [one for one in hardware.devices(session) if present is None or (one.present and one.kind == present)]
     found = (of_hardware(one, calibrations(table, one.name) if table is not None else None) for one in devices)
-    return tuple(one for one in found if one)
+    return tuple({one.title: one for one in reversed([*filter(None, found)])}.values())[::-1]

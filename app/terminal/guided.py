@@ -9,7 +9,7 @@ from app.guide.question import GuideQuestion, of_address
 from app.guide.rejected import STAGES
 from app.terminal.beside import aligned
 from app.terminal.client import Client
-from app.terminal.typed import typed
+from app.terminal.typed import named, typed
 
 SHOWN = 5
 """Stacks that are listed."""
@@ -20,14 +20,14 @@ def answered(model: str, words: Iterable[str], client: Client | None = None) -> 
     """Answer what was typed, from the literature and formulas alone, or from a server with what its team measured too.
 
     Args:
-        model: the name of a model.
+        model: the name of a model, or the path of a config.json.
         words: the question's other fields as ``name=value``.
         client: of the server; None asks none.
 
     Raises:
         Invalid: every field that is wrong, with what would do.
     """
-    given = typed(words, GuideQuestion.model_fields) | {"model": model}
+    given = typed(words, GuideQuestion.model_fields) | named(model)
     return answer(of_address(given)) if client is None else Answer.model_validate(client.guide(given))
 
 
@@ -43,6 +43,7 @@ def lines(found: Answer) -> Iterator[str]:
         yield from aligned(
             [("Stack", "time", "memory", "loss of quality", "evidence"), *map(_row, advice.ranked[:SHOWN])]
         )
+        yield from (f"  {' + '.join(one.titles)}: {one.remark}" for one in advice.ranked[:SHOWN] if one.remark)
     if advice.changes or advice.preferences:
         yield ""
         yield "What would change the answer:"

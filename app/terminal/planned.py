@@ -1,23 +1,18 @@
 """The planner's answer as lines of text, for a terminal: ``tradespace plan``."""
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.charts.units import MINUS, between, digits, readable, several
 from app.errors import Invalid
-from app.planner.models import known
 from app.planner.models.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address
 from app.terminal.beside import aligned
 from app.terminal.client import Client
-from app.terminal.typed import typed
+from app.terminal.typed import named, typed
 from workers.catalog.declared import Problem
-from workers.catalog.strictjson import Malformed, Unfit, read
 
-MOST_BYTES = 1_000_000
-"""Of a config.json, which has a few thousand."""
 SAID = {"fits": "fits", "tight": "may fit, or may not", "no": "does not fit"}
 
 
@@ -38,10 +33,8 @@ def answered(model: str, words: Iterable[str], client: Client | None = None) -> 
     if path.suffix == ".gguf":
         # A file's header is read where the file is.
         return plan(of_address(given, header=_beginning(path)))
-    named = {"config": _config(path)} if path.suffix == ".json" or path.is_file() else {"model": model}
-    if client is not None:
-        return Plan.model_validate(client.plan(given | named))
-    return plan(of_address(given | named))
+    given |= named(model)
+    return plan(of_address(given)) if client is None else Plan.model_validate(client.plan(given))
 
 
 def lines(found: Plan) -> Iterator[str]:
@@ -106,25 +99,3 @@ def _beginning(path: Path) -> bytes:
         raise Invalid.of(
             [Problem("model", "unreadable", f"cannot be read: {error}.", "The path of a GGUF file.")]
         ) from None
-
-
-def _config(path: Path) -> str:
-    """The fields of a config.json that matter, short enough for an address."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise Invalid.of([_unread(f"has more than {MOST_BYTES:,} bytes; a config.json has a few thousand.")])
-        held = read(path.read_bytes())
-    except OSError as error:
-        raise Invalid.of([_unread(f"cannot be read: {error}.")]) from None
-    except (Malformed, Unfit) as error:
-        raise Invalid.of([_unread(f"{error}")]) from None
-    if not isinstance(held, dict):
-        raise Invalid.of([_unread("must be a JSON object.")])
-    try:
-        return json.dumps(known.essential(held)[0])
-    except Invalid as wrong:
-        raise Invalid.of([one._replace(field=f"config.{one.field}") for one in wrong.problems]) from None
-
-
-def _unread(said: str) -> Problem:
-    return Problem("config", "unreadable", said, "The path of a config.json.")

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from app.devices.datasheets import datasheets, processors
 from app.guide.advice import advise
 from app.guide.answer import answer
-from app.guide.device import of_title
 from app.guide.question import of_address, of_catalogue
 from app.guide.situation import EFFORTS, Decoder, Situation, Task
 from app.guide.techniques import by_word
+from app.planner.machines import of_title
 from app.planner.models import families
 from app.planner.predicted import anatomy_of
 from tests.app.guide.scenes import MOBILENET, RESNET, SERVER, TASKS_OF_DECODERS
@@ -102,7 +102,7 @@ def test_what_to_measure_is_a_study_or_a_reason_whatever_the_sizes(situation: Si
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({"task": "prefill", "sequence": "2000000"}, "workload.sequence_length"),
+        ({"task": "prefill", "sequence": "1000000"}, "workload.sequence_length"),
         ({"task": "train", "batch": "100000"}, "workload.batch_size"),
         ({"task": "chat", "generated": "2000000"}, "workload.new_tokens"),
         ({"task": "train", "batch": "2000", "stack": "accumulation"}, "baseline.stack.1.steps"),

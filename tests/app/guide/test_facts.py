@@ -6,11 +6,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.guide import priors, techniques
-from app.guide.device import of_title
 from app.guide.priors import Prior
 from app.guide.settings import applied
 from app.guide.situation import Situation
 from app.guide.techniques import Technique, by_word, clash
+from app.planner.machines import of_title
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.inference import CACHE_BITS
 from app.planner.memory.states import BY_WORD as OPTIMIZERS
@@ -91,7 +91,7 @@ def test_files_speak_of_nothing_but_the_subject() -> None:
 
 
 def test_requirements_are_of_capabilities_and_not_of_names() -> None:
-    twin = of_title("GeForce RTX 4060").model_copy(update={"name": "a card of another name"})
+    twin = of_title("GeForce RTX 4060").model_copy(update={"title": "a card of another name"})
     known, renamed = (
         Situation(task="finetune", model=LLAMA_8B, device=device, batch=4, sequence=2_048)
         for device in (of_title("GeForce RTX 4060"), twin)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.guide.advice import weighed
+from app.guide.evidence import Evidence
 from app.guide.known_here import measurements, words
 from app.guide.situation import Situation
 from app.knowledge.cases import Case, Effect
@@ -21,7 +22,7 @@ def case(**changed: Any) -> Case:
     values: dict[str, Any] = {
         "techniques": ("int8_weight_only",), "label": "precision bf16 + kv_cache dynamic + int8_weight_only row",
         "against": "precision bf16 + kv_cache dynamic", "turned_on": True, "model": DECODING_ON_4090.model.name,
-        "workload": "decode", "device": "cuda", "hardware": DECODING_ON_4090.device.name, "batch_size": 1, "length": 512,
+        "workload": "decode", "device": "cuda", "hardware": DECODING_ON_4090.device.title, "batch_size": 1, "length": 512,
         "point": {}, "evaluation": None, "family": "quantization", "ran": "as_asked", "runs": 2, "environments": 1, "run": "r1",
         "url": "/runs/r1", "effects": effects, "relative": {},
     }  # fmt: skip
@@ -43,6 +44,10 @@ def case(**changed: Any) -> Case:
         ("nf4 bf16", "inference", ("nf4",)),
         ("nf4 bf16, double quantization", "inference", None),
         ("something else 4", "inference", None),
+        ("precision bf16", "inference", ("bf16",)),
+        ("precision bf16 + attention flash", "inference", ("bf16",)),
+        ("precision bf16 + attention eager", "inference", ("bf16", "eager_attention")),
+        ("precision bf16 + attention math", "inference", ("bf16", "eager_attention")),
     ],
 )  # fmt: skip
 def test_labels_become_words(label: str, phase: Phase, found: tuple[str, ...] | None) -> None:
@@ -118,3 +123,20 @@ def test_training_of_another_kind_of_model_says_nothing(model: str, counts: bool
         model=model, workload="train_step", label="autocast fp16 + gradient_checkpointing 1", against="autocast fp16"
     )
     assert bool(measurements([trained], TRAINING_ON_T4)) is counts
+
+
+def test_what_was_gained_without_eager_attention_tells_of_eager_attention() -> None:
+    """A baseline without an entry of attention had torch's own."""
+    found = measurements(
+        [
+            case(
+                label="precision bf16 + kv_cache dynamic", against="precision bf16 + attention eager + kv_cache dynamic"
+            )
+        ],
+        DECODING_ON_4090,
+    )
+    assert {one.baseline for one in found} == {("bf16", "eager_attention", "kv_cache")}
+    assert {one.stack for one in found} == {("bf16", "kv_cache")}
+    told = Evidence(DECODING_ON_4090, found, ("bf16", "kv_cache")).effect("eager_attention")
+    assert "r1:latency" in {one.id for one in told.cited}
+    assert told.mean > 0.3

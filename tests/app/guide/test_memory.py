@@ -6,8 +6,17 @@ from app.guide.memory import needed, while_running
 from app.guide.settings import applied
 from app.guide.situation import Situation
 from app.guide.techniques import chosen
+from app.planner.machines import of_title
 from app.planner.memory.parts import Instant, Needed
+from app.planner.memory.training import needed as training
+from app.planner.models import known
+from app.planner.question import Question
+from app.planner.question import training as of_training
 from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B
+
+QUESTION = Question(model="Llama-3.1-8B", phase="training", weights="fp32", computing="fp32", sequence=2_048)
+LARGEST = 128_256 * 4_096
+"""Elements of the largest matrix."""
 
 
 def of(situation: Situation, *words: str) -> Needed:
@@ -24,15 +33,26 @@ def prompts(tokens: int) -> Situation:
 
 @pytest.mark.parametrize("tokens", [4_096, 16_384])
 def test_scores_of_a_long_prompt_count_unless_they_are_never_whole(tokens: int) -> None:
-    plain, flash = (of(prompts(tokens), *words).peak for words in (("bf16",), ("bf16", "flash_attention")))
+    plain, flash = (of(prompts(tokens), *words).peak for words in (("bf16", "eager_attention"), ("bf16",)))
     # Two copies in the computing format and one in float32, at least: 8 bytes of each score.
     scores = 8 * LLAMA_8B.anatomy.heads * tokens**2
     assert part(plain, "working set") - part(flash, "working set") == pytest.approx(scores, rel=0.15)
 
 
-def test_an_engine_never_holds_all_scores() -> None:
-    engine, flash = (of(prompts(16_384), "bf16", word).peak for word in ("serving_engine", "flash_attention"))
-    assert part(engine, "working set") == part(flash, "working set")
+def test_torch_holds_no_scores_unasked_and_engines_hold_none() -> None:
+    torch, engine = (of(prompts(16_384), *words).peak for words in (("bf16",), ("bf16", "serving_engine")))
+    assert part(torch, "working set") == part(engine, "working set")
+
+
+@pytest.mark.parametrize(("title", "temporary"), [("A100 80GB SXM", True), ("Raspberry Pi 5 8GB", False)])
+def test_an_update_has_what_the_planner_has(title: str, temporary: bool) -> None:
+    """Of torch's own optimizer, which on a GPU takes all tensors together."""
+    device = of_title(title)
+    found = of(Situation(task="train", model=LLAMA_8B, device=device, sequence=2_048))
+    own = training(known.anatomy("Llama-3.1-8B"), of_training(QUESTION, device.gpu))
+    assert found.peak.bytes == pytest.approx(own.peak.bytes)
+    step = {one.name: one.bytes for one in found.instants[-1].parts}
+    assert step.get("step", 0.0) == (4.0 * LLAMA_8B.anatomy.parameters if temporary else 8.0 * LARGEST)
 
 
 def test_weights_that_are_converted_in_place_were_all_there_before() -> None:

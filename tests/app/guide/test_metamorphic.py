@@ -11,7 +11,7 @@ from app.guide.evidence import TRANSFER, Evidence, Measured, Row, posterior
 from app.guide.priors import Setting
 from app.guide.situation import EFFORTS, Situation
 from app.guide.techniques import by_word, techniques
-from tests.app.guide.scenes import ALL, DECODING_ON_4090, IMAGES_ON_AMX, SERVING_ON_H200, TUNING_ON_4080
+from tests.app.guide.scenes import ALL, DECODING_ON_4090, IMAGES_ON_AMX, SERVING_ON_H200, TUNING_ON_4080, advised
 
 SCENES = st.sampled_from(sorted(ALL))
 
@@ -21,7 +21,7 @@ SCENES = st.sampled_from(sorted(ALL))
 def test_more_memory_never_removes_a_stack(name: str, times: float) -> None:
     situation = ALL[name]
     larger = situation.device.model_copy(update={"memory": round(times * situation.device.memory)})
-    less, more = advise(situation), advise(situation.model_copy(update={"device": larger}))
+    less, more = advised(situation), advised(situation.model_copy(update={"device": larger}))
     # What may fit is told only where nothing surely does, so what keeps every limit is compared.
     kept = {one for one in less.feasible if less.outcome != "tight"}
     assert kept <= set(more.feasible)
@@ -32,8 +32,8 @@ def test_more_memory_never_removes_a_stack(name: str, times: float) -> None:
 def test_a_stricter_tolerance_never_adds_a_stack_that_loses_more(name: str, first: float, second: float) -> None:
     strict, loose = sorted((first, second))
     situation = ALL[name]
-    narrow = advise(situation.model_copy(update={"tolerance": strict}))
-    wide = advise(situation.model_copy(update={"tolerance": loose}))
+    narrow = advised(situation.model_copy(update={"tolerance": strict}))
+    wide = advised(situation.model_copy(update={"tolerance": loose}))
     if narrow.outcome == wide.outcome or narrow.outcome != "tight":
         assert set(narrow.feasible) <= set(wide.feasible)
     assert all(one.loss.high <= strict for one in narrow.ranked)
@@ -45,7 +45,7 @@ def test_every_technique_is_in_the_pick_or_has_one_reason(name: str, effort: str
     situation = ALL[name]
     if situation.stack and EFFORTS.index(effort) < EFFORTS.index("low"):
         effort = "low"
-    advice = advise(situation.model_copy(update={"effort": effort}))
+    advice = advised(situation.model_copy(update={"effort": effort}))
     picked = set(advice.pick.words) if advice.pick else set()
     left = [one.word for one in advice.rejected]
     assert len(left) == len(set(left))
@@ -57,7 +57,7 @@ def test_every_technique_is_in_the_pick_or_has_one_reason(name: str, effort: str
 @given(SCENES)
 @settings(deadline=None, derandomize=True, max_examples=len(ALL))
 def test_every_figure_says_what_it_rests_on(name: str) -> None:
-    advice = advise(ALL[name])
+    advice = advised(ALL[name])
     for one in (advice.before, *advice.ranked):
         for figure in (one.memory, one.time, one.ratio, one.memory_ratio, one.loss):
             assert figure.evidence
@@ -91,9 +91,9 @@ def test_a_row_that_agrees_never_widens_what_is_believed(
     ("situation", "words"),
     [
         (DECODING_ON_4090, ("bf16", "kv_cache", "int8_weight_only", "torch_compile")),
-        (SERVING_ON_H200, ("bf16", "flash_attention", "kv_cache", "fp8", "torch_compile")),
+        (SERVING_ON_H200, ("bf16", "kv_cache", "fp8", "torch_compile")),
         (IMAGES_ON_AMX, ("bf16", "torch_compile")),
-        (TUNING_ON_4080, ("autocast_bf16", "flash_attention", "qlora", "checkpointing")),
+        (TUNING_ON_4080, ("autocast_bf16", "qlora", "checkpointing")),
     ],
 )
 def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
@@ -102,8 +102,8 @@ def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
     advice_before = weighed(situation, words)
     expected = advice_before.ratio.value
     row = Measured(
-        id="run-1:latency", stack=words, baseline=advise(situation).before.words, metric="time", ratio=expected,
-        low=expected * exp(-0.05), high=expected * exp(0.05), setting=Setting(task=situation.task, device=situation.device.name),
+        id="run-1:latency", stack=words, baseline=advised(situation).before.words, metric="time", ratio=expected,
+        low=expected * exp(-0.05), high=expected * exp(0.05), setting=Setting(task=situation.task, device=situation.device.title),
     )  # fmt: skip
     after = weighed(situation, words, [row])
     assert after.ratio.kind == "measured"
@@ -118,7 +118,7 @@ def test_measuring_what_was_predicted_here_narrows_it_and_is_told_as_measured(
 def test_a_measurement_here_outweighs_all_that_was_written() -> None:
     words = ("bf16", "kv_cache", "int8_weight_only", "torch_compile")
     setting = Setting(
-        task="chat", batch=1, sequence=512, parameters=DECODING_ON_4090.model.parameters, device=DECODING_ON_4090.device.name,
+        task="chat", batch=1, sequence=512, parameters=DECODING_ON_4090.model.parameters, device=DECODING_ON_4090.device.title,
     )  # fmt: skip
     row = Measured(
         id="run", stack=words, baseline=("bf16", "kv_cache"), metric="time", ratio=1.3, low=1.28, high=1.32, setting=setting
@@ -151,7 +151,7 @@ def test_measured_on_another_device_arrives_scaled_and_counts_less() -> None:
 def test_what_only_articles_know_is_never_advised() -> None:
     unknown = {one.word for one in techniques() if one.unknown} | {"nvfp4", "bf16_weights"}
     for situation in ALL.values():
-        advice = advise(situation)
+        advice = advised(situation)
         assert not any(unknown & set(one.words) for one in advice.ranked if one.words != advice.before.words)
         reasons = {one.word: one.stage for one in advice.rejected}
         assert all(reasons[word] in ("task", "device", "effort", "evidence") for word in unknown)
@@ -171,7 +171,7 @@ def test_a_row_of_a_device_that_nobody_knows_says_nothing(device: str | None) ->
 
 def test_a_row_of_a_whole_stack_counts_once() -> None:
     setting = Setting(
-        task="chat", batch=1, sequence=512, device=DECODING_ON_4090.device.name, model=DECODING_ON_4090.model.name
+        task="chat", batch=1, sequence=512, device=DECODING_ON_4090.device.title, model=DECODING_ON_4090.model.name
     )
     row = Measured(
         id="run", stack=("bf16", "kv_cache", "torch_compile"), baseline=("bf16", "kv_cache"), metric="time", ratio=0.8, low=0.79,
@@ -188,13 +188,13 @@ def test_a_row_of_a_whole_stack_counts_once() -> None:
     assert (whole.mean, whole.variance) == pytest.approx((mean, variance))
     # In a larger stack nothing else tells of it, so that it counts there.
     larger = evidence.of_stack(
-        (*row.stack, "flash_attention"), "time", 0.0, {"torch_compile": 1.0, "flash_attention": 0.25}
+        (*row.stack, "int8_weight_only"), "time", 0.0, {"torch_compile": 1.0, "int8_weight_only": 0.25}
     )
     assert "run" in {one.id for one in larger.cited}
 
 
 def test_how_slowly_a_device_emulates_a_format_says_nothing_of_one_with_units_for_it() -> None:
-    emulating = SERVING_ON_H200.device.model_copy(update={"name": "old", "capability": (7, 5)})
+    emulating = SERVING_ON_H200.device.model_copy(update={"title": "old", "capability": (7, 5)})
     row = Measured(
         id="run", stack=("bf16", "kv_cache"), baseline=("kv_cache",), metric="time", ratio=6.0, low=5.9, high=6.1, device=emulating,
         setting=Setting(task="chat", batch=1, sequence=512),

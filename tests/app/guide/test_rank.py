@@ -2,13 +2,13 @@
 
 import pytest
 
-from app.guide.advice import advise, weighed
+from app.guide.advice import weighed
 from app.guide.evidence import Measured
 from app.guide.options import Figure, Option
 from app.guide.priors import Setting
 from app.guide.rank import EPSILON, front, knee, ranked
 from app.guide.situation import Effort, Weights
-from tests.app.guide.scenes import DECODING_ON_4090, QLORA_ON_4060, SERVING_ON_H200
+from tests.app.guide.scenes import DECODING_ON_4090, QLORA_ON_4060, SERVING_ON_H200, advised
 
 MODEL = weighed(DECODING_ON_4090, ("bf16", "kv_cache"))
 
@@ -66,7 +66,7 @@ def test_the_knee_lies_between_the_ends() -> None:
 
 
 def test_what_would_change_the_answer_gives_way_in_one_limit_only() -> None:
-    advice = advise(DECODING_ON_4090)
+    advice = advised(DECODING_ON_4090)
     assert advice.pick is not None
     for one in advice.changes:
         assert one.factor > 1
@@ -76,30 +76,30 @@ def test_what_would_change_the_answer_gives_way_in_one_limit_only() -> None:
 
 
 def test_giving_way_as_told_is_enough() -> None:
-    changes = {one.gives: one for one in advise(QLORA_ON_4060).changes}
+    changes = {one.gives: one for one in advised(QLORA_ON_4060).changes}
     larger = QLORA_ON_4060.device.model_copy(update={"memory": 16 * 2**30})
     granted = QLORA_ON_4060.model_copy(update={"device": larger, "budget": changes["budget"].then})
-    assert advise(granted).outcome == "advised"
+    assert advised(granted).outcome == "advised"
     barely = granted.model_copy(update={"budget": 0.99 * changes["budget"].then})
-    assert advise(barely).outcome == "tight"
+    assert advised(barely).outcome == "tight"
     shorter = QLORA_ON_4060.model_copy(update={"sequence": int(changes["sequence"].then)})
-    assert advise(shorter).outcome == "advised"
+    assert advised(shorter).outcome == "advised"
     share = changes["model"].then / changes["model"].now
     assert 0.5 < share < 1
 
 
 def test_a_latency_that_nothing_reaches_says_by_how_much() -> None:
-    advice = advise(SERVING_ON_H200.model_copy(update={"latency": 0.01}))
+    advice = advised(SERVING_ON_H200.model_copy(update={"latency": 0.01}))
     assert advice.outcome == "nothing_fits"
     assert advice.ranked == ()
     latency = next(one for one in advice.changes if one.gives == "latency")
     assert latency.then > 0.01
-    assert advise(SERVING_ON_H200.model_copy(update={"latency": latency.then * 1.001})).outcome == "advised"
+    assert advised(SERVING_ON_H200.model_copy(update={"latency": latency.then * 1.001})).outcome == "advised"
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.005])
 def test_nothing_may_be_lost(tolerance: float) -> None:
-    advice = advise(DECODING_ON_4090.model_copy(update={"tolerance": tolerance}))
+    advice = advised(DECODING_ON_4090.model_copy(update={"tolerance": tolerance}))
     assert advice.pick is not None
     assert advice.pick.loss.high <= tolerance
 
@@ -114,20 +114,20 @@ def test_a_latency_is_kept_where_the_pessimistic_end_keeps_it_and_else_only_perh
 
 
 def test_what_only_perhaps_keeps_a_latency_is_not_advised() -> None:
-    fastest = min(one.time.value for one in advise(DECODING_ON_4090).ranked)
-    advice = advise(DECODING_ON_4090.model_copy(update={"latency": fastest * 1.05}))
+    fastest = min(one.time.value for one in advised(DECODING_ON_4090).ranked)
+    advice = advised(DECODING_ON_4090.model_copy(update={"latency": fastest * 1.05}))
     assert advice.outcome == "tight"
     assert advice.pick is not None
     assert advice.pick.time.value <= fastest * 1.05 < advice.pick.time.high
 
 
 def test_what_was_measured_of_memory_moves_its_value_its_bounds_and_what_fits() -> None:
-    words = ("bf16", "flash_attention", "kv_cache")
+    words = ("bf16", "kv_cache", "torch_compile")
     setting = Setting(
         task="chat",
         batch=1,
         sequence=512,
-        device=DECODING_ON_4090.device.name,
+        device=DECODING_ON_4090.device.title,
         model=DECODING_ON_4090.model.name,
         parameters=DECODING_ON_4090.model.parameters,
     )

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 
 from app.errors import Invalid
-from app.guide.advice import advise, weighed
-from app.guide.device import Device, of_title
+from app.guide.advice import weighed
 from app.guide.situation import Situation, check
-from app.planner.machines import FREE, FREE_HOST
-from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RESNET, SERVER
+from app.planner.machines import FREE_SHARE, Machine, of_title
+from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RESNET, SERVER, advised
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RE
 )
 def test_contradictions_are_refused_by_name(changes: dict[str, Any], field: str, said: str) -> None:
     with pytest.raises(Invalid) as refused:
-        advise(DECODING_ON_4090.model_copy(update=changes))
+        advised(DECODING_ON_4090.model_copy(update=changes))
     problem = next(one for one in refused.value.problems if one.field == field)
     assert said in problem.message
     assert problem.hint
@@ -46,7 +45,7 @@ def test_every_contradiction_is_told_at_once() -> None:
 
 def test_training_from_scratch_has_no_place_for_adapters() -> None:
     with pytest.raises(Invalid) as refused:
-        advise(QLORA_ON_4060.model_copy(update={"task": "train"}))
+        advised(QLORA_ON_4060.model_copy(update={"task": "train"}))
     assert "QLoRA is there to fine-tune" in refused.value.problems[0].message
 
 
@@ -66,7 +65,7 @@ def test_a_class_of_machines_needs_its_memory_told() -> None:
 
 
 def test_what_the_device_cannot_do_is_an_answer_and_no_error() -> None:
-    advice = advise(DECODING_ON_4090.model_copy(update={"device": of_title("T4"), "stack": ("flash_attention",)}))
+    advice = advised(DECODING_ON_4090.model_copy(update={"device": of_title("T4"), "stack": ("flash_attention",)}))
     assert "flash_attention" not in advice.before.words
     assert next(one for one in advice.rejected if one.word == "flash_attention").stage == "device"
 
@@ -79,14 +78,14 @@ def test_one_stack_can_be_asked_about_and_is_refused_where_it_cannot_run() -> No
 
 
 def test_what_was_not_said_is_told() -> None:
-    assumed = " ".join(advise(DECODING_ON_4090).assumed)
+    assumed = " ".join(advised(DECODING_ON_4090).assumed)
     assert "Loss of quality that is allowed: 2%" in assumed
     assert "usually free" in assumed
     said = Situation(
         task="chat", model=LLAMA_8B, device=DECODING_ON_4090.device, sequence=512, generated=64, tolerance=0.01,
         effort="low", budget=20e9,
     )  # fmt: skip
-    assert "Loss" not in " ".join(advise(said).assumed)
+    assert "Loss" not in " ".join(advised(said).assumed)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +109,8 @@ def test_what_a_device_computes_in(title: str, dtype: str, native: bool) -> None
 
 
 def test_a_format_that_was_measured_no_faster_counts_as_emulated() -> None:
-    cpu = Device(
-        name="here", kind="cpu", generation="x86-64", memory=2**34, bandwidth=2e10, basis="measured",
+    cpu = Machine(
+        title="here", kind="cpu", generation="x86-64", memory=2**34, bandwidth=2e10, measured=True,
         peaks={"float32": 1e11, "bfloat16": 0.9e11, "int8": 3e11},
     )  # fmt: skip
     assert not cpu.computes("bfloat16")
@@ -121,7 +120,7 @@ def test_a_format_that_was_measured_no_faster_counts_as_emulated() -> None:
 
 def test_a_device_without_a_known_capability_is_told_so() -> None:
     amd = of_title("Instinct MI300X")
-    advice = advise(DECODING_ON_4090.model_copy(update={"device": amd}))
+    advice = advised(DECODING_ON_4090.model_copy(update={"device": amd}))
     reason = next(one for one in advice.rejected if one.word == "flash_attention")
     assert reason.stage == "device"
     assert reason.because == "FlashAttention-2 needs compute capability 8.0; Instinct MI300X has none that is known."
@@ -131,5 +130,5 @@ def test_a_device_without_a_known_capability_is_told_so() -> None:
 @pytest.mark.parametrize(("title", "memory"), [("GeForce RTX 4060", None), ("Server CPU, AMX, 32 cores", SERVER)])
 def test_what_is_free_is_what_the_planner_counts_on(title: str, memory: int | None) -> None:
     device = of_title(title, memory)
-    share = {"cuda": FREE, "cpu": FREE_HOST}[device.kind]
-    assert DECODING_ON_4090.model_copy(update={"device": device}).free == pytest.approx(share * device.memory)
+    share = FREE_SHARE[device.kind]
+    assert DECODING_ON_4090.model_copy(update={"device": device}).free == device.free == share * device.memory

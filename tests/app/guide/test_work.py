@@ -2,13 +2,13 @@
 
 import pytest
 
-from app.guide.device import of_title
 from app.guide.settings import applied
 from app.guide.situation import Decoder, Situation
 from app.guide.techniques import chosen
-from app.guide.work import _decoded, per_token, time
+from app.guide.work import decoded, per_token, time
+from app.planner.machines import of_title
 from app.planner.models import known
-from app.planner.speed import read_bytes
+from app.planner.work import read_bytes
 from tests.app.guide.scenes import LLAMA_1B, LLAMA_7B, LLAMA_8B, LONG_ON_B200, MOBILENET, RESNET, SERVER
 
 CHAT = ("bf16", "kv_cache")
@@ -56,18 +56,16 @@ def test_decoding_a_7b_model_on_an_a100(stack: tuple[str, ...], published: float
 def test_training_with_qlora_against_lora() -> None:
     # torchtune: QLoRA at 0.78 of LoRA's speed on an RTX 4090; LitGPT: 0.64 on an A100.
     situation = Situation(task="finetune", model=LLAMA_8B, device=of_title("GeForce RTX 4090"), batch=2, sequence=2_048)
-    lora, qlora = (
-        time(situation, applied(chosen(("autocast_bf16", "flash_attention", word)))).seconds
-        for word in ("lora", "qlora")
-    )
+    lora, qlora = (time(situation, applied(chosen(("autocast_bf16", word)))).seconds for word in ("lora", "qlora"))
     assert 0.64 <= lora / qlora <= 0.82
 
 
 def test_checkpointing_costs_a_forward_pass_where_arithmetic_binds() -> None:
-    base = ("autocast_bf16", "flash_attention")
+    base = ("autocast_bf16",)
     without, with_it = (time(LONG_ON_B200, applied(chosen(stack))) for stack in (base, (*base, "checkpointing")))
     assert without.binds == with_it.binds == "compute"
-    assert with_it.compute / without.compute == pytest.approx(4 / 3, rel=0.01)
+    # Of all but the head, which is not computed again.
+    assert 1.3 < with_it.compute / without.compute < 4 / 3
 
 
 @pytest.mark.parametrize(("model", "binds"), [(LLAMA_1B, "overhead"), (LLAMA_8B, "overhead")])
@@ -88,7 +86,7 @@ def test_a_larger_batch_goes_from_bandwidth_to_arithmetic() -> None:
         situation = Situation(
             task="chat", model=LLAMA_8B, device=of_title("GeForce RTX 4090"), batch=batch, sequence=16, generated=16
         )
-        found = time(situation, applied(chosen((*CHAT, "flash_attention", "cuda_graphs"))))
+        found = time(situation, applied(chosen((*CHAT, "cuda_graphs"))))
         shares.append(found.compute / found.seconds)
     assert shares == sorted(shares)
     assert shares[0] < 0.1 < 0.5 < shares[-1]
@@ -98,7 +96,7 @@ def test_more_devices_share_the_work_and_pay_for_the_exchange() -> None:
     one = Situation(task="finetune", model=LLAMA_8B, device=of_title("A100 80GB SXM"), batch=4, sequence=2_048)
     slow = one.device.model_copy(update={"link": 1e9})
     four = one.model_copy(update={"devices": 4})
-    base = ("autocast_bf16", "flash_attention")
+    base = ("autocast_bf16",)
     alone = time(one, applied(chosen(base))).seconds
     shared = time(four, applied(chosen((*base, "zero3"))))
     assert alone / 4 <= shared.seconds < alone / 2
@@ -150,8 +148,8 @@ def test_a_token_reads_each_matrix_in_its_format_and_no_rows_of_an_embedding(mod
         situation = Situation(task="chat", model=model, device=device, batch=batch, sequence=1, generated=1)
         read = read_bytes(shape, applied(chosen((*CHAT, *words))).weights, "bf16", "bf16", batch, 1)
         assert read == pytest.approx(layers * each + ends, rel=0.001)
-        token = _decoded(shape, situation, applied(chosen((*CHAT, "flash_attention", *words))))
-        assert token.bandwidth == pytest.approx(read / device.bandwidth, rel=0.03)
+        token = decoded(shape, situation, applied(chosen((*CHAT, *words))))
+        assert token.bandwidth == pytest.approx(read / device.reads, rel=0.03)
 
 
 def test_a_token_reads_the_experts_that_it_chooses_and_more_tokens_more_of_them() -> None:
@@ -164,7 +162,27 @@ def test_a_token_reads_the_experts_that_it_chooses_and_more_tokens_more_of_them(
         )
         shape, settings = mixture.anatomy, applied(chosen(CHAT))
         read.append(read_bytes(shape, "bf16", "bf16", "bf16", batch, 0))
-        assert _decoded(shape, situation, settings).bandwidth >= 0
+        assert decoded(shape, situation, settings).bandwidth >= 0
     whole = sum(2 * each.weights for each in mixture.anatomy.stored if each.role != "embedding" or mixture.anatomy.tied)
     assert read[0] == pytest.approx(2 * mixture.anatomy.active_parameters, rel=0.001)
     assert read[0] < read[1] < read[2] == pytest.approx(whole, rel=0.001)
+
+
+def test_hoppers_attention_lags_behind_its_products_and_a_kernel_made_for_it_catches_up() -> None:
+    situation = LONG_ON_B200.model_copy(update={"device": of_title("H100 SXM"), "sequence": 32_768})
+    usual, made_for_it = (
+        time(situation, applied(chosen(("autocast_bf16", *words)))).compute for words in ((), ("flash_attention_3",))
+    )
+    assert 1.2 < usual / made_for_it < 2
+    ada = situation.model_copy(update={"device": of_title("GeForce RTX 4090")})
+    same = [time(ada, applied(chosen(("autocast_bf16", *words)))).seconds for words in ((), ("flash_attention_3",))]
+    assert same[0] == same[1]
+
+
+def test_rates_of_unpacked_weights_are_those_of_their_formats() -> None:
+    rates = {
+        word: applied(chosen(("bf16", word))).rate for word in ("int8_weight_only", "int4_weight_only", "nf4", "fp8")
+    }
+    assert rates == {"int8_weight_only": 0.9, "int4_weight_only": 0.75, "nf4": 0.75, "fp8": 1.0}
+    assert applied(chosen(("gguf_q4_k_m",))).rate == 0.89
+    assert applied(chosen(("bf16", "llm_int8"))).rate == 0.6

@@ -10,7 +10,7 @@ import pytest
 
 from app.db import queries
 from app.devices import ceilings
-from app.guide import team
+from app.planner.team import machines
 from tests.app.pages.conftest import House
 from tests.app.pages.test_pages import read
 from tests.app.test_cli import run
@@ -97,8 +97,8 @@ def test_what_the_team_measured_comes_first(full: House) -> None:
     with full.database.writing() as session:
         ceilings.keep(session, queries.workers(session).items[0].id, CEILINGS)
     with full.database.reading() as session:
-        (own,) = team.devices(session)
-    given = {"model": "llama tiny", "task": "prefill", "device": own.name, "sequence": "128", "batch": "1"}
+        (own,) = machines(session)
+    given = {"model": "llama tiny", "task": "prefill", "device": own.title, "sequence": "128", "batch": "1"}
     found = api(full, given)
     measured = [one for one in found["evidence"] if one["kind"] == "measured"]  # type: ignore[attr-defined]
     assert measured

@@ -1,0 +1,54 @@
+"""Devices: what of a datasheet is reached, what was measured, and the names that people give them."""
+
+import pytest
+
+from app.devices.datasheets import datasheets
+from app.errors import Invalid
+from app.planner.machines import BANDWIDTH_SHARE, MATRIX_SHARE, of_ceilings, of_title
+from workers.catalog.ceilings import Bandwidth, Ceilings, Products
+
+
+def ceilings(**peaks: float) -> Ceilings:
+    def rate(value: float) -> dict[str, float]:
+        return {"value": value, "low": value, "high": value, "n": 9, "seconds": 0.1}
+
+    return Ceilings(
+        device="cuda", name="NVIDIA T4", environment="0123456789abcdef", threads=2, measured_at="2026-01-01T00:00:00+00:00",
+        seconds=8.0, contention=0.0, dispatch_s=1e-6,
+        bandwidths=(Bandwidth.model_validate({"stream": "copy", "working_set": 10**9, **rate(2.4e11)}),),
+        products=tuple(Products.model_validate({"dtype": dtype, "size": 4_096, **rate(peak)}) for dtype, peak in peaks.items()),
+    )  # fmt: skip
+
+
+def test_of_a_datasheet_so_much_is_reached() -> None:
+    card, computer = of_title("GeForce RTX 4090"), of_title("Raspberry Pi 5 8GB")
+    assert card.reads == BANDWIDTH_SHARE["cuda"] * card.bandwidth
+    assert card.peak("bfloat16") == MATRIX_SHARE["cuda"] * card.peaks["bfloat16"]
+    assert computer.reads == BANDWIDTH_SHARE["cpu"] * computer.bandwidth
+    assert card.gpu
+    assert not computer.gpu
+    assert computer.free == 0.8 * computer.memory
+
+
+def test_what_was_measured_is_reached_and_the_rest_is_the_datasheets() -> None:
+    sheet = next(one for one in datasheets() if one.title == "T4")
+    found = of_ceilings("Tesla T4", 16 * 2**30, ceilings(float32=7e12), sheet)
+    assert found.measured
+    assert found.reads == 2.4e11
+    assert found.peak("float32") == 7e12
+    assert found.peak("float16") == MATRIX_SHARE["cuda"] * sheet.peaks["float16"]
+    assert found.capability == (7, 5)
+    with pytest.raises(Invalid):
+        of_ceilings("Tesla T4", 16 * 2**30, ceilings(float16=5e13))
+
+
+@pytest.mark.parametrize("name", ["RTX 4060", "geforce rtx 4060", "NVIDIA GeForce RTX 4060", "RTX 4060 8 GB"])
+def test_people_may_leave_out_makers_words_and_memory(name: str) -> None:
+    assert of_title(name).title == "GeForce RTX 4060"
+
+
+def test_machines_of_a_class_differ_in_memory() -> None:
+    with pytest.raises(Invalid) as refused:
+        of_title("server cpu, amx, 32 cores")
+    assert refused.value.problems[0].field == "memory"
+    assert of_title("Server CPU, AMX, 32 cores", 2**36).memory == 2**36
