@@ -158,9 +158,13 @@ def preferences(kept: Sequence[Option], pick: Option | None, situation: Situatio
 
 
 def _given_up(word: str, pick: Option) -> Technique | None:
-    """A technique in use that the pick does without, and that none of its group replaces."""
+    """A technique in use that the pick does without; None where another of its group replaces it, or brings what it has of its own."""
     technique = by_word()[word]
-    return None if technique.group in {by_word()[each].group for each in pick.words} else technique
+    others = [by_word()[each] for each in pick.words]
+    replaced = any(
+        one.group == technique.group or {one.word, word} & (one.conflicts | technique.conflicts) for one in others
+    )
+    return None if replaced else technique
 
 
 def _changes(pick: Option) -> str:

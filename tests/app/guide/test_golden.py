@@ -120,6 +120,8 @@ def test_decoding_one_prompt_on_a_4090_takes_weights_of_8_bits_and_with_more_tol
     advice = advised(DECODING_ON_4090)
     assert advice.regime.binds == "bandwidth"
     assert {"int8_weight_only", "gguf_q8_0", "fp8"} & set(words(advice))
+    # An engine with formats of its own replaces BF16; nobody gives it up.
+    assert "no BF16" not in advice.headline
     assert any("bytes of weights" in reason and "binds" in reason for reason in advice.reasons)
     assert why_not(advice, "int4_weight_only").stage == "limits"
     assert "quality" in why_not(advice, "int4_weight_only").because

@@ -42,6 +42,14 @@ def test_what_was_measured_is_reached_and_the_rest_is_the_datasheets() -> None:
         of_ceilings("Tesla T4", 16 * 2**30, ceilings(float16=5e13))
 
 
+def test_processors_of_one_name_are_told_apart_by_what_they_can_do() -> None:
+    one = of_title("Server CPU, AMX, 32 cores", 2**36)
+    assert one.alike(one.model_copy(update={"bandwidth": 1.1 * one.bandwidth}))
+    assert not one.alike(one.model_copy(update={"bandwidth": 1.5 * one.bandwidth}))
+    assert not one.alike(one.model_copy(update={"flags": ("avx512_vnni",)}))
+    assert not one.alike(one.model_copy(update={"title": "another"}))
+
+
 @pytest.mark.parametrize("name", ["RTX 4060", "geforce rtx 4060", "NVIDIA GeForce RTX 4060", "RTX 4060 8 GB"])
 def test_people_may_leave_out_makers_words_and_memory(name: str) -> None:
     assert of_title(name).title == "GeForce RTX 4060"
