@@ -18,8 +18,10 @@ from workers.catalog.technique import LoadOptions
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
 from workers.catalog.workload import Holding, Mark, Session
 
+Dtype = Literal["fp32", "bf16", "autocast"]
+"""``autocast`` keeps weights in float32 and computes products in bfloat16."""
 Stepping = Literal["adamw fused", "adamw foreach", "adamw", "sgd momentum", "adafactor"]
-DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "autocast": "float32"}
 SIZES: dict[str, Any] = {
     "hidden_size": 512,
     "intermediate_size": 1_536,
@@ -29,11 +31,22 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": 2_048,
 }
 OF_SIZE = {"hidden_size", "intermediate_size", "num_hidden_layers", "n_embd", "n_inner", "n_layer"}
+"""Fields that no label repeats."""
 NO_WORDS: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 DROPOUT_OFF: dict[str, dict[str, Any]] = {
     "gpt2": {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
     "starcoder2": {"residual_dropout": 0.0, "embedding_dropout": 0.0, "attention_dropout": 0.0},
 }
+OF_FAMILY: dict[str, dict[str, Any]] = {
+    "mixtral": {"num_local_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 768},
+    "qwen3_moe": {"num_experts": 16, "num_experts_per_tok": 4, "moe_intermediate_size": 256},
+    "deepseek_v3": {
+        "q_lora_rank": 256, "kv_lora_rank": 128, "qk_rope_head_dim": 32, "qk_nope_head_dim": 32, "v_head_dim": 64,
+        "n_routed_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1, "moe_intermediate_size": 512, "n_group": 2,
+        "topk_group": 1, "first_k_dense_replace": 1,
+    },
+}  # fmt: skip
+"""Fields that a family has besides, or otherwise."""
 GPT2: dict[str, Any] = {
     "n_embd": 512,
     "n_inner": 2_048,
@@ -50,10 +63,14 @@ class Step:
 
     family: str
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    dtype: Literal["fp32", "bf16"] = "fp32"
+    dtype: Dtype = "fp32"
     batch: int = 2
+    """Sequences of each micro-batch."""
+    pieces: int = 1
+    """Micro-batches whose gradients add up before the optimizer's step."""
     length: int = 512
     checkpointing: bool = False
+    every: int = 1
     flash: bool = True
     rank: int | None = None
     stepping: Stepping = "adamw fused"
@@ -61,7 +78,7 @@ class Step:
     @property
     def config(self) -> dict[str, Any]:
         """What ``config.json`` would hold."""
-        own = GPT2 if self.family == "gpt2" else SIZES
+        own = GPT2 if self.family == "gpt2" else SIZES | OF_FAMILY.get(self.family, {})
         return {"model_type": self.family, **own, **NO_WORDS, **DROPOUT_OFF.get(self.family, {}), **self.sizes}
 
     @property
@@ -70,16 +87,18 @@ class Step:
         word, short = self.stepping.split()[0], "_bf16" if self.dtype == "bf16" and self.rank is None else ""
         optimizer = {"adamw": f"adamw{short}", "sgd": f"sgd_momentum{short}", "adafactor": "adafactor"}[word]
         return Training(
-            batch=self.batch, sequence=self.length, weights=self.dtype, computing=self.dtype, optimizer=optimizer,
-            fused=self.stepping == "adamw fused", foreach=self.stepping not in ("adamw", "adafactor"),
-            checkpointing=self.checkpointing, flash=self.flash, rank=self.rank, on_gpu=False,
+            batch=self.batch, sequence=self.length, weights="bf16" if self.dtype == "bf16" else "fp32",
+            computing="fp32" if self.dtype == "fp32" else "bf16", optimizer=optimizer, fused=self.stepping == "adamw fused",
+            foreach=self.stepping not in ("adamw", "adafactor"), accumulating=self.pieces > 1,
+            checkpointing=self.checkpointing, every=self.every, flash=self.flash, rank=self.rank, on_gpu=False,
         )  # fmt: skip
 
     @property
     def label(self) -> str:
         """In one line of a table."""
         more = [f"{name.removeprefix('num_')} {value}" for name, value in self.sizes.items() if name not in OF_SIZE]
-        more += ["checkpointing"] * self.checkpointing + ["eager"] * (not self.flash)
+        more += [f"checkpointing 1 of {self.every}" if self.every > 1 else "checkpointing"] * self.checkpointing
+        more += ["eager"] * (not self.flash) + [f"{self.pieces} micro-batches"] * (self.pieces > 1)
         more += [f"LoRA {self.rank}"] if self.rank else []
         return ", ".join([f"b{self.batch} s{self.length} {self.dtype}", self.stepping, *more])
 
@@ -96,7 +115,7 @@ class Step:
         if self.rank:
             _adapt(model, self.rank)
         if self.checkpointing:
-            model = GradientCheckpointing().transform(model)
+            model = GradientCheckpointing(every=self.every).transform(model)
         return model, Stepped(model, self)
 
 
@@ -104,16 +123,20 @@ class Stepped(Session):
     """Repeats a training step on one batch."""
 
     def __init__(self, model: nn.Module, step: Step) -> None:
-        self.model = model
+        self.model, self.made = model, step
         self.batch = decoder.inputs(model, batch_size=step.batch, length=step.length, seed=0)
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.optimizer = _optimizer(step.stepping, trained)
 
     def step(self, mark: Mark) -> None:
-        loss = decoder.loss(self.model, self.batch)
-        mark("forward")
-        loss.backward()  # type: ignore[no-untyped-call]
-        mark("backward")
+        for _ in range(self.made.pieces):
+            # As the workload does it: autocast holds for layers that are computed again, and is off in the backward pass.
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.made.dtype == "autocast"):
+                loss = decoder.loss(self.model, self.batch)
+                mark("forward")
+                with torch.autocast("cpu", enabled=False):
+                    loss.backward()  # type: ignore[no-untyped-call]
+                mark("backward")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         mark("optimizer")

@@ -35,7 +35,7 @@ MARKS = {
     "weights": "weights", "adapters": "weights", "master weights": "weights", "optimizer": "optimizer_states",
     "gradients": "gradients", "activations": "activations", "KV cache": "kv_cache", "logits": "temporary",
     "working set": "temporary", "joined": "weights", "being quantised": "temporary", "autocast copies": "weights", "shared gradient": "gradients",
-    "step": "temporary", "dequantised": "temporary", "gathered": "temporary", "buckets": "gradients",
+    "step": "temporary", "dequantised": "temporary", "gathered embedding and head": "temporary", "gathered layers": "temporary", "new gradient": "gradients", "buckets": "gradients",
 }  # fmt: skip
 """Colours of the parts; what is none of the model's own has that of the rest."""
 SHARDINGS = {

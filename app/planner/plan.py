@@ -1,9 +1,12 @@
 """The answer to a question: what it needs, part by part; where it fits; what would make it fit; how fast it may be."""
 
+from collections.abc import Iterator
+
 from app.frozen import Frozen
 from app.planner import machines
 from app.planner.machines import Machine
 from app.planner.memory.fit import Verdict, verdict
+from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.parts import Needed, Part
 from app.planner.models import known
 from app.planner.models.anatomy import Anatomy
@@ -15,6 +18,8 @@ FREE_MEMORY = "free memory"
 """Stands for a device where an amount alone was given."""
 SMALLER = 3
 """Smaller models that are named."""
+GIB = 2**30
+WORTH_A_REMARK = GIB / 4
 
 
 class ModelFacts(Frozen):
@@ -126,7 +131,7 @@ def plan(read: Read) -> Plan:
         devices=tuple(
             _on(each, anatomy, question, needs[each.gpu], each.free) for each in (*read.own, *machines.known())
         ),
-        remarks=tuple(_remarks(read)),
+        remarks=tuple(_remarks(read, fit)),
         header_bytes=read.header_bytes,
     )
 
@@ -208,26 +213,54 @@ def _smaller(read: Read, free: float, on_gpu: bool) -> tuple[Smaller, ...]:
     return tuple(found)
 
 
-def _remarks(read: Read) -> list[str]:
+def _remarks(read: Read, fit: Fit | None) -> Iterator[str]:
     question, anatomy, machine = read.question, read.anatomy, read.machine
-    said = []
     longest = question.sequence + (question.generated if question.phase == "inference" else 0)
     if anatomy.context is not None and longest > anatomy.context:
-        said.append(f"The model was made for {anatomy.context:,} tokens; {longest:,} are asked for.")
-    if machine is not None and question.computing == "bf16" and "bfloat16" not in machine.peaks:
-        said.append(f"{machine.title} has no units for bf16: take fp16, and in training a scaler of gradients.")
+        learned = any(each.name == "positions" for each in anatomy.matrices)
+        how = (
+            "its positions are learned, and there are none beyond."
+            if learned
+            else "beyond that its positions have to be stretched (rope_scaling), at a price in quality that is not predicted here."
+        )
+        yield f"The model was made for {anatomy.context:,} tokens, {longest:,} are asked for: {how}"
+    if fit is not None and fit.lacks is not None and machine is not None:
+        yield _emulated(fit, fit.lacks, machine)
+    if not anatomy.counted and question.phase != "inference":
+        yield (
+            "What this family's layers keep in a training step was not held against counts: activations are taken for those of "
+            "attention, and the interval is wide."
+        )
+    if question.sharding == "zero3" and question.phase != "training" and question.recomputes:
+        # Beside what is reckoned: the inputs of all layers but the first, and their gradients but that which is passing.
+        elements = max(0, 2 * anatomy.layers - 3) * question.batch * question.sequence * anatomy.widths.hidden
+        stay = FORMATS[question.computing].bits / 8 * elements
+        if stay > WORTH_A_REMARK:
+            yield (
+                "FSDP 1 with frozen weights and reentrant checkpoints (transformers' Trainer before version 5) holds every layer's input "
+                f"and its gradient until the backward pass is over, {stay / GIB:,.2g} GiB more here: give use_reentrant=False, or take FSDP 2."
+            )
     if question.phase == "training" and question.optimizer == "adamw":
         moments = 8 * anatomy.parameters
-        said.append(
+        yield (
             f"AdamW's two float32 moments are 8 bytes a parameter, {moments / 1e9:,.0f} GB here. Figures twice as high that go "
             "around count the gradients and a float32 copy of the weights with them."
         )
     if question.phase == "qlora" and not question.upcast:
         ends = {each.name: each.weights for each in anatomy.stored if each.role in ("embedding", "head")}
-        said.append(
+        yield (
             "This is QLoRA as torchtune and Unsloth do it. PEFT's prepare_model_for_kbit_training keeps embedding, head and the "
-            f"layers' inputs in float32: {2 * sum(ends.values()) / 2**30:.2g} GiB more of weights, and larger activations; ask with upcast."
+            f"layers' inputs in float32: {2 * sum(ends.values()) / GIB:.2g} GiB more of weights, and larger activations; ask with upcast."
         )
     if question.devices > 1:
-        said.append("Time is that of the arithmetic; what devices send to each other comes on top.")
-    return said
+        yield "Time is that of the arithmetic; what devices send to each other comes on top."
+
+
+def _emulated(fit: Fit, lacks: str, machine: Machine) -> str:
+    """What a device without units for the computing format does instead."""
+    if machine.gpu:
+        instead = "take fp16, and in training a scaler of gradients" if lacks == "bf16" else "take a format that it has"
+    else:
+        instead = f"{lacks} saves memory there, and no time over fp32"
+    pace = ", and times are by the peak of that" if fit.speeds else ", at what speed is not known"
+    return f"{machine.title} has no units for {lacks}: it is computed in fp32 with conversions{pace}; {instead}."

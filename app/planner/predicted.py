@@ -163,47 +163,20 @@ def _verdict(needs: Predicted, machine: Machine) -> Verdict:
 
 def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *, foreach: bool, on_gpu: bool) -> Needed:
     asked = _settings(stack)
-    flash = asked.pop("attention", None) not in WHOLE_SCORES
+    flash, cached = asked.pop("attention", None) not in WHOLE_SCORES, asked.pop("cache", True)
     if isinstance(workload, TrainStep):
         pieces = asked.pop("pieces", 1)
         if asked["weights"] not in COMPUTED.values():
             raise NotPredicted("Formulas of training keep whole weights, or train adapters.")
         step = Training(
-            batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, weights=asked["weights"],
-            computing=asked["computing"], optimizer=MOMENTS[asked["weights"]], checkpointing=asked.get("checkpointing", False), flash=flash, fused=False,
-            foreach=foreach, on_gpu=on_gpu,
+            batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, optimizer=MOMENTS[asked["weights"]],
+            accumulating=pieces > 1, flash=flash, fused=False, foreach=foreach, on_gpu=on_gpu, **asked,
         )  # fmt: skip
-        found = training.needed(anatomy, step)
-        return _accumulated(found) if pieces > 1 else found
+        return training.needed(anatomy, step)
     sizes = _sizes(workload)
-    cache = asked["computing"] if asked.get("cache", True) else None
-    if cache is None:
+    if not cached:
         raise NotPredicted("Formulas are for generation with a KV cache.")
-    return inference.needed(
-        anatomy,
-        Inference(
-            weights=asked["weights"],
-            computing=asked["computing"],
-            cache=cache,
-            flash=flash,
-            on_gpu=on_gpu,
-            loading=asked.get("loading"),
-            **sizes,
-        ),
-    )
-
-
-def _accumulated(found: Needed) -> Needed:
-    """Of the later micro-batches: gradients of those before lie there at every instant."""
-    gradients = next(part for instant in found.instants for part in instant.parts if part.name == "gradients")
-    return Needed(
-        instants=tuple(
-            instant
-            if any(part.name == "gradients" for part in instant.parts)
-            else instant.model_copy(update={"parts": (*instant.parts, gradients)})
-            for instant in found.instants
-        )
-    )
+    return inference.needed(anatomy, Inference(cache=asked["computing"], flash=flash, on_gpu=on_gpu, **sizes, **asked))
 
 
 def _sizes(workload: Workload) -> dict[str, int]:
@@ -236,22 +209,21 @@ def _settings(stack: Sequence[Technique]) -> dict[str, Any]:
         if change is None:
             raise NotPredicted(f"{technique.title} is not in the formulas.")
         asked |= change(technique.parameters)
+    if asked["weights"] not in COMPUTED.values() and any(technique.word == "autocast" for technique in stack):
+        raise NotPredicted("Formulas of autocast are for whole weights.")
     return asked
-
-
-def _checkpointing(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    if parameters["every"] != 1:
-        raise NotPredicted("Formulas are for checkpoints of every block.")
-    return {"checkpointing": True}
 
 
 MEANINGS: Mapping[str, Any] = {
     "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
+    "autocast": lambda given: {"computing": COMPUTED[given["dtype"]]},
     "attention": lambda given: {"attention": given["backend"]},
     "kv_cache": lambda given: {"cache": given["implementation"] != "off"},
     "int8_weight_only": lambda given: {"weights": "int8", "loading": "converted"},
     "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4", "loading": "converted"},
-    "gradient_checkpointing": _checkpointing,
+    "gradient_checkpointing": lambda given: (
+        {"checkpointing": True} | {name: given[name] for name in ("every", "reentrant")}
+    ),
     "gradient_accumulation": lambda given: {"pieces": given["steps"]},
     "torch_compile": lambda given: {},
 }

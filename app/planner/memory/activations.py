@@ -4,22 +4,28 @@ from typing import Literal
 
 from app.frozen import Frozen
 from app.planner.memory import kept as tensors
+from app.planner.memory.kept import Elements
 from app.planner.memory.parts import Part, about
 from app.planner.models.anatomy import Anatomy, Widths
 
 Loss = Literal["naive", "in_place", "chunked"]
 """How cross-entropy is computed: with a float32 copy for each step of it, with one, or in chunks that keep nothing."""
-LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 6.0, "chunked": 0.0}
-"""Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; one of them and the bfloat16
-ones; none."""
+LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 8.0, "chunked": 0.0}
+"""Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; float32 logits that become their
+gradient in place, beside the bfloat16 ones and the gradient of those; none."""
 MOST_LOGIT_BYTES: dict[Loss, float] = {"naive": 16.0, "in_place": 8.0, "chunked": 0.0}
 """The same on GPUs at most, as peaks that were published show: another copy lives beside (llm-toolkit of foundation-model-stack:
-16 where the head is float32; torchtune: 8)."""
+16 where the head is float32)."""
 BELOW, ABOVE = 0.06, 0.15
 """Shares of what layers keep by which other code may keep less or more: stas00/ml-engineering measured 28 tensors of the model's
 width in bfloat16 layers of Llama with an earlier transformers, where 24.5 are counted now."""
+UNCOUNTED_BELOW, UNCOUNTED_ABOVE = 0.5, 1.0
+"""The same where layers of a family were not held against counts."""
 KEPT_SOURCE = (
     "Tensors that autograd keeps, counted in the code of transformers 5.23; held against counts on fake tensors"
+)
+UNCOUNTED_SOURCE = (
+    "As if all layers were attention and feed-forward layers; this family's were not held against any count"
 )
 
 
@@ -55,11 +61,13 @@ def kept(
     *,
     batch: int,
     sequence: int,
-    element_bytes: int,
+    of: Elements,
     checkpointing: bool,
     flash: bool,
     rank: int | None,
-    stream_bytes: int | None = None,
+    every: int = 1,
+    inputs_bytes: int | None = None,
+    inputs_stay: bool = False,
 ) -> Kept:
     """Activations at three instants of a step.
 
@@ -67,54 +75,68 @@ def kept(
         anatomy: the model.
         batch: sequences.
         sequence: tokens of each.
-        element_bytes: of the computing format.
+        of: elements that are computed with.
         checkpointing: whether layers keep their input alone and compute the rest again.
         flash: whether scores of attention are never kept.
         rank: of adapters beside which nothing is trained; None trains everything.
-        stream_bytes: of an element of what goes from layer to layer; None is the computing format.
+        every: of how many layers the first is computed again, where any is.
+        inputs_bytes: of an element of what goes from layer to layer; None is the residual stream's.
+        inputs_stay: whether inputs that were kept, and their gradients, are let go at the end of the backward pass alone.
     """
     tokens, layers, h = batch * sequence, anatomy.layers, anatomy.widths.hidden
-    each = tensors.layer(anatomy, element_bytes, flash=flash, rank=rank)
+    each = tensors.layer(anatomy, of, flash=flash, rank=rank)
     layer, said = each * tokens, f"{each:,.0f} B × {tokens:,} tokens"
-    passing = tensors.passing(anatomy, element_bytes) * tokens
-    gradients = f"{tensors.passing(anatomy, element_bytes):,.0f} B × {tokens:,} tokens of passing gradients"
+    passing = tensors.passing(anatomy, of) * tokens
+    gradients = f"{tensors.passing(anatomy, of):,.0f} B × {tokens:,} tokens of passing gradients"
     if not flash:
         # The softmax is computed in float32 and kept in both formats; its backward pass holds two more.
-        short = 0 if element_bytes == 4 else element_bytes
+        short = 0 if of.products == 4 else of.products
         scores = batch * anatomy.heads * sequence**2
         layer += (4 + short) * scores
         said += f" + {4 + short} B × {batch} × {anatomy.heads} × {sequence:,}²"
-        gone = tensors.feeding(anatomy, element_bytes) * tokens
+        gone = tensors.feeding(anatomy, of) * tokens
         if (8 + short) * scores - gone > passing:
             passing = (8 + short) * scores - gone
             gradients = f"{8 + short} B × {batch} × {anatomy.heads} × {sequence:,}² of passing scores - {gone:,.0f} B gone by then"
-    ending = tensors.ending(anatomy, element_bytes, frozen=rank is not None) * tokens
-    stream = stream_bytes or element_bytes
-    inputs = float(stream * tokens * h)
+    ending = tensors.ending(anatomy, of, frozen=rank is not None) * tokens
     one = f"one layer: {said} + {gradients}"
-    if checkpointing:
-        whole = layers * inputs
-        words = f"{layers} inputs × {stream} B × {h:,} × {tokens:,} tokens"
-        # What the norm keeps of a layer's input is the input itself, where it needs no float32 copy of it.
-        own = 0.0 if tensors.keeps_input(anatomy, element_bytes) else inputs
-        last, first = whole - inputs + own + layer + passing, own + layer + passing
+    if not checkpointing:
+        whole = layers * layer
+        words = f"{layers} layers × ({said})"
         return Kept(
-            all=_between(whole + ending, 0.0, f"{words} + last norm"),
-            last=_between(last, layer + passing, f"{words} + {one}"),
-            first=_between(first, layer + passing, one),
+            all=_between(anatomy, whole + ending, whole, f"{words} + last norm"),
+            last=_between(anatomy, whole + passing, whole, f"{words} + {gradients}"),
+            first=_between(anatomy, layer + passing, layer, one),
         )
-    whole = layers * layer
-    words = f"{layers} layers × ({said})"
+    stream = inputs_bytes or of.stream
+    inputs = float(stream * tokens * h)
+    again = -(-layers // every)
+    entire = (layers - again) * layer
+    whole = again * inputs + entire
+    words = f"{again} inputs × {stream} B × {h:,} × {tokens:,} tokens"
+    if entire:
+        words += f" + {layers - again} layers × ({said})"
+    # What the norm keeps of a layer's input is the input itself, where it needs no float32 copy of it.
+    own = 0.0 if tensors.keeps_input(anatomy, of) else inputs
+    first = own + layer + passing
+    if (layers - 1) % every == 0:
+        last = _between(anatomy, whole - inputs + first, entire + layer + passing, f"{words} + {one}")
+    else:
+        last = _between(anatomy, whole + passing, entire + passing, f"{words} + {gradients}")
+    left = max(0, 2 * again - 3) * inputs if inputs_stay else 0.0
+    staying = f" + inputs of {again} layers and their gradients" if left else ""
     return Kept(
-        all=_between(whole + ending, whole, f"{words} + last norm"),
-        last=_between(whole + passing, whole, f"{words} + {gradients}"),
-        first=_between(layer + passing, layer, one),
+        all=_between(anatomy, whole + ending, entire, f"{words} + last norm"),
+        last=last,
+        first=_between(anatomy, first + left, layer + passing, one + staying),
     )
 
 
-def _between(size: float, counted: float, formula: str) -> Part:
+def _between(anatomy: Anatomy, size: float, counted: float, formula: str) -> Part:
     """A part of which so much is kept by code that may differ from what was counted."""
-    return about("activations", size, size - BELOW * counted, size + ABOVE * counted, formula, KEPT_SOURCE)
+    below, above = (BELOW, ABOVE) if anatomy.counted else (UNCOUNTED_BELOW, UNCOUNTED_ABOVE)
+    source = KEPT_SOURCE if anatomy.counted else UNCOUNTED_SOURCE
+    return about("activations", size, size - below * counted, size + above * counted, formula, source)
 
 
 def logits(

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.frozen import Frozen
-from app.planner.memory import overheads
+from app.planner.memory import autocast, overheads
 from app.planner.memory.activations import copies
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.formats import Format, quantised, weight_bytes
@@ -54,7 +54,11 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
     kept, computing = FORMATS[asked.weights], FORMATS[asked.computing]
     loading = asked.loading or ("quantised" if kept.at_loading else "stored")
     weights = _weights(anatomy, asked, kept)
+    cast = autocast.acts(asked.weights, asked.computing) and asked.stored_bytes is None
     bits = CACHE_BITS[asked.cache]
+    if cast and anatomy.widths.rotary and asked.cache == asked.computing:
+        # Keys are rotated with float32 angles and kept as they come out; values are as their product left them.
+        bits = (bits + 8 * autocast.STREAM_BYTES) / 2
 
     def cache(tokens: int) -> Part:
         elements = asked.batch * anatomy.cache_elements(tokens)
@@ -66,12 +70,14 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
         )
 
     last = asked.prompt + asked.generated
-    prompt = [weights, cache(asked.prompt), _working(anatomy, asked, asked.batch * asked.prompt, asked.prompt)]
+    always = [weights, *([autocast.copies(anatomy, asked.computing, devices=asked.devices)] * cast)]
+    stream = autocast.STREAM_BYTES if cast else round(computing.bits / 8)
+    prompt = [*always, cache(asked.prompt), _working(anatomy, asked, asked.batch * asked.prompt, asked.prompt, stream)]
     if kept.is_quantised:
         prompt.append(_unpacked(anatomy, asked, kept, computing))
     moments = [("prompt", prompt)]
     if asked.generated:
-        moments.append(("last token", [weights, cache(last), _working(anatomy, asked, asked.batch, last)]))
+        moments.append(("last token", [*always, cache(last), _working(anatomy, asked, asked.batch, last, stream)]))
     instants = [
         Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu, loading == "converted"))
         for name, parts in moments
@@ -144,7 +150,7 @@ def _unpacked(anatomy: Anatomy, asked: Inference, kept: Format, computing: Forma
     )  # fmt: skip
 
 
-def _working(anatomy: Anatomy, asked: Inference, tokens: int, context: int) -> Part:
+def _working(anatomy: Anatomy, asked: Inference, tokens: int, context: int, stream_bytes: int) -> Part:
     """Tensors of the layer at work, or the logits after it.
 
     Args:
@@ -152,16 +158,18 @@ def _working(anatomy: Anatomy, asked: Inference, tokens: int, context: int) -> P
         asked: what is asked.
         tokens: of all sequences, that are computed.
         context: tokens of each sequence that they attend to.
+        stream_bytes: of an element of the residual stream.
     """
     element_bytes = round(FORMATS[asked.computing].bits / 8)
     chunk = min(tokens, asked.chunk or tokens)
     widths = anatomy.widths
     # Nothing is kept for a backward pass: the residual stream, and at a time either queries, keys and values or the wide
     # tensors of the feed-forward layer: both factors of the gate and their product.
-    least = 2 * widths.hidden + max(widths.queries + 2 * widths.keys, (3 if widths.gated else 2) * widths.ffn)
-    most = max(float(least), copies(widths, element_bytes))
-    low, high = (chunk * each * element_bytes for each in (least, most))
-    said = f"{chunk:,} tokens × {least:,} elements × {element_bytes} B"
+    wide = max(widths.queries + 2 * widths.keys, (3 if widths.gated else 2) * widths.ffn)
+    least = 2 * stream_bytes * widths.hidden + element_bytes * wide
+    most = max(float(least), stream_bytes * copies(widths, element_bytes))
+    low, high = chunk * least, chunk * most
+    said = f"{chunk:,} tokens × ({stream_bytes} B × 2 × {widths.hidden:,} + {element_bytes} B × {wide:,})"
     if not asked.flash:
         # Scores and their mask's sum in the computing format, the softmax in float32; some code keeps copies of each.
         score = chunk * anatomy.heads * context

@@ -1,25 +1,26 @@
 """What a training step needs: full, or of low-rank adapters on frozen weights that may be quantised."""
 
+from typing import NamedTuple
+
 from pydantic import Field
 
 from app.frozen import Frozen
-from app.planner.memory import activations, overheads, states
+from app.planner.memory import activations, autocast, overheads, sharding, states
 from app.planner.memory.activations import Loss
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.formats import weight_bytes
-from app.planner.memory.parts import Instant, Needed, Part, about, exact
+from app.planner.memory.kept import Elements
+from app.planner.memory.parts import Instant, Needed, Part, exact
 from app.planner.memory.states import BY_WORD as OPTIMIZERS
-from app.planner.memory.states import Optimizer, Sharding
+from app.planner.memory.states import Sharding
 from app.planner.models.anatomy import Anatomy, Matrix
 
-GATHERED_LAYERS = 2
-"""Layers that fully sharded training has whole at a time: the one at work and the one fetched ahead."""
-BUCKET_BYTES = 25 * 2**20
-"""Of DistributedDataParallel's gradient buckets, by default."""
 GRADIENTS_OF_ADAPTERS = 4
+GRADIENTS = "one of each trained parameter"
 TIED = (
     "the gradient of head and embedding together is a third tensor beside both (torch/csrc/autograd/input_buffer.cpp)"
 )
+NEW = "the largest gradient, until it is added to that of earlier micro-batches"
 
 
 class Training(Frozen):
@@ -39,6 +40,12 @@ class Training(Frozen):
     foreach: bool = True
     """Whether a step that is not fused takes all tensors together, as torch does on a GPU, or one after the other."""
     checkpointing: bool = False
+    every: int = Field(1, ge=1)
+    """Of how many layers the first is computed again, where any is."""
+    reentrant: bool = False
+    """Whether checkpoints are torch's older kind, which runs a layer first without gradients."""
+    accumulating: bool = False
+    """Whether gradients of earlier micro-batches lie there already."""
     flash: bool = True
     loss: Loss = "naive"
     upcast: bool = False
@@ -61,98 +68,114 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
         anatomy: the model.
         asked: how it is trained.
     """
-    kept, computing, optimizer = FORMATS[asked.weights], FORMATS[asked.computing], OPTIMIZERS[asked.optimizer]
-    element_bytes = round(computing.bits / 8)
-    of_weights, of_gradients, of_states = states.shares(asked.sharding, asked.devices)
+    element_bytes = round(FORMATS[asked.computing].bits / 8)
+    # Fully sharded training shortens weights as it gathers them; a master copy is the long one.
+    cast = autocast.acts(asked.weights, asked.computing) and asked.sharding != "zero3" and not asked.master
     adapters = states.adapter_parameters(anatomy, asked.rank) if asked.rank else 0
-    trained = adapters or anatomy.parameters
-    # Gradients have the format of what is trained, whatever is computed in.
-    gradient_bytes = GRADIENTS_OF_ADAPTERS if adapters or asked.master else round(kept.bits / 8)
-    always = [_weights(anatomy, asked, of_weights)]
-    if adapters:
-        always.append(
-            exact(
-                "adapters",
-                of_weights * 4.0 * adapters,
-                f"4 B × {adapters:,} of rank {asked.rank}",
-                "LoRA, arXiv 2106.09685; float32",
-            )
-        )
-    elif asked.master:
-        always.append(
-            exact(
-                "master weights",
-                of_states * 4.0 * trained,
-                f"4 B × {trained:,}",
-                "float32 copy of mixed precision, arXiv 1710.03740",
-            )
-        )
-    moments = of_states * states.optimizer_bytes(optimizer, trained, *_moments(anatomy, asked.rank))
-    always.append(exact("optimizer", moments, f"{optimizer.bytes:g} B × {trained:,}", optimizer.source))
-    gradients = exact(
-        "gradients",
-        of_gradients * gradient_bytes * float(trained),
-        f"{gradient_bytes} B × {trained:,}",
-        "one of each trained parameter",
-    )
-    if kept.is_quantised:
-        widest = max(anatomy.linear(), key=lambda matrix: matrix.outputs * matrix.inputs)
-        size = widest.outputs * widest.inputs * computing.bits / 8
-        always.append(
-            exact(
-                "dequantised",
-                size,
-                f"{computing.bits / 8:g} B × {widest.outputs:,} × {widest.inputs:,}",
-                "the largest matrix, in the computing format while it works",
-            )
-        )
-    always += _sharded(anatomy, asked, element_bytes)
-    short = _autocast(anatomy, asked)
+    always = [
+        *_states(anatomy, asked, adapters),
+        *sharding.buckets(anatomy, asked.sharding, asked.devices, element_bytes),
+    ]
     held = activations.kept(
-        anatomy, batch=asked.batch, sequence=asked.sequence, element_bytes=element_bytes,
-        checkpointing=asked.checkpointing, flash=asked.flash, rank=asked.rank, stream_bytes=4 if asked.upcast else None,
+        anatomy, batch=asked.batch, sequence=asked.sequence, of=Elements(element_bytes, autocast.STREAM_BYTES if cast else element_bytes),
+        checkpointing=asked.checkpointing, every=asked.every, flash=asked.flash, rank=asked.rank,
+        inputs_bytes=4 if asked.upcast else None,
+        inputs_stay=asked.sharding == "zero3" and bool(adapters) and asked.reentrant,
     )  # fmt: skip
     scores = activations.logits(
         anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss, upcast=asked.upcast, on_gpu=asked.on_gpu
     )
-    each = of_gradients * gradient_bytes
-    end = anatomy.vocabulary * anatomy.widths.hidden
-    # Adapters are spread evenly, and neither head nor embedding has any.
-    ends = 0 if adapters else end * (1 if anatomy.tied else 2)
-    before = trained - (trained - ends) / anatomy.layers - (0 if adapters or anatomy.tied else end)
-    last = [] if adapters else [_gradients(each, end, "of the head")]
+    gradients = _gradients(anatomy, asked, adapters, element_bytes)
+    # Layers that are computed again keep no copies, and at the end those of other layers are gone, unless autocast keeps all.
+    copies, late = (
+        [autocast.copies(anatomy, asked.computing, sure=sure)] * cast for sure in (not asked.checkpointing, False)
+    )
+    ends, layers = sharding.gathered(anatomy, asked.sharding, asked.weights, element_bytes, asked.reentrant)
     instants = [
-        ("start of the backward pass", [*always, *short, held.all, scores]),
-        ("backward pass of the last layer", [*always, *short, *last, held.last]),
-        ("end of the backward pass", [*always, _gradients(each, before, "of all but the first layer"), held.first]),
-        ("optimizer's step", [*always, gradients, *_step(anatomy, asked, optimizer, of_states, trained)]),
+        ("start of the backward pass", [*always, *copies, *ends, *gradients.start, held.all, scores]),
+        ("backward pass of the last layer", [*always, *copies, *ends, *layers, *gradients.last, held.last]),
+        ("end of the backward pass", [*always, *late, *ends, *layers, *gradients.first, held.first]),
+        ("gradient of the embedding", [*always, *late, *ends, *gradients.embedding]),
+        ("optimizer's step", [*always, gradients.all, *_step(anatomy, asked, adapters)]),
     ]
-    if anatomy.tied and not adapters:
-        twice = exact("shared gradient", 2 * each * end, f"2 × {gradient_bytes} B × {end:,}", TIED)
-        instants.insert(3, ("gradient of the embedding", [*always, gradients, twice]))
     return Needed(
-        instants=tuple(Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu)) for name, parts in instants)
+        instants=tuple(
+            Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu))
+            for name, parts in instants
+            if name != "gradient of the embedding" or gradients.embedding
+        )
     )
 
 
-def _autocast(anatomy: Anatomy, asked: Training) -> list[Part]:
-    """Copies of weights in the format that is computed in, which autocast keeps until their products' backward passes."""
-    kept, computing = FORMATS[asked.weights], FORMATS[asked.computing]
-    if kept.is_quantised or asked.master or computing.bits >= kept.bits:
-        return []
-    count = sum(each.weights for each in anatomy.matrices if each.role != "embedding")
-    return [
-        exact(
-            "autocast copies",
-            computing.bits / 8 * count,
-            f"{computing.bits / 8:g} B × {count:,} of matrices that multiply",
-            "torch.autocast's cache of weights, which the backward pass reads",
+def _states(anatomy: Anatomy, asked: Training, adapters: int) -> list[Part]:
+    """What is there all the time: weights, adapters or master weights, states of the optimizer, a matrix that is dequantised."""
+    kept, optimizer = FORMATS[asked.weights], OPTIMIZERS[asked.optimizer]
+    of_weights, _, of_states = states.shares(asked.sharding, asked.devices)
+    trained = adapters or anatomy.parameters
+    found = [_weights(anatomy, asked, of_weights)]
+    if adapters:
+        said = f"4 B × {adapters:,} of rank {asked.rank}"
+        found.append(exact("adapters", of_weights * 4.0 * adapters, said, "LoRA, arXiv 2106.09685; float32"))
+    elif asked.master:
+        source = "float32 copy of mixed precision, arXiv 1710.03740"
+        found.append(exact("master weights", of_states * 4.0 * trained, f"4 B × {trained:,}", source))
+    moments = of_states * states.optimizer_bytes(optimizer, trained, *_moments(anatomy, asked.rank))
+    found.append(exact("optimizer", moments, f"{optimizer.bytes:g} B × {trained:,}", optimizer.source))
+    if kept.is_quantised:
+        widest = max(anatomy.linear(), key=lambda matrix: matrix.outputs * matrix.inputs)
+        each = FORMATS[asked.computing].bits / 8
+        found.append(
+            exact(
+                "dequantised",
+                widest.outputs * widest.inputs * each,
+                f"{each:g} B × {widest.outputs:,} × {widest.inputs:,}",
+                "the largest matrix, in the computing format while it works",
+            )
         )
-    ]
+    return found
 
 
-def _gradients(each: float, count: float, whose: str) -> Part:
-    return exact("gradients", each * count, f"{each:g} B × {count:,.0f} {whose}", "one of each trained parameter")
+class _Gradients(NamedTuple):
+    """Gradients that are there at each instant."""
+
+    start: list[Part]
+    last: list[Part]
+    first: list[Part]
+    embedding: list[Part]
+    """Where that instant may be the largest; empty elsewhere."""
+    all: Part
+
+
+def _gradients(anatomy: Anatomy, asked: Training, adapters: int, element_bytes: int) -> _Gradients:
+    _, share, _ = states.shares(asked.sharding, asked.devices)
+    # Gradients have the format of what is trained, whatever is computed in.
+    single = GRADIENTS_OF_ADAPTERS if adapters or asked.master else round(FORMATS[asked.weights].bits / 8)
+    trained = adapters or anatomy.parameters
+    end = 0 if adapters else anatomy.vocabulary * anatomy.widths.hidden
+
+    def part(each: float, count: float, whose: str) -> Part:
+        return exact("gradients", each * count, f"{each:g} B × {count:,.0f} {whose}", GRADIENTS)
+
+    def shared(times: int) -> list[Part]:
+        said = f"{times} × {single} B × {end:,}"
+        return [exact("shared gradient", times * share * single * end, said, TIED)] if end and anatomy.tied else []
+
+    every = part(share * single, trained, "of all that is trained")
+    if asked.accumulating:
+        # A new gradient is added at once and is gone; that of a head which is the embedding too waits for the embedding's.
+        new = shared(3) or ([exact("new gradient", share * single * end, f"{single} B × {end:,}", NEW)] if end else [])
+        return _Gradients([every], [every, *shared(1)], [every, *shared(1)], [every, *new] if end else [], every)
+    # Adapters are spread evenly, and neither head nor embedding has any.
+    before = trained - (trained - end * (1 if anatomy.tied else 2)) / anatomy.layers - (0 if anatomy.tied else end)
+    # It is whole until each device has been sent its share.
+    of_head = single if share == 1 else max(share * single, min(single, element_bytes))
+    return _Gradients(
+        start=[],
+        last=[part(of_head, end, "of the head")] if end else [],
+        first=[part(share * single, before, "of all but the first layer")],
+        embedding=[every, *shared(2)] if shared(2) else [],
+        all=every,
+    )
 
 
 def _moments(anatomy: Anatomy, rank: int | None) -> tuple[tuple[Matrix, ...], int]:
@@ -166,26 +189,21 @@ def _moments(anatomy: Anatomy, rank: int | None) -> tuple[tuple[Matrix, ...], in
     ), 0
 
 
-def _step(anatomy: Anatomy, asked: Training, optimizer: Optimizer, share: float, trained: int) -> list[Part]:
+def _step(anatomy: Anatomy, asked: Training, adapters: int) -> list[Part]:
     """Temporary tensors of the optimizer's step."""
+    optimizer = OPTIMIZERS[asked.optimizer]
     if asked.fused:
         return []
     if asked.foreach and optimizer.temporary:
-        said = f"{optimizer.temporary:g} B × {trained:,}"
-        return [
-            exact("step", share * optimizer.temporary * trained, said, "temporary list of tensors, of all together")
-        ]
+        trained = adapters or anatomy.parameters
+        _, _, share = states.shares(asked.sharding, asked.devices)
+        size, said = share * optimizer.temporary * trained, f"{optimizer.temporary:g} B × {trained:,}"
+        return [exact("step", size, said, "temporary list of tensors, of all together")]
     if not optimizer.largest or (asked.foreach and not optimizer.factored):
         return []
     most = max(matrix.outputs * matrix.inputs for matrix in _moments(anatomy, asked.rank)[0])
-    return [
-        exact(
-            "step",
-            optimizer.largest * most,
-            f"{optimizer.largest:g} B × {most:,}",
-            "temporary tensors of the largest one",
-        )
-    ]
+    said = f"{optimizer.largest:g} B × {most:,}"
+    return [exact("step", optimizer.largest * most, said, "temporary tensors of the largest one")]
 
 
 def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:
@@ -198,35 +216,3 @@ def _weights(anatomy: Anatomy, asked: Training, share: float) -> Part:
         + (f", the rest {computing.title}" if kept.is_quantised else ""),
         kept.source,
     )
-
-
-def _sharded(anatomy: Anatomy, asked: Training, element_bytes: int) -> list[Part]:
-    """What has to be whole at a time although its parts lie on several devices."""
-    if asked.sharding == "zero3":
-        kept = FORMATS[asked.weights]
-        linear = anatomy.linear()
-        # What is quantised is gathered as it is kept; the rest in the format that is computed in.
-        of_all = sum(kept.bytes(each) if kept.is_quantised else each.weights * element_bytes for each in linear)
-        layer = of_all / anatomy.layers
-        size = GATHERED_LAYERS * layer
-        return [
-            exact(
-                "gathered",
-                size,
-                f"{GATHERED_LAYERS} layers × {layer:,.0f} B",
-                "ZeRO-3 and FSDP: the layer at work and the one fetched ahead",
-            )
-        ]
-    if asked.sharding == "ddp":
-        most = float(asked.devices > 1) * element_bytes * anatomy.parameters
-        return [
-            about(
-                "buckets",
-                min(BUCKET_BYTES, most),
-                0.0,
-                most,
-                "25 MiB, up to a copy of all gradients unless they are views of the buckets",
-                "torch.nn.parallel.DistributedDataParallel",
-            )
-        ]
-    return []

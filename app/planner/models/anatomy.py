@@ -59,6 +59,12 @@ class Widths(Frozen):
     gated: bool = True
     rotary: bool = True
     qk_norm: bool = False
+    latents: int = 0
+    """Of all that queries, and keys and values together, are widened from (multi-head latent attention)."""
+    experts: int = 0
+    """That a router chooses from; 0 where there is none."""
+    chosen: int = 0
+    """Of those, how many work on a token."""
 
 
 class Anatomy(Frozen):
@@ -80,6 +86,8 @@ class Anatomy(Frozen):
     heads: int
     dtype: str | None = None
     """Format of the published weights, as the configuration has it."""
+    counted: bool = True
+    """Whether what layers of this kind keep in a training step was held against counts."""
 
     @property
     def parameters(self) -> int:

@@ -109,6 +109,7 @@ def _gated(
         )
         vocabulary = config.number("vocab_size")
         per_head = config.flag("qk_layernorm", False)
+        experts = sum(each.outputs for each in feed if each.role == "router")
         normed = q + kv if per_head else {"none": 0, "head": 2 * head, "width": q + kv}[qk_norm]
         return Anatomy(
             family=config.family,
@@ -119,7 +120,15 @@ def _gated(
             matrices=(*ends(vocabulary, h), *matrices, *feed),
             vectors=layers * (of_layer * h + normed + (heads if sinks else 0)) + (2 if layer_norm else 1) * h,
             caches=_windowed(config, layers, 2 * kv),
-            widths=Widths(hidden=h, queries=q, keys=kv, ffn=width, qk_norm=per_head or qk_norm != "none"),
+            widths=Widths(
+                hidden=h,
+                queries=q,
+                keys=kv,
+                ffn=width,
+                qk_norm=per_head or qk_norm != "none",
+                experts=experts,
+                chosen=_chosen(config, experts) if experts else 0,
+            ),
             heads=heads,
             dtype=config.dtype,
         )
@@ -247,8 +256,16 @@ def _latent(config: Configuration) -> Anatomy:
         matrices=(*ends(vocabulary, h), *matrices),
         vectors=layers * (2 * h + rank + (q_rank or 0)) + h,
         caches=(Cache(layers=layers, width=rank + rope),),
+        # Keys are made anew; values stay a part of what they are widened into, keys' plain part included; the result is as wide
+        # as values are.
         widths=Widths(
-            hidden=h, queries=q, keys=heads * (plain + rope + value) // 2, ffn=(chosen + shared) * f if sparse else wide
+            hidden=h,
+            queries=q,
+            keys=heads * (plain + 2 * value) // 2,
+            ffn=(chosen + shared) * f if sparse else wide,
+            latents=rank + (q_rank or 0),
+            experts=count if sparse else 0,
+            chosen=chosen if sparse else 0,
         ),
         heads=heads,
         dtype=config.dtype,

@@ -272,6 +272,8 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
             gated=any("gate" in each.name for each in matrices) or architecture in FUSED,
             rotary=architecture not in ALIBI and not any(each.name == "positions" for each in matrices),
             qk_norm=any(tensor.name.endswith("attn_q_norm.weight") for tensor in header.tensors),
+            experts=sum(each.outputs for each in matrices if each.role == "router"),
+            chosen=given.maybe("expert_used_count") or 0,
         ),
         heads=max(heads),
         dtype=most,

@@ -50,6 +50,7 @@ def hybrid(config: Configuration) -> Anatomy:
         widths=Widths(hidden=h, queries=q, keys=kv, ffn=width, rotary=config.text("position_embedding_type") == "rope"),
         heads=heads,
         dtype=config.dtype,
+        counted=False,
     )
 
 

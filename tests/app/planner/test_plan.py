@@ -12,6 +12,7 @@ from app.planner.question import PHASES, Question, of_body
 from app.planner.speed import speeds
 from app.planner.ways import CHANGES, applied, least, needed
 from app.planner.work import read_bytes
+from tests.app.planner.models.test_families import PUBLISHED
 
 GIB = 2**30
 QUESTION = Question(
@@ -65,6 +66,49 @@ def test_a_format_that_a_device_lacks_is_said() -> None:
     assert found.fit.lacks == "bf16"
     assert any("no units for bf16" in remark for remark in found.remarks)
     assert not found.fit.speeds
+
+
+def test_a_processor_without_units_for_a_format_computes_it_in_fp32() -> None:
+    found = plan(of_body(Question(model="GPT-2", device="Raspberry Pi 5 8GB")))
+    (said,) = (remark for remark in found.remarks if "no units for bf16" in remark)
+    assert "computed in fp32" in said
+    assert "scaler" not in said
+    assert not any(
+        "no units" in remark for remark in plan(of_body(Question(model="GPT-2", device="A100 80GB SXM"))).remarks
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "reach", "says"), [("Llama-2-7B", 4_096, "rope_scaling"), ("GPT-2", 1_024, "learned")]
+)
+def test_more_tokens_than_a_model_was_made_for_are_answered_with_a_remark(model: str, reach: int, says: str) -> None:
+    within, beyond = (plan(of_body(Question(model=model, sequence=reach - 256 + more))) for more in (0, 1))
+    assert not any("was made for" in remark for remark in within.remarks)
+    (said,) = (remark for remark in beyond.remarks if "was made for" in remark)
+    assert f"{reach:,} tokens, {reach + 1:,} are asked for" in said
+    assert says in said
+    assert beyond.bytes > within.bytes
+
+
+def test_what_fsdp_1_holds_with_reentrant_checkpoints_is_said() -> None:
+    asked = Question(model="Llama-3.1-8B", phase="lora", batch=4, sequence=4_096, sharding="zero3", devices=4)
+    (said,) = (remark for remark in plan(of_body(asked)).remarks if "use_reentrant" in remark)
+    assert "7.6 GiB more" in said
+    for less in ({"checkpointing": False}, {"sharding": "zero2"}, {"batch": 1, "sequence": 16}):
+        assert not any("reentrant" in remark for remark in plan(of_body(asked.model_copy(update=less))).remarks)
+
+
+def test_a_family_that_was_not_counted_has_a_wide_interval_and_a_remark() -> None:
+    config = PUBLISHED["Granite 4 H Tiny"][0]
+    hybrid = plan(of_body(Question(config=config, phase="lora")))
+    usual = plan(of_body(Question(model="Llama-3.1-8B", phase="lora")))
+    assert any("not held against counts" in remark for remark in hybrid.remarks)
+    assert not any("not held against counts" in remark for remark in usual.remarks)
+    wide, narrow = (
+        max(part.high / part.low for each in found.instants for part in each.parts if part.name == "activations")
+        for found in (hybrid, usual)
+    )
+    assert wide > 1.5 > narrow
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)

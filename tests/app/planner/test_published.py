@@ -189,7 +189,16 @@ def test_how_far_off_it_is(record_property: Callable[[str, object], None]) -> No
         record_property(f"{kind}.p90", round(most, 4))
         assert middle <= 0.08, worst(found)
     record_property("all.p90", round(share(answers(), 0.9), 4))
-    assert share(answers(), 0.9) <= 0.2, worst(answers())
+    assert share(answers(), 0.9) <= 0.08, worst(answers())
+
+
+def test_peaks_of_fully_sharded_training() -> None:
+    """Rows were added after what holds them together was seen: quantised weights, another loss, another model."""
+    found = [each for each in of("training") if each.row.asked.get("sharding") == "zero3"]
+    assert len(found) >= 40
+    assert median(abs(each.error) for each in found) <= 0.015, worst(found)
+    assert share(found, 0.9) <= 0.06, worst(found)
+    assert share(found, 1.0) <= 0.12, worst(found)
 
 
 def test_peaks_of_inference() -> None:
