@@ -3,6 +3,7 @@ import "./frame.js";
 import { call } from "./api.js";
 import { el } from "./fields.js";
 import * as drafts from "./order_drafts.js";
+import * as exact from "./order_exact.js";
 import { count, forecast } from "./order_forecast.js";
 import { foresee } from "./order_memory.js";
 import { asked, held, suggestion, take } from "./order_held.js";
@@ -33,6 +34,7 @@ function fill(study, from) {
   const before = structuredClone(held.study);
   const named = held.named;
   take(study);
+  exact.forget();
   drawAll();
   changed();
   tell(`Filled by: ${from}.`, "Undo", () => { take(before, named); drawAll(); changed(); });
@@ -66,6 +68,7 @@ async function check(study) {
     forecast(answer.seconds);
     foresee(answer.memory);
     show(answer.problems ?? []);
+    exact.show(answer.problems ?? []);
     if (!(answer.problems ?? []).some(({ field }) => /^(model|workload|device)\b/.test(field))) presets.offer(fill);
   } catch (error) {
     if (error.name === "AbortError") return;

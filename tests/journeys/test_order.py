@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.ordering.menu import STARTS
 from tests import demo
 from tests.journeys.test_browser import WIDE, Site, open_page, serving
+from workers.catalog.evaluations.divergence import Divergence
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -75,6 +76,26 @@ def test_a_stack_is_taken_apart_with_one_click(page: Page) -> None:
     page.get_by_role("button", name="Ablation of bf16 + compile").click()
     expect(page.get_by_text("Filled by: Ablation of bf16 + compile.")).to_be_visible()
     assert names(page) == ["bf16 + compile", "without bf16", "without compile"]
+
+
+def test_effort_exact_names_what_needs_values_and_leaves_it_out(page: Page) -> None:
+    note = page.locator('[data-slot="exact"]')
+    expect(note).to_be_empty()
+    page.locator('[name="effort"][value="exact"]').check()
+    apart = f"the evaluation {Divergence.title} and the variant compile."
+    expect(note).to_contain_text(f"it cannot take {apart}")
+    note.get_by_role("button", name="Leave out").click()
+    expect(note).to_contain_text(f"Left out for effort exact: {apart}")
+    expect(note.get_by_role("button", name="Put back")).to_be_focused()
+    expect(page.locator('[data-slot="problems"] li')).to_have_count(0)
+    assert names(page) == ["bf16", "flash attention", "int8"]
+    assert "evaluation" not in study(page)
+    page.locator('[name="effort"][value="quick"]').check()
+    note.get_by_role("button", name="Put back").click()
+    expect(note).to_be_empty()
+    assert names(page) == ["bf16", "flash attention", "int8", "compile"]
+    assert study(page)["evaluation"]["name"] == "divergence"
+    expect(page.locator('[data-slot="problems"] li')).to_have_count(0)
 
 
 def test_the_sweep_is_filled_by_keyboard_alone(page: Page) -> None:
