@@ -88,12 +88,20 @@ def _first(own: tuple[Machine, ...]) -> dict[str, str]:
     return {"model": "reference decoder", "task": "prefill", "device": own[0].title, "sequence": "256"}
 
 
+def _queued(found: Answer) -> dict[str, bool]:
+    """Variants of the study that would be queued, and whether each is the pick."""
+    pick = found.advice.pick
+    stacks = [list(one.variant or ()) for one in found.advice.experiments if pick and one.words == pick.words]
+    return {one["name"]: one["stack"] in stacks for one in found.study["variants"]} if found.study else {}
+
+
 def _page(
     request: Request, given: Mapping[str, str], own: tuple[Machine, ...], found: Answer | None, refused: Invalid | None,
     planner: Mapping[str, str] | None = None,
 ) -> HTMLResponse:  # fmt: skip
     query = urlencode(given, quote_via=quote, safe=",:")
     ordered = json.dumps(found.study) if found and found.study else None
+    queued = _queued(found) if found else {}
     return page(
         "guide.html",
         here="guide",
@@ -109,6 +117,8 @@ def _page(
         binding=CLASS_WORDS,
         stages=STAGES,
         study=ordered,
+        queued=tuple(queued),
+        queued_pick=next((name for name, is_pick in queued.items() if is_pick), None),
         planner=planner,
         curl=reproduce.posted(ordered, str(request.base_url)) if ordered else "",
         titles={one.word: one.title for one in techniques()},

@@ -2,8 +2,9 @@
 import { Refused, call } from "./api.js";
 import { swap } from "./parts.js";
 
-// `path` is the page's; `carried` gives the request for an address that cannot carry all of the question, or nothing;
-// `arranged` is called after every change of the form. Returns what asks: `ask(place, how)` and `adopt(place)`.
+// `path` is the page's; `settle` how long a pause in typing is, in milliseconds; `carried` gives the request for an address that cannot
+// carry all of the question, or nothing; `arranged` is called after every change of the form; of a field that `left` names nothing is sent.
+// Returns what asks.
 export function live(form, answer, { path, settle, carried = () => null, arranged = () => {}, left = () => false }) {
   const usual = (field) => field.dataset.usual ?? "";
 
@@ -13,6 +14,7 @@ export function live(form, answer, { path, settle, carried = () => null, arrange
     return `${path}?${new URLSearchParams(given)}`;
   }
 
+  let shown = location.search;
   let flight = null;
   async function ask(place = address(), how = "replaceState") {
     flight?.abort();
@@ -29,14 +31,25 @@ export function live(form, answer, { path, settle, carried = () => null, arrange
       swap(answer, next);
       document.title = fresh.title;
       for (const note of form.querySelectorAll(".field-error")) note.textContent = fresh.getElementById(note.id)?.textContent ?? "";
-      for (const field of form.elements) if (field.id) field.toggleAttribute("aria-invalid", fresh.getElementById(field.id)?.hasAttribute("aria-invalid") ?? false);
+      for (const field of form.elements) if (field.id) judge(field, fresh.getElementById(field.id));
       if (how && !other) history[how](null, "", place);
+      shown = location.search;
     } catch (error) {
       if (error.name !== "AbortError") document.dispatchEvent(new CustomEvent("tradespace:unanswered"));
     } finally {
       clearTimeout(waiting);
       answer.classList.remove("waiting");
     }
+  }
+
+  // A field is as wrong as the server says, and is seen then, wherever it was folded away.
+  function judge(field, next) {
+    for (const name of ["aria-invalid", "aria-describedby"]) {
+      const says = next?.getAttribute(name);
+      if (says) field.setAttribute(name, says);
+      else field.removeAttribute(name);
+    }
+    if (field.ariaInvalid) for (let fold = field.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   }
 
   // What an address asks is put into the form; what it does not say is as usual.
@@ -57,22 +70,24 @@ export function live(form, answer, { path, settle, carried = () => null, arrange
     event.preventDefault();
     ask();
   });
-  // A link to another question fills the form with it.
-  document.addEventListener("click", (event) => {
+  // A link to another question fills the form with it, and its answer is gone to.
+  document.addEventListener("click", async (event) => {
     const link = event.target.closest?.("a[data-ask]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     adopt(link.href);
-    ask(address(), "pushState");
-    form.scrollIntoView({ block: "nearest" });
+    await ask(address(), "pushState");
+    answer.querySelector("section, .notice")?.scrollIntoView({ block: "nearest" });
   });
   addEventListener("popstate", () => {
+    // A link inside the page comes here too, and asks nothing.
+    if (location.search === shown) return;
     if (location.search === "") return location.reload();
     adopt(location.href);
     ask(address(), null);
   });
   arranged();
-  return { ask, adopt };
+  return ask;
 }
 
 // A whole config.json is too long for an address: the server says which of its fields matter. Writes them into the form's field,

@@ -5,7 +5,7 @@ import { live, shortened } from "./asked.js";
 
 const answer = document.getElementById("answer");
 const form = document.getElementById("ask");
-const { ask } = live(form, answer, { path: "/guide", settle: 300 });
+const ask = live(form, answer, { path: "/guide", settle: 300 });
 
 // A name or a config: what is typed last counts.
 form.elements.config.addEventListener("change", async () => {

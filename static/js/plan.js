@@ -20,7 +20,7 @@ function arranged() {
   }
 }
 
-const { ask } = live(form, document.getElementById("answer"), {
+const ask = live(form, document.getElementById("answer"), {
   path: "/plan",
   settle: 120,
   arranged,

@@ -41,6 +41,9 @@ PAGES = {
     "/hardware": False,
     "/views": False,
     "/docs": False,
+    "/plan": False,
+    "/guide": False,
+    "/claims": False,
 }
 """Whether a page draws a chart with it."""
 

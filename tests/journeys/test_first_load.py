@@ -26,6 +26,9 @@ PAGES = (
     "/models",
     "/hardware",
     "/docs",
+    "/plan",
+    "/guide",
+    "/claims",
     "/nowhere",
 )
 

@@ -1,4 +1,4 @@
-"""Techniques and hardware in Chromium: the forest is drawn, ceilings are asked for, nothing is refused, readers of every kind can read."""
+"""Techniques, hardware, claims and what is advised in Chromium: the forest is drawn, ceilings are asked for, nothing is refused, readers of every kind can read."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -22,6 +22,9 @@ PAGES = (
     f"/models/{quote('llama tiny')}/on/{quote('AMD EPYC 9B45')}",
     "/hardware",
     f"/hardware/{demo.DEVICE.key}",
+    "/plan",
+    "/guide",
+    "/claims",
 )
 
 

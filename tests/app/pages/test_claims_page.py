@@ -41,10 +41,24 @@ def test_measured_and_reckoned_claims_stand_with_what_decides_them(full: House) 
 
 def test_what_is_picked_stands_in_the_address(full: House) -> None:
     page = read(full, "/claims?status=wrong&topic=optimizer")
-    assert '<option value="wrong" selected>' in page
+    assert '<option value="optimizer" selected>' in page
+    assert re.search(r'href="/claims\?topic=optimizer" aria-current="true">wrong by arithmetic \(5\)<', page)
     assert len(re.findall(r'scope="row"', page)) == 5
     assert "/api/v1/claims?status=wrong&amp;topic=optimizer" in page
     assert "No claim is so" in read(full, "/claims?status=mixed&topic=numbers")
+
+
+def test_topics_are_folded_until_something_is_picked(full: House) -> None:
+    page = read(full, "/claims")
+    folds = re.findall(r'<details data-keep="(\w+)"( open)?>', page)
+    assert [word for word, _ in folds] == list(claims.topics())
+    assert not any(is_open for _, is_open in folds)
+    statuses = dict(re.findall(r'href="/claims\?status=(\w+)">[^(]*\((\d+)\)<', page))
+    assert sum(map(int, statuses.values())) == len(re.findall(r'scope="row"', page))
+    assert re.findall(r'<details data-keep="(\w+)" open>', read(full, "/claims?topic=noise")) == ["noise"]
+    measured = read(full, "/claims?measure=flash-512-speed")
+    (opened,) = re.findall(r'<details data-keep="(\w+)" open>', measured)
+    assert "flash-512-speed" in measured[measured.index(f'id="topic-{opened}"') :].partition("</details>")[0]
 
 
 def test_a_claim_offers_the_study_that_tests_it(full: House) -> None:

@@ -16,7 +16,7 @@ from tests.app.pages.test_pages import LISTS, read, runs_of
 STUDY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ORIGIN = "http://127.0.0.1:8000"
 PAGES = (*LISTS, "/runs", "/explore", "/compare", "/coverage", "/views", "/techniques", "/techniques/int8_weight_only")
-PAGES += ("/models", "/hardware", "/docs", "/nowhere")
+PAGES += ("/models", "/hardware", "/docs", "/plan", "/guide", "/claims", "/nowhere")
 
 
 def test_the_navigation_leads_to_every_page_that_is_there(house: House) -> None:

@@ -93,6 +93,19 @@ def test_what_would_be_measured_can_be_ordered(house: House) -> None:
     assert "QLoRA" in str(told["not_measurable"])
 
 
+@pytest.mark.parametrize("given", [ASKED, SHIPPED])
+def test_what_would_be_queued_is_named_and_whether_the_pick_is_among_it(house: House, given: dict[str, str]) -> None:
+    found = api(house, given)
+    page = unescape(read(house, f"/guide?{urlencode(given)}"))
+    listed = re.search(r'<ul class="queued">(.*?)</ul>', page)
+    assert listed is not None
+    shown = re.findall(r"<li>(.*?)</li>", listed[1])
+    pick = " + ".join(found["advice"]["ranked"][0]["titles"])  # type: ignore[index]
+    names = [variant["name"] for variant in found["study"]["variants"]]  # type: ignore[index]
+    assert shown == [f"{name} (the pick)" if name == pick else name for name in names]
+    assert ("The pick is not among them" in page) == (pick not in names)
+
+
 def test_what_the_team_measured_comes_first(full: House) -> None:
     with full.database.writing() as session:
         ceilings.keep(session, queries.workers(session).items[0].id, CEILINGS)
