@@ -158,9 +158,11 @@ def bounds(work: Work, step: Step, machine: Machine, devices: int = 1) -> tuple[
     peak, rate = machine.peak(step.products) * devices, machine.bandwidth * devices
     compiled = step.model_copy(update={"execution": "graphs"})
     plain = step if step.execution == "engine" else step.model_copy(update={"execution": "eager"})
-    best = max(work.operations / (peak * BEST_SHARE), work.bytes / (rate * BEST_READS)) + work.layers * BEST_LAYER_S
-    longest = max(work.operations / (peak * step.rate * PLAINEST_SHARE), work.bytes / (rate * PLAINEST_READS))
-    plainest = longest + _calling(work, plain, machine)
+    # Shares of the peak are of whole steps, with everything that is called; shares of the wire's rate are of reading alone.
+    reading = work.bytes / (rate * BEST_READS) + work.layers * BEST_LAYER_S
+    best = max(work.operations / (peak * BEST_SHARE), reading)
+    reading = work.bytes / (rate * PLAINEST_READS) + _calling(work, plain, machine)
+    plainest = max(work.operations / (peak * step.rate * PLAINEST_SHARE), reading)
     return (
         min(best, spent(work, compiled, machine, devices).seconds),
         max(plainest, spent(work, plain, machine, devices).seconds),
