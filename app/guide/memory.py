@@ -83,10 +83,12 @@ def micro_batch(situation: Situation, settings: Settings) -> int:
 
 
 def _training(model: Decoder, situation: Situation, settings: Settings) -> Needed:
+    batch = micro_batch(situation, settings)
     return training.needed(
         shrunk(model.anatomy, settings.share),
         Training(
-            batch=micro_batch(situation, settings),
+            batch=batch,
+            accumulating=batch < situation.batch,
             sequence=situation.sequence,
             weights=settings.weights,
             computing=settings.computing,

@@ -55,6 +55,14 @@ def test_an_update_has_what_the_planner_has(title: str, temporary: bool) -> None
     assert step.get("step", 0.0) == (4.0 * LLAMA_8B.anatomy.parameters if temporary else 8.0 * LARGEST)
 
 
+def test_gradients_of_earlier_parts_lie_there_from_the_start() -> None:
+    situation = Situation(task="train", model=LLAMA_8B, device=of_title("A100 80GB SXM"), batch=4, sequence=512)
+    whole, parts = (of(situation, "autocast_bf16", *words).instants[0] for words in ((), ("accumulation",)))
+    parameters = LLAMA_8B.anatomy.parameters
+    assert sum(one.bytes for one in parts.parts if one.name == "gradients") == 4 * parameters
+    assert sum(one.bytes for one in whole.parts if one.name == "gradients") < 4 * parameters
+
+
 def test_weights_that_are_converted_in_place_were_all_there_before() -> None:
     plain, converted, stored = (
         of(DECODING_ON_4090, "bf16", "kv_cache", *words) for words in ((), ("int8_weight_only",), ("w8a8_int8",))
