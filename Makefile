@@ -75,8 +75,9 @@ bench-measuring: .venv-peers/.made  ## how far verdicts can be trusted: null tes
 	$(BIN)/python -m benchmarks.measuring null --busy
 	$(BIN)/python -m benchmarks.measuring slowed
 
-bench-planner: .venv/.dev  ## the planner's formulas against counts on fake tensors, and those against the allocator's events
+bench-planner: .venv/.dev  ## the planner: its formulas against counts on fake tensors, those against the allocator, and how long an answer takes
 	$(BIN)/python -m benchmarks.planner
+	$(BIN)/python -m benchmarks.plans
 
 bench-decoding: .venv/.dev  ## decoding time of this CPU predicted: two measured steps calibrate, five others are held against them
 	$(BIN)/python -m benchmarks.decoding

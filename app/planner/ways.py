@@ -1,7 +1,7 @@
 """What would make it fit: the smallest changes to a question, those that cost nothing first."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from app.frozen import Frozen
@@ -167,10 +167,14 @@ def ways(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool = Tru
     if least(anatomy, question, on_gpu).low > budget:
         return []
     able = [change for change in CHANGES if change.fields(question) is not None]
+    # With the most of everything but one: where that is not enough, every way has a change about that.
+    most_of = {change.about: change for change in able}
+    without = {about: _without(anatomy, question, most_of, about, on_gpu) for about in most_of}
     held: dict[frozenset[str], tuple[Question, Needed] | None] = {}
-    for wanted in ("fits", "tight"):
+    for wanted, refused in (("fits", ("tight", "no")), ("tight", ("no",))):
+        must = {about for about, left in without.items() if verdict(left, budget) in refused}
         found: list[tuple[frozenset[str], Way]] = []
-        for chosen in _sets(able):
+        for chosen in _sets(able, must):
             words = frozenset(change.words for change in chosen)
             if any(known < words for known, _ in found):
                 continue
@@ -223,6 +227,14 @@ def applied(question: Question, changes: Sequence[Change]) -> Question | None:
     return question
 
 
+def _without(anatomy: Anatomy, question: Question, most_of: Mapping[str, Change], about: str, on_gpu: bool) -> Needed:
+    """What is needed with the largest change about each thing but one."""
+    for one, change in most_of.items():
+        if one != about:
+            question = question.model_copy(update=dict(change.fields(question) or {}))
+    return needed(anatomy, question, on_gpu)
+
+
 def least(anatomy: Anatomy, question: Question, on_gpu: bool = True) -> Needed:
     """What is needed with every change, one after the other."""
     taken: set[str] = set()
@@ -243,8 +255,10 @@ def _way(anatomy: Anatomy, question: Question, changes: Sequence[Change], reache
     return Way(verdict=reached, steps=tuple(steps), question=question)
 
 
-def _sets(able: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
-    for size in range(1, MOST_CHANGES + 1):
+def _sets(able: Sequence[Change], must: Set[str]) -> Iterator[tuple[Change, ...]]:
+    """All of few changes, about different things, those among them that there must be."""
+    for size in range(max(1, len(must)), MOST_CHANGES + 1):
         for chosen in itertools.combinations(able, size):
-            if len({change.about for change in chosen}) == size:
+            about = {change.about for change in chosen}
+            if len(about) == size and must <= about:
                 yield chosen
