@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.api.calls import REFUSALS, Reader, StrictRoute
+from workers.catalog.applicability import conflicting
 from workers.catalog.declared import Declared
 from workers.catalog.evaluations import EVALUATIONS
 from workers.catalog.metrics import METRICS
@@ -154,12 +155,6 @@ def metrics(caller: Reader) -> Menu[ShownMetric]:
 @cache
 def technique_menu() -> Menu[ShownTechnique]:
     """Every technique as it is declared; ``app/api/techniques.py`` adds what was measured."""
-    conflicts = {
-        technique.word: sorted(
-            other.word for other in TECHNIQUES if other.word in technique.conflicts or technique.word in other.conflicts
-        )
-        for technique in TECHNIQUES
-    }
     items = []
     for technique in TECHNIQUES:
         needs = technique.requires
@@ -186,7 +181,7 @@ def technique_menu() -> Menu[ShownTechnique]:
                 family=technique.family,
                 order=technique.order,
                 requires=requires,
-                conflicts=conflicts[technique.word],
+                conflicts=sorted(other.word for other in conflicting(technique)),
                 expected=expected,
             )
         )

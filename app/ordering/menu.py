@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import JsonValue
 
-from workers.catalog.applicability import unfit
+from workers.catalog.applicability import conflicting, unfit
 from workers.catalog.declared import Declared
 from workers.catalog.evaluations import EVALUATIONS
 from workers.catalog.model import Model
@@ -143,7 +143,7 @@ def menu() -> dict[str, Any]:
             _entry(entry)
             | {
                 "family": entry.family,
-                "conflicts": sorted(entry.conflicts | {t.word for t in TECHNIQUES if entry.word in t.conflicts}),
+                "conflicts": sorted(other.word for other in conflicting(entry)),
             }
             for entry in TECHNIQUES
         ],

@@ -12,7 +12,7 @@ from app.pages.rendering import page
 from app.results.dependency import Results
 from app.results.figures import BY_WORD, Figure
 from app.study.outcomes import OUTCOMES
-from workers.catalog.technique import Technique
+from workers.catalog.applicability import conflicting
 from workers.catalog.techniques import TECHNIQUES
 
 router = APIRouter()
@@ -57,7 +57,7 @@ def technique(
         here="techniques",
         twin=f"/api/v1/techniques/{word}",
         technique=found,
-        conflicts=conflicts(found),
+        conflicts=conflicting(found),
         parameters=parameters(found.model_json_schema(), found.discriminator),
         known=known,
         columns=columns(known.cases),
@@ -68,11 +68,6 @@ def technique(
         grades=claims.GRADES,
         outcomes=OUTCOMES,
     )
-
-
-def conflicts(technique: type[Technique]) -> list[type[Technique]]:
-    """Techniques that cannot stand in one stack with it, whichever of the two says so."""
-    return [other for other in TECHNIQUES if other.word in technique.conflicts or technique.word in other.conflicts]
 
 
 def columns(cases: tuple[Case, ...]) -> list[Figure]:

@@ -43,9 +43,26 @@ def conflict(first: type[Technique], second: type[Technique]) -> str | None:
     """Why two techniques cannot stand in one stack; None when they can."""
     if first is second:
         return f"{first.title} stands in the stack twice."
-    if first.word in second.conflicts or second.word in first.conflicts:
+    if second in conflicting(first):
         return f"{first.title} and {second.title} do not combine."
     return None
+
+
+def conflicting(technique: type[Technique]) -> list[type[Technique]]:
+    """Techniques that cannot stand in one stack with it, in the order of the menu.
+
+    One of the two says so, or both say in which format linear layers keep their weights.
+    """
+    return [
+        other
+        for other in TECHNIQUES
+        if other is not technique
+        and (
+            other.word in technique.conflicts
+            or technique.word in other.conflicts
+            or technique.family == other.family == "quantization"
+        )
+    ]
 
 
 def clash(first: Technique, second: Technique) -> str | None:

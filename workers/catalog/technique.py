@@ -181,6 +181,16 @@ class Technique(Declared):
         """Change the loaded model: quantise, wrap. Its time is ``cold_start.convert``."""
         return model
 
+    def convert(self, declared: Model, model: nn.Module, seed: int) -> nn.Module:
+        """Change the loaded model by its own data, as calibration and distillation do; ``transform`` for what needs none."""
+        return self.transform(model)
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether it changes the loaded model."""
+        own = type(self)
+        return own.transform is not Technique.transform or own.convert is not Technique.convert
+
     def compile(self, model: nn.Module) -> nn.Module:
         """Hand the finished model to a compiler. Runs after every ``transform``."""
         return model
@@ -208,6 +218,10 @@ class Technique(Declared):
     def product_dtypes(self) -> frozenset[str]:
         """Formats in which the technique has matrix products computed, whatever the weights are stored in."""
         return frozenset()
+
+    def inspect(self, model: nn.Module) -> dict[str, Any]:
+        """What the converted model itself shows of the technique; joins ``Evidence.facts``."""
+        return {}
 
     def proof(self, evidence: Evidence) -> Verified:
         """What actually ran. Every technique answers; asked but not run is an error state of the run."""

@@ -114,9 +114,9 @@ class Subject:
 
         def transform() -> None:
             for technique in self.stack:
-                self.model = technique.transform(self.model)
+                self.model = technique.convert(self.spec.model, self.model, self.spec.seed)
 
-        transforms = any(type(technique).transform is not Technique.transform for technique in self.stack)
+        transforms = any(technique.changes_model for technique in self.stack)
         readings = self._timed(COLD_CONVERT, "convert", transform) if transforms else []
         self.model.train(self.spec.workload.phase == "training")
         readings.append(Reading.of(MEMORY_WEIGHTS, "load", memory.weights_bytes(self.model)))

@@ -22,7 +22,7 @@ def bench(model: Model, stack: Sequence[Technique] = (), seed: int = 0) -> Bench
         options = technique.load_options(options)
     built = model.build(options)
     for technique in ordered:
-        built = technique.transform(built)
+        built = technique.convert(model, built, seed)
     for technique in ordered:
         built = technique.compile(built)
     return Bench(built, model, ordered, "cpu", seed)

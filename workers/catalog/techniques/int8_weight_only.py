@@ -38,7 +38,6 @@ class Int8WeightOnly(Technique):
     family = "quantization"
     order = 30
     requires = Requires(phases=INFERENCE, workloads=FORWARD_WORKLOADS, packages=("torchao",))
-    conflicts = frozenset({"llm_int8", "nf4"})
     expected = (
         # Against bf16, both compiled, batch 1: 1.6 and 1.48 times the tokens per second.
         Expectation(MEMORY_PEAK_ALLOCATED, 0.63, 0.64, TORCHAO),

@@ -44,7 +44,6 @@ class LlmInt8(Technique):
     order = 30
     on_fake_tensors = False
     requires = Requires(phases=INFERENCE, workloads=FORWARD_WORKLOADS, packages=("bitsandbytes",))
-    conflicts = frozenset({"int8_weight_only", "nf4"})
     expected = (
         # 154.6 against 32.9 ms, 0.55 of the memory.
         Expectation(LATENCY, 4.69, 4.70, ISSUE_347),

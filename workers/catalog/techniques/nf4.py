@@ -45,7 +45,6 @@ class Nf4(Technique):
     order = 30
     on_fake_tensors = False
     requires = Requires(phases=INFERENCE, workloads=FORWARD_WORKLOADS, packages=("bitsandbytes",))
-    conflicts = frozenset({"int8_weight_only", "llm_int8"})
     expected = (
         # Against bf16: 4.57 (double quantisation 4.26) of 13.52 GB; 19.98 (17.3) of 30.97 tokens per second.
         Expectation(MEMORY_PEAK_ALLOCATED, 0.31, 0.34, LITGPT),

@@ -75,6 +75,9 @@ def collect(
     kernels: Counter[str] = Counter()
     for event in events:
         (operators if event.device_type() == DeviceType.CPU else kernels)[event.name()] += 1
+    shown = dict(noticed)
+    for technique in stack:
+        shown |= technique.inspect(model)
     seen = products.seen(event for event in events if event.device_type() == DeviceType.CPU)
     return Evidence(
         device=facts,
@@ -90,7 +93,7 @@ def collect(
         graph_calls=sum(calls for name, calls in operators.items() if name.startswith(COMPILED_CALL)),
         replays_refused=built.replays_refused,
         graph_breaks=built.breaks,
-        facts=dict(noticed),
+        facts=shown,
         stack=tuple(stack),
     )
 

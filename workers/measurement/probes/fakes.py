@@ -95,7 +95,7 @@ def of_step(spec: RunSpec, stack: Sequence[Technique]) -> Anatomy:
     def prepare() -> tuple[nn.Module, Session]:
         model = spec.model.build(options)
         for technique in stack:
-            model = technique.transform(model)
+            model = technique.convert(spec.model, model, spec.seed)
         model.train(spec.workload.phase == "training")
         return model, spec.workload.prepare(Bench(model, spec.model, stack, spec.device, spec.seed))
 

@@ -48,7 +48,7 @@ def prepared(spec: RunSpec, stack: Sequence[Technique]) -> tuple[torch.nn.Module
         options = technique.load_options(options)
     model = spec.model.build(options)
     for technique in stack:
-        model = technique.transform(model)
+        model = technique.convert(spec.model, model, spec.seed)
     model.train(spec.workload.phase == "training")
     return model, spec.workload.prepare(Bench(model, spec.model, stack, "cpu", spec.seed))
 
