@@ -104,9 +104,12 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
     kept = [one for one in known if not one.broken]
     perhaps = [one for one in known if one.perhaps]
     noise = weighing.noise
-    # What keeps everything but a loss that nobody set is surer than what may break a limit that is there.
-    lossy = [one for one in perhaps if {broken.limit for broken in one.broken} == {"tolerance"}]
-    first = _ranked(kept or lossy or perhaps, situation, noise, certain=bool(kept or lossy))[:MOST_SHOWN]
+    lossy = [one for one in perhaps if one.lossy]
+    first = rank.ranked(rank.front(kept or lossy, noise), situation)
+    if not kept:
+        # What keeps everything but a loss that nobody set is surer than what may break a limit that is there.
+        first += _nearest([one for one in perhaps if not one.lossy], situation, noise)
+    first = first[:MOST_SHOWN]
     pick = first[0] if first else None
     lossier = _lossier(lossy, situation, pick, noise) if kept and pick else []
     ranked = [*first, *lossier]
@@ -138,7 +141,7 @@ def advise(situation: Situation, measured: Sequence[Measured] = ()) -> Advice:
         experiments=experiments(situation, pick, options, before),
         path=tree(situation, before, len(options), kept, first, rejections),
         considered=len(options),
-        feasible=tuple(sorted(one.words for one in kept or lossy or perhaps)),
+        feasible=tuple(sorted(one.words for one in kept or perhaps)),
     )
 
 
@@ -213,10 +216,8 @@ def _check_stack(situation: Situation) -> None:
         raise Invalid.of(problems)
 
 
-def _ranked(options: Sequence[Option], situation: Situation, noise: float, *, certain: bool) -> list[Option]:
-    """The front in order; of stacks that only may keep a limit, those that most probably do come first."""
-    if certain:
-        return rank.ranked(rank.front(options, noise), situation)
+def _nearest(options: Sequence[Option], situation: Situation, noise: float) -> list[Option]:
+    """The front of stacks that only may keep a limit, those that most probably do first."""
 
     def beyond(one: Option) -> float:
         return max(broken.asks / relax.allowed(broken.limit, situation) for broken in one.broken)

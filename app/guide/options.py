@@ -95,6 +95,11 @@ class Option(Frozen):
         return bool(self.broken) and not any(one.sure for one in self.broken)
 
     @property
+    def lossy(self) -> bool:
+        """Whether it keeps everything but a loss of quality that nobody set."""
+        return self.perhaps and {one.limit for one in self.broken} == {"tolerance"}
+
+    @property
     def remark(self) -> str | None:
         """What to know of it where it exceeds the loss of quality that was assumed; None where it does not."""
         return next((one.says for one in self.broken if one.limit == "tolerance" and not one.sure), None)

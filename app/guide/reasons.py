@@ -49,7 +49,7 @@ def headline(outcome: Outcome, situation: Situation, pick: Option | None, before
         return "Keep what there is: nothing that keeps every limit is clearly better."
     if outcome == "tight" and pick is not None:
         asked = "No, not as asked. " if before.fits == "no" else ""
-        if {one.limit for one in pick.broken} == {"tolerance"}:
+        if pick.lossy:
             return (
                 f"{asked}Only if more than the {situation.tolerance:.0%} of quality that is assumed may be lost, up to "
                 f"{pick.loss.high:.1%}: {titles or ', '.join(pick.titles)}."
@@ -114,7 +114,7 @@ def reasons(pick: Option, before: Option) -> list[str]:
     for word in pick.dropped:
         if technique := _given_up(word, pick):
             said.append(
-                f"{technique.title} is given up: {technique.unasked or f'it {technique.does}, and the pick does better'}."
+                f"{technique.title} is given up: {technique.unasked or f'it {technique.does}, which is not needed'}."
             )
     said.append(
         f"Together they take {pick.ratio.value:.2g} times the time ({pick.ratio.low:.2g} to {pick.ratio.high:.2g}) and "

@@ -322,6 +322,9 @@ def test_where_nothing_keeps_every_limit_the_smallest_relaxations_are_told() -> 
     assert open_ended.outcome == "tight"
     assert "more than the 2% of quality that is assumed" in open_ended.headline
     assert {"gguf_q4_k_m", "int4_weight_only", "nf4"} & set(words(open_ended))
+    assert open_ended.pick is not None
+    assert open_ended.pick.lossy
+    assert open_ended.pick.remark is not None
     small = small.model_copy(update={"tolerance": 0.02})
     advice = advised(small)
     assert advice.outcome == "nothing_fits"
