@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from app.errors import Invalid
 from app.guide import question, team
 from app.guide.answer import Answer, answer
+from app.guide.experiments import missing
 from app.guide.question import GuideQuestion
 from app.guide.rejected import CLASS_WORDS, STAGES
 from app.guide.situation import TASKS, TOLERANCE, Situation
@@ -88,11 +90,28 @@ def _first(own: tuple[Machine, ...]) -> dict[str, str]:
     return {"model": "reference decoder", "task": "prefill", "device": own[0].title, "sequence": "256"}
 
 
-def _queued(found: Answer) -> dict[str, bool]:
-    """Variants of the study that would be queued, and whether each is the pick."""
+class Queued(NamedTuple):
+    """The study that a button queues, as the page tells it beforehand."""
+
+    variants: tuple[str, ...]
+    pick: str | None
+    """That of them which is the advised stack; None where it is not among them."""
+    lacking: tuple[str, ...]
+    """Titles of techniques of the advised stack that the catalogue cannot measure yet."""
+
+
+def _queued(found: Answer) -> Queued | None:
+    """What would be queued; None where there is nothing to queue."""
+    if found.study is None:
+        return None
     pick = found.advice.pick
     stacks = [list(one.variant or ()) for one in found.advice.experiments if pick and one.words == pick.words]
-    return {one["name"]: one["stack"] in stacks for one in found.study["variants"]} if found.study else {}
+    variants = found.study["variants"]
+    return Queued(
+        variants=tuple(one["name"] for one in variants),
+        pick=next((one["name"] for one in variants if one["stack"] in stacks), None),
+        lacking=missing(pick.words) if pick else (),
+    )
 
 
 def _page(
@@ -101,7 +120,6 @@ def _page(
 ) -> HTMLResponse:  # fmt: skip
     query = urlencode(given, quote_via=quote, safe=",:")
     ordered = json.dumps(found.study) if found and found.study else None
-    queued = _queued(found) if found else {}
     return page(
         "guide.html",
         here="guide",
@@ -117,8 +135,7 @@ def _page(
         binding=CLASS_WORDS,
         stages=STAGES,
         study=ordered,
-        queued=tuple(queued),
-        queued_pick=next((name for name, is_pick in queued.items() if is_pick), None),
+        queued=_queued(found) if found else None,
         planner=planner,
         curl=reproduce.posted(ordered, str(request.base_url)) if ordered else "",
         titles={one.word: one.title for one in techniques()},

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import demo
-from tests.journeys.test_browser import NARROW, WIDE, Site, open_page, serving
+from tests.journeys.test_browser import NARROW, Site, serving
+from tests.journeys.test_plan import page
+
+__all__ = ["page"]
 
 pytestmark = [pytest.mark.browser]
 
@@ -22,19 +25,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield here
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest, site: Site, browser: Browser) -> Iterator[Page]:
-    """The claims, signed in, in a wide window or the one that is asked for."""
-    context = browser.new_context(viewport=getattr(request, "param", WIDE))
-    seen = open_page(site, context)
-    seen.page.goto(site.link())
-    seen.page.goto(f"{site.url}/claims")
-    yield seen.page
-    context.close()
-    assert seen.faults == []
-
-
 def test_a_status_is_picked_and_left(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/claims")
     statuses = page.get_by_role("navigation", name="By status")
     rows = page.locator("section tbody tr")
     everything = rows.count()
@@ -60,7 +52,8 @@ def test_a_status_is_picked_and_left(page: Page, site: Site) -> None:
     expect(rows).to_have_count(everything)
 
 
-def test_a_claim_is_taken_to_the_form(page: Page) -> None:
+def test_a_claim_is_taken_to_the_form(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/claims")
     page.get_by_role("heading", name="Attention by length").click()
     page.get_by_role("link", name="Measure this").locator("visible=true").first.click()
     offered = page.locator("#cell")
@@ -72,7 +65,8 @@ def test_a_claim_is_taken_to_the_form(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [NARROW], indirect=True, ids=["narrow"])
-def test_on_a_narrow_screen_it_is_short_and_nothing_is_cut(page: Page) -> None:
+def test_on_a_narrow_screen_it_is_short_and_nothing_is_cut(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/claims")
     windows = page.evaluate("document.documentElement.scrollHeight / innerHeight")
     assert windows < 4
     page.get_by_role("heading", name="Optimizer memory").click()

@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.journeys.test_browser import NARROW, WIDE, Site, open_page, serving
-from tests.journeys.test_plan import CUT
+from tests.journeys.test_browser import NARROW, Site, serving
+from tests.journeys.test_plan import CUT, page
+
+__all__ = ["page"]
 
 pytestmark = [pytest.mark.browser]
 
@@ -26,18 +28,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An empty server."""
     with serving(tmp_path_factory.mktemp("guide")) as empty:
         yield empty
-
-
-@pytest.fixture
-def page(request: pytest.FixtureRequest, site: Site, browser: Browser) -> Iterator[Page]:
-    """Home, signed in, in a wide window or the one that is asked for."""
-    context = browser.new_context(viewport=getattr(request, "param", WIDE))
-    seen = open_page(site, context)
-    seen.page.goto(site.link())
-    yield seen.page
-    context.close()
-    # Chromium writes every refused request to the console; these were provoked.
-    assert [fault for fault in seen.faults if not fault.startswith("Failed to load resource")] == []
 
 
 def queued(page: Page) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def page(request: pytest.FixtureRequest, site: Site, browser: Browser) -> Iterator[Page]:
     """Home, signed in, in a wide window or the one that is asked for."""
-    context = browser.new_context(viewport=getattr(request, "param", WIDE))
+    context = browser.new_context(viewport=getattr(request, "param", WIDE))  # type: ignore[arg-type]
     seen = open_page(site, context)
     seen.page.goto(site.link())
     yield seen.page
