@@ -113,9 +113,7 @@ def reasons(pick: Option, before: Option) -> list[str]:
         said.append(_why(word, before))
     for word in pick.dropped:
         if technique := _given_up(word, pick):
-            said.append(
-                f"{technique.title} is given up: {technique.unasked or f'it {technique.does}, which is not needed'}."
-            )
+            said.append(f"{technique.title} is given up: {technique.unasked or 'the pick is better without it'}.")
     said.append(
         f"Together they take {pick.ratio.value:.2g} times the time ({pick.ratio.low:.2g} to {pick.ratio.high:.2g}) and "
         f"{pick.memory_ratio.value:.2g} times the memory, and lose at most {pick.loss.high:.1%} of quality."

@@ -94,7 +94,7 @@ def _request(model: Decoder, situation: Situation, settings: Settings) -> Time:
         # Two all-reduces a layer; of a token they are too small to fill a link and cost their launches.
         each = situation.batch * situation.sequence * anatomy.widths.hidden * FORMATS[settings.computing].bits / 8
         ring = 2 * (devices - 1) / devices * each / situation.device.link
-        exchanged = 2 * anatomy.layers * (ring + 2 * LAUNCH_S * steps)
+        exchanged = 2 * anatomy.layers * (ring + 2 * LAUNCH_S[situation.device.kind] * steps)
     return roofline.summed(passes, exchanged)
 
 

@@ -22,8 +22,9 @@ model, where 25.8 ms were measured (derekl35/quantization-benchmarks). On a CPU 
 SHORT_PRODUCT_S = 70e-6
 """Seconds that a CPU needs besides for each product in a 16-bit format, in which oneDNN orders the weights anew: 1.97 ms of a token
 with 28 products (``demo/decoder-quantisation``). With it four other ratios of the demo are met within 0.06."""
-LAUNCH_S = 5e-6
-"""Seconds of one launch: 4 to 6 µs."""
+LAUNCH_S = {"cuda": 5e-6, "cpu": 40e-6}
+"""Seconds of calling one compiled kernel. Of one launch on a GPU 4 to 6 µs; on a CPU, where its threads begin and end with each, from
+one token in ``docs/results/guide`` (0.60 times the eager time; one prompt is then foretold at 0.61 for 0.59)."""
 LAYER_S = 95e-6
 """Seconds that a layer of a decoded token costs on a GPU besides bytes, with CUDA graphs: fit to gpt-fast's table on A100."""
 FUSED_TRAFFIC = 0.5
@@ -201,5 +202,9 @@ def _calling(work: Work, step: Step, machine: Machine) -> float:
     each = OPERATOR_S[machine.kind]
     short = work.matrices * SHORT_PRODUCT_S if not machine.gpu and step.computing != "fp32" else 0.0
     if step.execution == "compiled":
-        return work.kernels * LAUNCH_S + short + (work.matrices * step.linear_operators * each if step.opaque else 0.0)
+        return (
+            work.kernels * LAUNCH_S[machine.kind]
+            + short
+            + (work.matrices * step.linear_operators * each if step.opaque else 0.0)
+        )
     return (work.operators + work.matrices * step.linear_operators) * each + short

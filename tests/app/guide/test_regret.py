@@ -1,7 +1,7 @@
 """The guide against what the project measured on a CPU: what its choice costs over the best, and whether its intervals hold.
 
-No constant was fitted to a scenario's own stacks but two seconds-per-call figures to one of them (``roofline.OPERATOR_S``,
-``roofline.SHORT_PRODUCT_S``: the decoding of the reference decoder).
+No constant was fitted to a scenario's own stacks but three seconds-per-call figures to the decoding of the reference decoder: two to that of
+the demo (``roofline.OPERATOR_S``, ``roofline.SHORT_PRODUCT_S``), one to the compiled token of the grid (``roofline.LAUNCH_S``).
 """
 
 from math import log
