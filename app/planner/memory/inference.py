@@ -70,7 +70,7 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
         )
 
     last = asked.prompt + asked.generated
-    always = [weights, *([autocast.copies(anatomy, asked.computing, devices=asked.devices)] * cast)]
+    always = [weights, *([autocast.copied(anatomy, asked.computing, asked.devices)] * cast)]
     stream = autocast.STREAM_BYTES if cast else round(computing.bits / 8)
     prompt = [*always, cache(asked.prompt), _working(anatomy, asked, asked.batch * asked.prompt, asked.prompt, stream)]
     if kept.is_quantised:

@@ -98,10 +98,13 @@ def test_logits_of_every_token_may_be_larger_than_any_layer() -> None:
     assert part("working set", asked.model_copy(update={"all_logits": False})) < 6 * 4_096 * LLAMA.vocabulary
 
 
-def test_autocast_copies_all_weights_that_multiply_and_keeps_rotated_keys_long() -> None:
+def test_autocast_copies_a_weight_while_it_multiplies_and_keeps_rotated_keys_long() -> None:
+    """All copies at most: under torch.no_grad autocast keeps them."""
     asked = Inference(weights="fp32", computing="bf16", prompt=8_192, on_gpu=False)
     held = instant("prompt", asked)
     assert held["weights"] == 4 * LLAMA.parameters
-    assert held["autocast copies"] == 2 * LLAMA.active_parameters
+    assert held["autocast copies"] == 2 * HEAD
+    (copies,) = (each for each in needed(LLAMA, asked).instants[0].parts if each.name == "autocast copies")
+    assert (copies.low, copies.high) == (2 * HEAD, 2 * LLAMA.active_parameters)
     assert held["KV cache"] == 1.5 * 2**30
     assert "autocast copies" not in instant("prompt", asked.model_copy(update={"computing": "fp32"}))
