@@ -54,6 +54,8 @@ class Kept(Frozen):
     """While the last layer's backward pass runs."""
     first: Part
     """While the first layer's does: its own alone."""
+    again: Part | None = None
+    """While the last layer's does that is computed again, where there are layers after it, which are through."""
 
 
 def kept(
@@ -110,25 +112,24 @@ def kept(
         )
     stream = inputs_bytes or of.stream
     inputs = float(stream * tokens * h)
-    again = -(-layers // every)
-    entire = (layers - again) * layer
-    whole = again * inputs + entire
-    words = f"{again} inputs × {stream} B × {h:,} × {tokens:,} tokens"
+    kept_inputs = -(-layers // every)
+    entire = (layers - kept_inputs) * layer
+    whole = kept_inputs * inputs + entire
+    words = f"{kept_inputs} inputs × {stream} B × {h:,} × {tokens:,} tokens"
     if entire:
-        words += f" + {layers - again} layers × ({said})"
+        words += f" + {layers - kept_inputs} layers × ({said})"
     # What the norm keeps of a layer's input is the input itself, where it needs no float32 copy of it.
     own = 0.0 if tensors.keeps_input(anatomy, of) else inputs
     first = own + layer + passing
-    if (layers - 1) % every == 0:
-        last = _between(anatomy, whole - inputs + first, entire + layer + passing, f"{words} + {one}")
-    else:
-        last = _between(anatomy, whole + passing, entire + passing, f"{words} + {gradients}")
-    left = max(0, 2 * again - 3) * inputs if inputs_stay else 0.0
-    staying = f" + inputs of {again} layers and their gradients" if left else ""
+    later = (layers - 1) % every * layer
+    again = _between(anatomy, whole - later - inputs + first, entire - later + layer + passing, f"{words} + {one}")
+    left = max(0, 2 * kept_inputs - 3) * inputs if inputs_stay else 0.0
+    staying = f" + inputs of {kept_inputs} layers and their gradients" if left else ""
     return Kept(
         all=_between(anatomy, whole + ending, entire, f"{words} + last norm"),
-        last=last,
+        last=_between(anatomy, whole + passing, entire + passing, f"{words} + {gradients}") if later else again,
         first=_between(anatomy, first + left, layer + passing, one + staying),
+        again=again if later else None,
     )
 
 

@@ -16,6 +16,8 @@ from app.planner.memory.states import Sharding
 from app.planner.models.anatomy import Anatomy, Matrix
 
 GRADIENTS_OF_ADAPTERS = 4
+AGAIN, EMBEDDING = "backward pass of the last layer computed again", "gradient of the embedding"
+"""Instants that not every step has."""
 GRADIENTS = "one of each trained parameter"
 TIED = (
     "the gradient of head and embedding together is a third tensor beside both (torch/csrc/autograd/input_buffer.cpp)"
@@ -94,15 +96,16 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     instants = [
         ("start of the backward pass", [*always, *copies, *ends, *gradients.start, held.all, scores]),
         ("backward pass of the last layer", [*always, *copies, *ends, *layers, *gradients.last, held.last]),
+        (AGAIN, [*always, *copies, *ends, *layers, *gradients.again, *([held.again] if held.again else [])]),
         ("end of the backward pass", [*always, *late, *ends, *layers, *gradients.first, held.first]),
-        ("gradient of the embedding", [*always, *late, *ends, *gradients.embedding]),
+        (EMBEDDING, [*always, *late, *ends, *gradients.embedding]),
         ("optimizer's step", [*always, gradients.all, *_step(anatomy, asked, adapters)]),
     ]
     return Needed(
         instants=tuple(
             Instant(name=name, parts=overheads.with_these(parts, asked.on_gpu))
             for name, parts in instants
-            if name != "gradient of the embedding" or gradients.embedding
+            if (name != EMBEDDING or gradients.embedding) and (name != AGAIN or held.again)
         )
     )
 
@@ -140,6 +143,7 @@ class _Gradients(NamedTuple):
 
     start: list[Part]
     last: list[Part]
+    again: list[Part]
     first: list[Part]
     embedding: list[Part]
     """Where that instant may be the largest; empty elsewhere."""
@@ -164,14 +168,18 @@ def _gradients(anatomy: Anatomy, asked: Training, adapters: int, element_bytes: 
     if asked.accumulating:
         # A new gradient is added at once and is gone; that of a head which is the embedding too waits for the embedding's.
         new = shared(3) or ([exact("new gradient", share * single * end, f"{single} B × {end:,}", NEW)] if end else [])
-        return _Gradients([every], [every, *shared(1)], [every, *shared(1)], [every, *new] if end else [], every)
+        held = [every, *shared(1)]
+        return _Gradients([every], held, held, held, [every, *new] if end else [], every)
     # Adapters are spread evenly, and neither head nor embedding has any.
-    before = trained - (trained - end * (1 if anatomy.tied else 2)) / anatomy.layers - (0 if anatomy.tied else end)
+    of_layer = (trained - end * (1 if anatomy.tied else 2)) / anatomy.layers
+    before = trained - of_layer - (0 if anatomy.tied else end)
+    later = (anatomy.layers - 1) % asked.every
     # It is whole until each device has been sent its share.
     of_head = single if share == 1 else max(share * single, min(single, element_bytes))
     return _Gradients(
         start=[],
         last=[part(of_head, end, "of the head")] if end else [],
+        again=[part(share * single, end + later * of_layer, "of what comes after it")],
         first=[part(share * single, before, "of all but the first layer")],
         embedding=[every, *shared(2)] if shared(2) else [],
         all=every,

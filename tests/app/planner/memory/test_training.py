@@ -186,8 +186,14 @@ def test_of_every_third_layer_the_input_is_kept_and_of_the_others_all() -> None:
     assert bytes_of(third, start, "activations") == pytest.approx(3 * stream + 5 * layer + ending)
     # Of eight layers the last is not computed again, of seven it is.
     passing = 4 * (WIDTH + 2 * 1_536) * TOKENS
-    last = "backward pass of the last layer"
+    last, again = "backward pass of the last layer", "backward pass of the last layer computed again"
     assert bytes_of(third, last, "activations") == pytest.approx(3 * stream + 5 * layer + passing)
+    # Then the layer after it is through, and has its gradients; the input of what is computed again is one of its tensors.
+    assert bytes_of(third, again, "activations") == pytest.approx(2 * stream + 5 * layer + passing)
+    model = families.read(SMALL)
+    of_layer = (model.parameters - 2 * 16_384 * 512) / 8
+    assert bytes_of(third, again, "gradients") == pytest.approx(4 * (16_384 * 512 + of_layer))
+    assert again not in {each.name for each in needed(model, every).instants}
     seven = families.read(SMALL | {"num_hidden_layers": 7})
     assert bytes_of(third, last, "activations", seven) == pytest.approx(2 * stream + 5 * layer + passing)
 
