@@ -31,6 +31,8 @@ FP32 = Precision(dtype="fp32")
 BF16 = Precision(dtype="bf16")
 SAVES_WITHOUT_FIGURE = (Attention, GradientAccumulation)
 """Lower memory by how much hangs on lengths and batch sizes, so that the catalog declares no figure for it."""
+SAME_TRAINING = (GradientCheckpointing, GradientAccumulation)
+"""Lower the memory of training and leave gradients and updates as they are, so that all of them may be stacked."""
 _LONGEST_NAME = 120
 
 
@@ -142,7 +144,8 @@ def _training_memory(order: Order) -> dict[str, Any]:
     of_training = order.fitting(_first(technique) for technique in TECHNIQUES if technique.family == "training")
     formats = order.fitting((Autocast(), BF16))
     alone = [(short(technique), on_top((FP32,), (technique,))) for technique in (*of_training, *formats)]
-    stacks = [step for format_ in formats for step in _growing([*of_training, format_])]
+    stacked = [technique for technique in of_training if isinstance(technique, SAME_TRAINING)]
+    stacks = [step for format_ in formats for step in _growing([*stacked, format_])]
     return _study(order, (FP32,), [*alone, *stacks])
 
 
@@ -174,7 +177,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "training",
         "Training memory",
-        "Checkpointing, accumulation and shorter formats for one training step, alone and stacked.",
+        "Everything that lowers memory in one training step alone; checkpointing, accumulation and shorter formats stacked.",
         _training_memory,
     ),
 )

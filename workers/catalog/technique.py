@@ -145,6 +145,11 @@ class Technique(Declared):
     order: ClassVar[int] = 50
     """Place in a stack; lower acts first (precision 10, attention 20, quantisation 30, training 40, compile 90)."""
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Import names it needs besides torch; those of ``requires``, unless parameters decide."""
+        return self.requires.packages
+
     def label(self) -> str:
         """A few words for a table cell, for example "precision bf16"."""
         words = (
@@ -204,7 +209,7 @@ class Technique(Declared):
         return {}
 
     def training_options(self) -> dict[str, Any]:
-        """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}."""
+        """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}, {"clip": 1.0}, {"in_backward": True}."""
         return {}
 
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer | None:

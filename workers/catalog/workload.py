@@ -67,15 +67,14 @@ class Bench:
             merged.update(getattr(technique, hook)())
         return merged
 
-    def optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """The optimizer of the parameters that are trained: the stack's, or torch's AdamW."""
+    def optimizer(self, parameters: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """The optimizer of some of the parameters that are trained: the stack's, or torch's AdamW."""
         import torch
 
-        trained = [each for each in self.model.parameters() if each.requires_grad]
         for technique in self.stack:
-            if (found := technique.optimizer(trained, learning_rate)) is not None:
+            if (found := technique.optimizer(parameters, learning_rate)) is not None:
                 return found
-        return torch.optim.AdamW(trained, lr=learning_rate)
+        return torch.optim.AdamW(parameters, lr=learning_rate)
 
     def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """The loss of one training batch, a scalar: computed in the stack's way, or the model's."""

@@ -75,7 +75,7 @@ class Subject:
         """Refuse what this machine cannot do, import what will be needed, and describe the surroundings."""
         torch.set_num_threads(environment.physical_cores())
         for technique in self.stack:
-            for package in technique.requires.packages:
+            for package in technique.packages:
                 if importlib.util.find_spec(package) is None:
                     raise Unsupported(f"{technique.title} needs {software.missing(package)}")
                 importlib.import_module(package)

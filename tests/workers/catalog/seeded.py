@@ -25,6 +25,7 @@ from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
 from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.catalog.workload import Workload
@@ -215,5 +216,6 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("half of the layers stay in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, partial(_stay_in_eval_from, 3)),
     Seeded("blocks are put back", GradientCheckpointing(), Mlp(width=64), TRAIN, _plain_blocks),
     Seeded("the batch is taken at once", GradientAccumulation(steps=2), Mlp(width=64), TRAIN, _nothing, options={"micro_batches": 1}),
+    Seeded("gradients are kept to the end", Optimizer(in_backward=True), Mlp(width=64), TRAIN, _nothing, options={"in_backward": False}),
 )  # fmt: skip
 """Every technique of the menu has at least one."""

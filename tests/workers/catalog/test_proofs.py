@@ -33,7 +33,7 @@ def _fresh_compiler() -> Iterator[None]:
 
 def _skip_what_is_not_here(case: Seeded) -> None:
     for technique in (case.technique, *case.others):
-        for package in technique.requires.packages:
+        for package in technique.packages:
             pytest.importorskip(package)
         if isinstance(technique, TorchCompile) and not COMPILES:
             pytest.skip(str(technique.refuses(CPU)))

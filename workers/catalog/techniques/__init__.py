@@ -13,6 +13,7 @@ from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
 from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.torch_compile import TorchCompile
 
@@ -26,7 +27,8 @@ AnyTechnique = Annotated[
     | LlmInt8
     | Nf4
     | GradientCheckpointing
-    | GradientAccumulation,
+    | GradientAccumulation
+    | Optimizer,
     Field(discriminator="technique"),
 ]
 TECHNIQUES: tuple[type[Technique], ...] = (
@@ -40,5 +42,6 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     Nf4,
     GradientCheckpointing,
     GradientAccumulation,
+    Optimizer,
 )
 BY_WORD: dict[str, type[Technique]] = {technique.word: technique for technique in TECHNIQUES}

@@ -11,6 +11,8 @@ from workers.catalog.technique import DeviceFacts, DeviceKind, Evidence, Expecta
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.precision import CPU_FLAGS, DTYPES, Precision, shares, strayed
 
+ROUNDING = 1e-3
+"""Relative error of a norm that was computed before and after gradients were multiplied."""
 MIXED_PRECISION = Reference("Micikevicius et al. 2018, Mixed Precision Training", "https://arxiv.org/abs/1710.03740")
 
 
@@ -29,6 +31,12 @@ class Autocast(Technique):
         description="Format of matrix products. In training, fp16 comes with a gradient scaler, which leaves out steps "
         "whose gradients overflow.",
     )
+    clip: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Training: the norm of all gradients, unscaled, is cut down to this before an update; none leaves them.",
+    )
 
     def clashes(self, other: Technique) -> str | None:
         if isinstance(other, Precision) and other.dtype not in ("fp32", "tf32"):
@@ -46,7 +54,8 @@ class Autocast(Technique):
         return torch.autocast(device, dtype=getattr(torch, DTYPES[self.dtype]))
 
     def training_options(self) -> dict[str, Any]:
-        return {"scaler": True} if self.dtype == "fp16" else {}
+        scaled = {"scaler": True} if self.dtype == "fp16" else {}
+        return scaled if self.clip is None else scaled | {"clip": self.clip}
 
     def product_dtypes(self) -> frozenset[str]:
         return frozenset({DTYPES[self.dtype]})
@@ -63,6 +72,13 @@ class Autocast(Technique):
             if not evidence.facts["scaler"]:
                 return Verified("fell_back", f"{detail} Gradients were not scaled.")
             detail += f" Gradients were scaled; {evidence.facts.get('skipped_updates', 0)} updates left out."
+        if self.clip is not None and "scaler" in evidence.facts:
+            norm = evidence.facts.get("clipped_norm")
+            if norm is None or not norm <= self.clip * (1 + ROUNDING):
+                return Verified(
+                    "fell_back", f"{detail} The norm of the gradients was {norm} at the update, above {self.clip:g}."
+                )
+            detail += f" The gradients' norm was {norm:.3g} at the update, at most {self.clip:g}."
         return _native(evidence.device, self.dtype, detail)
 
 

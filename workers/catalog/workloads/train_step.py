@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -68,14 +70,21 @@ class Training(Session):
         self.pieces = pieces
         self.feed(batch)
         self.batch_size = workload.batch_size
-        self.optimizer = bench.optimizer(learning_rate)
+        self.trained = [each for each in self.model.parameters() if each.requires_grad]
+        self.in_backward = bool(options.get("in_backward", False))
+        together = [[each] for each in self.trained] if self.in_backward else [self.trained]
+        self.optimizers = [bench.optimizer(parameters, learning_rate) for parameters in together]
         self.updates = 0
-        self.optimizer.register_step_post_hook(self._updated)
+        for optimizer in self.optimizers:
+            optimizer.register_step_post_hook(self._updated)
         self.scaler = torch.amp.GradScaler(bench.device) if options.get("scaler") else None
+        self.clip: float | None = options.get("clip")
         self.steps = 0
         self.loss = torch.zeros(())
         self.recomputed = 0
         self.taken = 0
+        self.look: Callable[[], None] | None = None
+        self.notes: dict[str, Any] | None = None
         self.buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
 
     def feed(self, batch: dict[str, torch.Tensor]) -> None:
@@ -88,34 +97,73 @@ class Training(Session):
         before = getattr(self.model, "recomputed_calls", 0)
         self.loss = torch.zeros((), device=self.loss.device)
         self.taken = 0
-        for micro_batch in self.micro_batches:
-            share = next(iter(micro_batch.values())).shape[0] / self.batch_size
-            # Recomputed blocks must meet the kernels the forward pass met, so the context holds for both; autocast is
-            # left before the backward pass, as torch asks for.
-            with self.bench.step_context():
-                loss = self.bench.loss(micro_batch) * share
-                mark("forward")
-                scaled = loss if self.scaler is None else self.scaler.scale(loss)
-                with torch.autocast(self.bench.device, enabled=False):
-                    torch.autograd.backward(scaled)
-                mark("backward")
-            self.loss = self.loss + loss.detach()
-            self.taken += 1
-        self._update()
+        with self._updating_in_backward() if self.in_backward else nullcontext():
+            for micro_batch in self.micro_batches:
+                share = next(iter(micro_batch.values())).shape[0] / self.batch_size
+                # Recomputed blocks must meet the kernels the forward pass met, so the context holds for both; autocast is
+                # left before the backward pass, as torch asks for.
+                with self.bench.step_context():
+                    loss = self.bench.loss(micro_batch) * share
+                    mark("forward")
+                    scaled = loss if self.scaler is None else self.scaler.scale(loss)
+                    with torch.autocast(self.bench.device, enabled=False):
+                        torch.autograd.backward(scaled)
+                    mark("backward")
+                self.loss = self.loss + loss.detach()
+                self.taken += 1
+        if self.notes is not None:
+            self.notes["gradient_bytes"] = sum(each.nbytes for each in self._gradients())
+        if not self.in_backward:
+            self._update(self.optimizers[0])
         mark("optimizer")
+        self.steps += 1
         self.recomputed = getattr(self.model, "recomputed_calls", 0) - before
 
-    def _update(self) -> None:
+    def _update(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.clip is not None:
+            self._clip(optimizer, self.clip)
         if self.scaler is None:
-            self.optimizer.step()
+            optimizer.step()
         else:
-            self.scaler.step(self.optimizer)
+            self.scaler.step(optimizer)
             self.scaler.update()
-        self.steps += 1
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
+
+    def _clip(self, optimizer: torch.optim.Optimizer, most: float) -> None:
+        """Cut the norm of all gradients down; those that were scaled are brought back to their size before."""
+        from torch.nn import utils
+
+        if self.scaler is not None:
+            self.scaler.unscale_(optimizer)
+        utils.clip_grad_norm_(self.trained, most)
+        if self.notes is not None:
+            self.notes["clipped_norm"] = float(utils.get_total_norm(self._gradients()))
+
+    @contextmanager
+    def _updating_in_backward(self) -> Iterator[None]:
+        """While entered, every parameter is updated as soon as its gradient is there, and the gradient is freed.
+
+        Hooks are taken off after each step: those of another training on the same model would update it too.
+        """
+
+        def update(optimizer: torch.optim.Optimizer, _: torch.Tensor) -> None:
+            if self.look is not None:
+                self.look()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        hooks = [
+            parameter.register_post_accumulate_grad_hook(partial(update, optimizer))  # type: ignore[no-untyped-call]
+            for parameter, optimizer in zip(self.trained, self.optimizers, strict=True)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def _updated(self, *_: Any) -> None:
-        """Called after every step of the optimizer; the scaler leaves out those whose gradients overflowed."""
+        """Called after every step of an optimizer; the scaler leaves out those whose gradients overflowed."""
         self.updates += 1
 
     def between(self) -> None:
@@ -127,40 +175,76 @@ class Training(Session):
                 buffer.copy_(value)
 
     def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
-        import torch
+        return {"gradients": self._gradients(), "optimizer_states": [each for _, each in self._states()]}
 
-        states = self.optimizer.state.values()
-        return {
-            "gradients": [weight.grad for weight in self.model.parameters() if weight.grad is not None],
-            "optimizer_states": [each for state in states for each in state.values() if isinstance(each, torch.Tensor)],
-        }
+    @contextmanager
+    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+        """Gradients that are used in the backward pass are gone when it is marked."""
+        self.look = look
+        try:
+            yield
+        finally:
+            self.look = None
 
     def facts(self) -> Mapping[str, Any]:
         import torch
 
+        skipped, self.notes = self._skipped(), {}
+        self.step(unmarked)
+        self.between()
+        noted, self.notes = self.notes, None
         if hasattr(self.model, "recomputed_calls") and not self.recomputed:
             # Inside a compiled graph no call can be counted; an eager step of the same blocks can be looked at.
             with torch.compiler.set_stance("force_eager"):
                 self.step(unmarked)
                 self.between()
         return {
+            **noted,
             "loss": float(self.loss),
             "micro_batches": self.taken,
             "scaler": self.scaler is not None,
-            "skipped_updates": self.steps - self.updates,
-            "optimizer": type(self.optimizer).__name__,
+            "skipped_updates": skipped,
+            "optimizer": type(self.optimizers[0]).__name__,
             "optimizer_bytes": self._bytes_of_states(),
-            "trained": sum(each.numel() for each in self.model.parameters() if each.requires_grad),
+            "trained": sum(each.numel() for each in self.trained),
             "recomputed_calls": self.recomputed,
             "checkpointed_blocks": getattr(self.model, "checkpointed_blocks", 0),
         }
 
+    def _gradients(self) -> list[torch.Tensor]:
+        return [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+
+    def _states(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """States of the optimizers that are tensors, by name."""
+        import torch
+
+        for optimizer in self.optimizers:
+            for state in optimizer.state.values():
+                yield from ((name, each) for name, each in state.items() if isinstance(each, torch.Tensor))
+
+    def _skipped(self) -> int:
+        """Steps that did not update: a fused kernel leaves them out by itself, which only its own count shows."""
+        counts = [int(each) for name, each in self._states() if name == "step"]
+        return self.steps - (min(counts) if counts else self.updates // len(self.optimizers))
+
     def _bytes_of_states(self) -> dict[str, int]:
-        """Bytes of the optimizer's states by the format they are stored in."""
+        """Bytes of the optimizers' states by the format they are stored in; "paged" where the host's memory may hold them."""
         found: Counter[str] = Counter()
-        for tensor in self.holdings()["optimizer_states"]:
-            found[str(tensor.dtype).removeprefix("torch.")] += tensor.nbytes
+        for _, state in self._states():
+            for tensor in _plain(state):
+                paged = " paged" if getattr(tensor, "is_paged", False) else ""
+                found[f"{tensor.dtype}{paged}".removeprefix("torch.")] += tensor.nbytes
         return dict(found)
+
+
+def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The plain tensors inside a tensor; quantised ones wrap several."""
+    flatten = getattr(tensor, "__tensor_flatten__", None)
+    if flatten is None:
+        yield tensor
+    else:
+        for name in flatten()[0]:
+            yield from _plain(getattr(tensor, name))
 
 
 def _split(batch: dict[str, torch.Tensor], pieces: int) -> list[dict[str, torch.Tensor]]:

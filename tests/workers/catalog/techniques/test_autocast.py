@@ -1,6 +1,11 @@
 """Autocast: fp32 weights, shorter products, scaled gradients in fp16 training."""
 
-from tests.workers.catalog.observed import bench, evidence, proven, verdicts, without
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from tests.workers.catalog.observed import bench, evidence, proven, steps, verdicts, without
 from workers.catalog.models.llama import Llama
 from workers.catalog.models.mlp import Mlp
 from workers.catalog.technique import DeviceFacts
@@ -10,6 +15,13 @@ from workers.catalog.workloads.attention import AttentionKernel
 from workers.catalog.workloads.classify import Classify
 from workers.catalog.workloads.prefill import Prefill
 from workers.catalog.workloads.train_step import TrainStep
+
+WORKLOAD = TrainStep(batch_size=8)
+
+
+def moments(session: Any) -> list[torch.Tensor]:
+    """First moments of AdamW: a tenth of the first gradients."""
+    return [state["exp_avg"] for optimizer in session.optimizers for state in optimizer.state.values()]
 
 
 def test_products_are_bf16_and_weights_fp32() -> None:
@@ -55,3 +67,25 @@ def test_it_goes_with_fp32_weights_alone() -> None:
     assert "bf16" in str(Autocast().clashes(Precision(dtype="bf16")))
     stack = (Precision(dtype="fp32"), Autocast(dtype="bf16"))
     assert verdicts(Classify(), Mlp(width=64), *stack) == {"precision": "as_asked", "autocast": "as_asked"}
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_gradients_are_clipped_after_they_are_unscaled(dtype: Literal["bf16", "fp16"]) -> None:
+    technique = Autocast(dtype=dtype, clip=0.01)
+    seen = evidence(TrainStep(batch_size=8), bench(Mlp(width=64), (technique,)))
+    assert technique.proof(seen).ran == "as_asked"
+    assert seen.facts["clipped_norm"] == pytest.approx(0.01, rel=1e-3)
+    assert technique.proof(without(seen, facts={**seen.facts, "clipped_norm": 0.5})).ran == "fell_back"
+    missing = {name: value for name, value in seen.facts.items() if name != "clipped_norm"}
+    assert technique.proof(without(seen, facts=missing)).ran == "fell_back"
+    assert technique.proof(evidence(Classify(), bench(Mlp(width=64), (technique,)))).ran == "as_asked", "no training"
+
+
+def test_short_gradients_are_left_as_they_are() -> None:
+    plain, clipped = (
+        WORKLOAD.prepare(bench(Mlp(width=64), (Autocast(dtype="fp16", clip=clip),))) for clip in (None, 1e6)
+    )
+    for session in (plain, clipped):
+        steps(session)
+    for one, other in zip(moments(plain), moments(clipped), strict=True):
+        torch.testing.assert_close(one, other)

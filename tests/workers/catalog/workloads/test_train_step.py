@@ -35,12 +35,13 @@ def test_steps_leave_the_model_as_it_was(model: Model) -> None:
 def test_the_optimizer_really_runs_on_real_gradients(model: Model) -> None:
     session: Any = WORKLOAD.prepare(bench(model))
     steps(session, 2)
-    for weight, state in session.optimizer.state.items():
+    (optimizer,) = session.optimizers
+    for weight, state in optimizer.state.items():
         assert int(state["step"]) == 2
         assert state["exp_avg"].shape == weight.shape
-    moved = [float(state["exp_avg_sq"].sum()) for state in session.optimizer.state.values()]
+    moved = [float(state["exp_avg_sq"].sum()) for state in optimizer.state.values()]
     assert sum(moved) > 0
-    assert len(session.optimizer.state) == len(list(session.model.parameters()))
+    assert len(optimizer.state) == len(list(session.model.parameters()))
 
 
 def test_micro_batches_mark_their_parts_each_time() -> None:
