@@ -27,8 +27,12 @@ from workers.catalog.workloads.prefill import Prefill
 from workers.catalog.workloads.train_step import TrainStep
 
 COMPUTED = {"fp32": "fp32", "tf32": "fp32", "bf16": "bf16", "fp16": "fp16"}
-MOMENTS = {"fp32": "adamw", "bf16": "adamw_bf16", "fp16": "adamw_bf16"}
-"""AdamW's, which are in the format of the weights."""
+STATES: Mapping[str, Mapping[str, str]] = {
+    "adamw": {"fp32": "adamw", "bf16": "adamw_bf16", "fp16": "adamw_bf16"},
+    "sgd": {"fp32": "sgd_momentum", "bf16": "sgd_momentum_bf16", "fp16": "sgd_momentum_bf16"},
+    "adamw_8bit": dict.fromkeys(("fp32", "bf16", "fp16"), "adamw_8bit"),
+}
+"""The planner's word for an algorithm, by the format of the weights, which torch's own states have too."""
 WHOLE_SCORES = frozenset({"eager", "math"})
 """Kernels of attention that have all scores at a time."""
 
@@ -168,9 +172,11 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *,
         pieces = asked.pop("pieces", 1)
         if asked["weights"] not in COMPUTED.values():
             raise NotPredicted("Formulas of training keep whole weights, or train adapters.")
+        algorithm, made = asked.pop("algorithm", "adamw"), asked.pop("implementation", "auto")
         step = Training(
-            batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, optimizer=MOMENTS[asked["weights"]],
-            accumulating=pieces > 1, flash=flash, fused=False, foreach=foreach, on_gpu=on_gpu, **asked,
+            batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, optimizer=STATES[algorithm][asked["weights"]],
+            accumulating=pieces > 1, flash=flash, fused=made == "fused", foreach=made == "foreach" or (foreach and made == "auto"),
+            on_gpu=on_gpu, **asked,
         )  # fmt: skip
         return training.needed(anatomy, step)
     sizes = _sizes(workload)
@@ -214,6 +220,14 @@ def _settings(stack: Sequence[Technique]) -> dict[str, Any]:
     return asked
 
 
+def _optimizer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["in_backward"]:
+        raise NotPredicted("Formulas have all gradients there when the optimizer's step begins.")
+    if parameters["algorithm"] not in STATES:
+        raise NotPredicted(f"The states of {parameters['algorithm']} are not in the formulas.")
+    return {name: parameters[name] for name in ("algorithm", "implementation")}
+
+
 MEANINGS: Mapping[str, Any] = {
     "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
     "autocast": lambda given: {"computing": COMPUTED[given["dtype"]]},
@@ -225,6 +239,7 @@ MEANINGS: Mapping[str, Any] = {
         {"checkpointing": True} | {name: given[name] for name in ("every", "reentrant")}
     ),
     "gradient_accumulation": lambda given: {"pieces": given["steps"]},
+    "optimizer": _optimizer,
     "torch_compile": lambda given: {},
 }
 """What each technique changes; compiled graphs are taken for what runs eagerly, which they mostly stay below."""

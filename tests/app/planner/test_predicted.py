@@ -70,6 +70,11 @@ def test_what_was_measured_was_predicted() -> None:
             {"baseline": {"name": "x", "stack": [{"technique": "autocast"}, {"technique": "int8_weight_only"}]}},
             "whole weights",
         ),
+        ({"baseline": {"name": "x", "stack": [{"technique": "optimizer", "algorithm": "adamw_fp8"}]}}, "adamw_fp8"),
+        (
+            {"baseline": {"name": "x", "stack": [{"technique": "optimizer", "algorithm": "sgd", "in_backward": True}]}},
+            "all gradients",
+        ),
     ],
 )
 def test_where_nothing_is_said_there_is_a_reason(changed: dict[str, Any], says: str) -> None:
@@ -127,3 +132,25 @@ def test_micro_batches_need_the_activations_of_one_and_all_gradients() -> None:
     assert pieces.needs.instant == whole.needs.instant == "start of the backward pass"
     assert pieces.needs.parts["activations"] == whole.needs.parts["activations"] / 4
     assert pieces.needs.parts["gradients"] == 4 * 8_030_261_248
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "states", "besides"),
+    [
+        ({"algorithm": "sgd"}, 4, 0),
+        ({"algorithm": "adamw_8bit"}, 2.03125, 0),
+        ({"algorithm": "adamw", "implementation": "fused"}, 8, 0),
+        ({"algorithm": "adamw", "implementation": "foreach"}, 8, 4),
+    ],
+)
+def test_states_and_step_are_the_optimizers(optimizer: dict[str, str], states: float, besides: float) -> None:
+    """Of a batch so small that the optimizer's step decides."""
+    asked = study(
+        workload={"name": "train_step", "batch_size": 1, "sequence_length": 2},
+        variants=[{"name": "other", "stack": [{"technique": "optimizer"} | optimizer]}],
+    )
+    _, other = predicted.variants(asked, ())
+    assert other.needs is not None
+    assert other.needs.instant == "optimizer's step"
+    assert other.needs.parts["optimizer"] == pytest.approx(states * 8_030_261_248)
+    assert other.needs.parts.get("step", 0) == besides * 8_030_261_248
