@@ -1,5 +1,6 @@
 """Every page: renders empty and full, names its JSON twin, escapes hostile names, and says what to do when refused."""
 
+import html
 import json
 import re
 
@@ -29,7 +30,7 @@ def read(house: House, path: str, status: int = 200) -> str:
 def twin(house: House, page: str) -> JsonValue:
     found = TWIN.search(page)
     assert found is not None
-    answer = house.browser.get(found[1])
+    answer = house.browser.get(html.unescape(found[1]))
     assert answer.status_code == 200, answer.text
     body: JsonValue = answer.json()
     return body
