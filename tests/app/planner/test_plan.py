@@ -65,7 +65,9 @@ def test_a_format_that_a_device_lacks_is_said() -> None:
     assert found.fit is not None
     assert found.fit.lacks == "bf16"
     assert any("no units for bf16" in remark for remark in found.remarks)
-    assert not found.fit.speeds
+    prompts = [plan(of_body(Question(model="GPT-2", device="T4", computing=word))) for word in ("bf16", "fp16", "fp32")]
+    emulated, native, plain = (one.fit.speeds[0].seconds for one in prompts if one.fit is not None)
+    assert native < emulated <= plain
 
 
 def test_a_processor_without_units_for_a_format_computes_it_in_fp32() -> None:
