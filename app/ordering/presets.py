@@ -17,6 +17,7 @@ from workers.catalog.technique import MODEL_WORKLOADS, DeviceFacts, DeviceKind, 
 from workers.catalog.techniques import BY_WORD, TECHNIQUES
 from workers.catalog.techniques.attention import BACKENDS, Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.chunked_loss import ChunkedLoss
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
 from workers.catalog.techniques.kv_cache import KvCache
@@ -29,9 +30,9 @@ LENGTHS: dict[DeviceKind, tuple[int, ...]] = {"cpu": (128, 256, 512, 1024), "cud
 """From where the kernels are alike to where the scores of all pairs of tokens fill the memory."""
 FP32 = Precision(dtype="fp32")
 BF16 = Precision(dtype="bf16")
-SAVES_WITHOUT_FIGURE = (Attention, GradientAccumulation)
-"""Lower memory by how much hangs on lengths and batch sizes, so that the catalog declares no figure for it."""
-SAME_TRAINING = (GradientCheckpointing, GradientAccumulation)
+SAVES_WITHOUT_FIGURE = (Attention, ChunkedLoss, GradientAccumulation)
+"""Lower memory by how much hangs on lengths, vocabularies and batch sizes, so that the catalog declares no figure for it."""
+SAME_TRAINING = (GradientCheckpointing, GradientAccumulation, ChunkedLoss)
 """Lower the memory of training and leave gradients and updates as they are, so that all of them may be stacked."""
 _LONGEST_NAME = 120
 

@@ -37,6 +37,8 @@ FORWARD_WORKLOADS = frozenset({"prefill", "decode", "generate", "classify"})
 """Workloads that run the whole model forward only."""
 MODEL_WORKLOADS = FORWARD_WORKLOADS | {"train_step"}
 """Workloads that run the whole model; a technique that changes its modules acts in no other."""
+NOTED = "noted"
+"""Attribute of a model: a dictionary in which techniques leave facts of training for their proofs."""
 
 
 class Expectation(NamedTuple):
@@ -103,6 +105,8 @@ class Evidence:
     """Operators that multiplied tensors of a format or turned them into another, for example {"int8": 42}."""
     foreign: Mapping[str, int] = field(default_factory=dict)
     """Calls of other libraries' operators, without those inside another, for example {"bitsandbytes::gemm_4bit": 42}."""
+    largest: Mapping[str, int] = field(default_factory=dict)
+    """Elements of the largest tensor that each operator was given first, for example {"aten::exp": 4_096}."""
     weight_dtypes: Mapping[str, int] = field(default_factory=dict)
     """Bytes of parameters and buffers by storage dtype after conversion."""
     modules: Mapping[str, int] = field(default_factory=dict)

@@ -102,7 +102,8 @@ def test_training_memory_stacks_and_leaves_out_what_the_batch_is_too_small_for()
     made = variants(offered("training", workload="train_step"))
     stacks = [set(words) for words in made.values()]
     assert {"precision", "gradient_checkpointing", "gradient_accumulation"} in stacks
-    assert {"precision", "gradient_checkpointing", "gradient_accumulation", "autocast"} in stacks
+    assert {"precision", "gradient_checkpointing", "gradient_accumulation", "chunked_loss"} in stacks
+    assert {"precision", "gradient_checkpointing", "gradient_accumulation", "chunked_loss", "autocast"} in stacks
     small = variants(offered("training", workload="train_step", batch_size=1))
     assert not any("gradient_accumulation" in words for words in small.values())
     assert offered("training").reason == "Gradient checkpointing is for training; prefill is inference."

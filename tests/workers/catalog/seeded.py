@@ -19,6 +19,7 @@ from workers.catalog.models.vit import Vit
 from workers.catalog.technique import Family, Technique
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.chunked_loss import ChunkedLoss
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
@@ -171,6 +172,19 @@ def _nothing(model: nn.Module) -> None:
     return
 
 
+def _all_logits(model: Any) -> None:
+    """The head computes and looks through all logits, before chunks of them are computed again."""
+    head = model.lm_head
+    forward = head.forward
+
+    def whole(hidden: torch.Tensor) -> torch.Tensor:
+        functional.linear(hidden, head.weight).amax()
+        passed: torch.Tensor = forward(hidden)
+        return passed
+
+    head.forward = whole
+
+
 @contextmanager
 def _math() -> Iterator[None]:
     with sdpa_kernel(SDPBackend.MATH):
@@ -216,6 +230,7 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("half of the layers stay in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, partial(_stay_in_eval_from, 3)),
     Seeded("blocks are put back", GradientCheckpointing(), Mlp(width=64), TRAIN, _plain_blocks),
     Seeded("the batch is taken at once", GradientAccumulation(steps=2), Mlp(width=64), TRAIN, _nothing, options={"micro_batches": 1}),
+    Seeded("all logits are computed besides", ChunkedLoss(), Llama(), TRAIN, _all_logits),
     Seeded("gradients are kept to the end", Optimizer(in_backward=True), Mlp(width=64), TRAIN, _nothing, options={"in_backward": False}),
 )  # fmt: skip
 """Every technique of the menu has at least one."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from workers.catalog.technique import Technique
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.chunked_loss import ChunkedLoss
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
@@ -28,6 +29,7 @@ AnyTechnique = Annotated[
     | Nf4
     | GradientCheckpointing
     | GradientAccumulation
+    | ChunkedLoss
     | Optimizer,
     Field(discriminator="technique"),
 ]
@@ -42,6 +44,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     Nf4,
     GradientCheckpointing,
     GradientAccumulation,
+    ChunkedLoss,
     Optimizer,
 )
 BY_WORD: dict[str, type[Technique]] = {technique.word: technique for technique in TECHNIQUES}

@@ -65,6 +65,8 @@ class Autocast(Technique):
         expected = {wanted}.union(*(other.product_dtypes() for other in evidence.stack))
         if reason := strayed(evidence, expected):
             return Verified("fell_back", reason)
+        if not evidence.products.get(wanted):
+            return Verified("fell_back", f"No matrix product ran in {wanted}: {shares(evidence)}.")
         if not evidence.weight_dtypes.get("float32"):
             return Verified("fell_back", f"No weight is kept in fp32; stored are {told(evidence.weight_dtypes)}.")
         detail = f"Multiply-adds by input format: {shares(evidence)}."

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from workers.catalog.metrics import LATENCY
 from workers.catalog.model import Unsupported
+from workers.catalog.technique import NOTED
 from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload, unmarked
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ class Training(Session):
                 self.step(unmarked)
                 self.between()
         return {
+            **getattr(self.model, NOTED, {}),
             **noted,
             "loss": float(self.loss),
             "micro_batches": self.taken,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -73,8 +74,11 @@ def collect(
     events = recorded.profiler.kineto_results.events()
     operators: Counter[str] = Counter()
     kernels: Counter[str] = Counter()
+    largest: Counter[str] = Counter()
     for event in events:
         (operators if event.device_type() == DeviceType.CPU else kernels)[event.name()] += 1
+        if event.shapes() and event.shapes()[0]:
+            largest[event.name()] = max(largest[event.name()], math.prod(event.shapes()[0]))
     shown = dict(noticed)
     for technique in stack:
         shown |= technique.inspect(model)
@@ -86,6 +90,7 @@ def collect(
         products=seen.products,
         reads=seen.reads,
         foreign=seen.foreign,
+        largest=dict(largest),
         weight_dtypes=_weight_dtypes(model),
         modules=dict(Counter(type(module).__name__ for module in model.modules())),
         weight_classes=dict(Counter(type(weight).__name__ for weight in model.parameters())),
