@@ -29,6 +29,7 @@ from workers.catalog.techniques.nf4 import Nf4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.torch_compile import TorchCompile
+from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
 from workers.catalog.workload import Workload
 from workers.catalog.workloads.classify import Classify
 from workers.catalog.workloads.decode import Decode
@@ -168,6 +169,13 @@ def _plain_blocks(model: nn.Module) -> None:
         module.__dict__.pop("forward", None)
 
 
+def _no_zeros(model: nn.Module) -> None:
+    """One layer that was pruned gets small numbers for its zeros."""
+    weight = next(_linears(model)).weight
+    with torch.no_grad():
+        weight[weight == 0] = 1e-6
+
+
 def _nothing(model: nn.Module) -> None:
     return
 
@@ -226,6 +234,8 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("one layer multiplies by others", LlmInt8(), Llama(), PREFILL, partial(_bypass, count=1)),
     Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's zeros are filled", UnstructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
+    Seeded("zeros are filled", UnstructuredPruning(scope="global"), Mlp(width=64), Classify(), _no_zeros),
     Seeded("the model stays in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, _stay_in_eval),
     Seeded("half of the layers stay in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, partial(_stay_in_eval_from, 3)),
     Seeded("blocks are put back", GradientCheckpointing(), Mlp(width=64), TRAIN, _plain_blocks),

@@ -17,6 +17,7 @@ from workers.catalog.techniques.nf4 import Nf4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.torch_compile import TorchCompile
+from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
 
 AnyTechnique = Annotated[
     Precision
@@ -27,6 +28,7 @@ AnyTechnique = Annotated[
     | Int8WeightOnly
     | LlmInt8
     | Nf4
+    | UnstructuredPruning
     | GradientCheckpointing
     | GradientAccumulation
     | ChunkedLoss
@@ -42,6 +44,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     Int8WeightOnly,
     LlmInt8,
     Nf4,
+    UnstructuredPruning,
     GradientCheckpointing,
     GradientAccumulation,
     ChunkedLoss,

@@ -1,0 +1,1 @@
+"""What pruning and distillation share: which weights they act on, how units are chosen, and how layers are cut."""
