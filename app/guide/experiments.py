@@ -39,7 +39,7 @@ class Experiment(Frozen):
 def experiments(
     situation: Situation, pick: Option | None, options: Sequence[Option], before: Option
 ) -> tuple[Experiment, ...]:
-    """What to measure, the most worth first; what the catalogue can measure comes before what it cannot.
+    """What to measure, the most worth first; what the catalogue can measure comes before what it cannot, the pick before all.
 
     Args:
         situation: what is asked.
@@ -52,9 +52,14 @@ def experiments(
         if one.words == before.words or _hopeless(one, situation):
             continue
         value, because = _value(one, pick, situation)
-        if value > LEAST_VALUE:
+        # Whoever measures at all wants to see what the advice itself brings.
+        if value > LEAST_VALUE or (pick is not None and one.words == pick.words and not missing(one.words)):
             found.append((value / (1 + one.effort_place), one, because))
-    ordered = sorted(found, key=lambda each: (bool(missing(each[1].words)), -each[0], len(each[1].words)))
+    first = pick.words if pick else None
+    ordered = sorted(
+        found,
+        key=lambda each: (bool(missing(each[1].words)), each[1].words != first, -each[0], len(each[1].words)),
+    )
     chosen: list[tuple[float, Option, str]] = []
     for each in ordered:
         words = set(each[1].words)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.devices.datasheets import datasheets, processors
 from app.guide.advice import advise
 from app.guide.answer import answer
+from app.guide.experiments import missing
 from app.guide.question import of_address, of_catalogue
 from app.guide.situation import EFFORTS, Decoder, Situation, Task
 from app.guide.techniques import by_word
@@ -67,6 +68,8 @@ def test_it_is_answered(situation: Situation) -> None:
         assert one.memory.low > 0
         assert one.time.low > 0
     assert all(one.factor >= 1 for one in advice.changes)
+    if advice.pick and advice.pick.words != advice.before.words and not missing(advice.pick.words):
+        assert advice.experiments[0].words == advice.pick.words
     assert advice.model_dump_json()
 
 
