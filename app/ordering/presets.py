@@ -1,7 +1,7 @@
 """Whole studies for a model, a workload and a kind of device, to be had with one click.
 
 Each is a pure function to a study as plain data, or to the reason why it is not offered. What the catalog declares decides
-what stands in it, so that a new technique takes its place here by itself.
+what stands in it, so that a new technique takes its place here by itself; the ladder of quantisations alone has its rungs named.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,10 +17,15 @@ from workers.catalog.technique import MODEL_WORKLOADS, DeviceFacts, DeviceKind, 
 from workers.catalog.techniques import BY_WORD, TECHNIQUES
 from workers.catalog.techniques.attention import BACKENDS, Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.fp8 import Fp8
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.int4_weight_only import Int4WeightOnly
+from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
+from workers.catalog.techniques.nf4 import Nf4
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.workload import Workload
 
@@ -30,6 +35,8 @@ LENGTHS: dict[DeviceKind, tuple[int, ...]] = {"cpu": (128, 256, 512, 1024), "cud
 """From where the kernels are alike to where the scores of all pairs of tokens fill the memory."""
 FP32 = Precision(dtype="fp32")
 BF16 = Precision(dtype="bf16")
+RUNGS: tuple[type[Technique], ...] = (Int8WeightOnly, Fp8, Int4WeightOnly, Awq, Nf4)
+"""One of each kind of quantisation, from long to short: there are too many to measure all of them at once."""
 SAVES_WITHOUT_FIGURE = (Attention, ChunkedLoss, GradientAccumulation)
 """Lower memory by how much hangs on lengths, vocabularies and batch sizes, so that the catalog declares no figure for it."""
 SAME_TRAINING = (GradientCheckpointing, GradientAccumulation, ChunkedLoss)
@@ -114,10 +121,9 @@ def _less_memory(order: Order) -> dict[str, Any]:
 
 
 def _quantisation(order: Order) -> dict[str, Any]:
-    ladder = [technique() for technique in TECHNIQUES if technique.family == "quantization"]
-    rungs = sorted(order.fitting(ladder), key=_lowest, reverse=True)
+    rungs = order.fitting(rung() for rung in RUNGS)
     if not rungs:
-        raise NotOffered(str(order.misfit(ladder[0])))
+        raise NotOffered(str(order.misfit(RUNGS[0]())))
     stacks: list[Stack] = [(BF16,), *(on_top((BF16,), (technique,)) for technique in rungs)]
     return _study(order, (FP32,), [(" + ".join(map(short, stack)), stack) for stack in stacks])
 

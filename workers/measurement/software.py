@@ -34,7 +34,8 @@ def missing(package: str) -> str:
     except importlib.metadata.PackageNotFoundError:  # Run from a copy that nobody installed.
         return said
     for found in filter(None, map(OPTIONAL.match, wanted)):
-        if re.sub(r"[-.]", "_", found[1]).lower() == package.lower():
+        # A distribution may carry its maker's name before that of the package.
+        if re.sub(r"[-.]", "_", found[1]).lower().removeprefix("nvidia_") == package.lower():
             return f"{said} To get it: pip install 'tradespace[{found[2]}]'"
     return said
 

@@ -76,8 +76,9 @@ class Subject:
         torch.set_num_threads(environment.physical_cores())
         for technique in self.stack:
             for package in technique.packages:
-                if importlib.util.find_spec(package) is None:
-                    raise Unsupported(f"{technique.title} needs {software.missing(package)}")
+                top = package.partition(".")[0]
+                if importlib.util.find_spec(top) is None:
+                    raise Unsupported(f"{technique.title} needs {software.missing(top)}")
                 importlib.import_module(package)
             if reason := technique.refuses(self.facts) or technique.misfit(self.spec.workload):
                 raise Unsupported(reason)

@@ -80,7 +80,7 @@ def test_less_memory_adds_one_saver_at_a_time() -> None:
 
 def test_quantisation_goes_down_from_bf16() -> None:
     made = list(variants(offered("quantisation")))
-    assert made[:2] == ["bf16", "bf16 + int8"]
+    assert made[:3] == ["bf16", "bf16 + int8", "bf16 + FP8"]
     assert made[-1] == "bf16 + nf4"
     assert "is for inference" in str(offered("quantisation", workload="train_step").reason)
 

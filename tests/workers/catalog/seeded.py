@@ -19,17 +19,27 @@ from workers.catalog.models.vit import Vit
 from workers.catalog.technique import Family, Technique
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.fp8 import Fp8
+from workers.catalog.techniques.gptq import Gptq
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.int4_weight_only import Int4WeightOnly
+from workers.catalog.techniques.int8_dynamic import Int8Dynamic
+from workers.catalog.techniques.int8_static import Int8Static
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.mxfp4 import Mxfp4
 from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
+from workers.catalog.techniques.w4a8 import W4a8
 from workers.catalog.workload import Workload
 from workers.catalog.workloads.classify import Classify
 from workers.catalog.workloads.decode import Decode
@@ -127,6 +137,12 @@ def _dequantize(model: nn.Module, count: int = 1_000) -> None:
     for linear in list(_linears(model))[:count]:
         weight: Any = linear.weight
         linear.weight = nn.Parameter(weight.dequantize(), requires_grad=False)
+
+
+def _do_not_round(model: nn.Module) -> None:
+    """One of Model Optimizer's quantizers of weights lets everything pass."""
+    quantizer: Any = next(module for name, module in model.named_modules() if name.endswith("1.weight_quantizer"))
+    quantizer.disable()
 
 
 def _forward_with(model: nn.Module, **forced: Any) -> None:
@@ -232,6 +248,29 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("one compiled layer multiplies by others", Int8WeightOnly(), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1), (COMPILE,)),
     Seeded("layers multiply by others", LlmInt8(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", LlmInt8(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer multiplies by others", Int8Dynamic(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Int8Dynamic(), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Int8Static(calibration_samples=2), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Int8Static(calibration_samples=2), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Int4WeightOnly(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer multiplies by others", Fp8(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Fp8(), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Fp8(granularity="block", block=64), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Fp8(granularity="block", block=64), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Mxfp4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Mxfp4(), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one layer multiplies by others", Nvfp4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's weights are put back", Nvfp4(), Llama(), PREFILL, partial(_dequantize, count=1)),
+    Seeded("one compiled layer multiplies by others", Int8Dynamic(), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1), (COMPILE,)),
+    Seeded("one compiled layer multiplies by others", Int4WeightOnly(), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1), (COMPILE,)),
+    Seeded("one layer multiplies by others", SmoothQuant(calibration_samples=2), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1)),
+    Seeded("one layer does not round", SmoothQuant(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
+    Seeded("one layer multiplies by others", Awq(calibration_samples=2), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1)),
+    Seeded("one layer does not round", Awq(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
+    Seeded("one layer multiplies by others", Gptq(calibration_samples=2), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1)),
+    Seeded("one layer does not round", Gptq(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
+    Seeded("one layer multiplies by others", W4a8(calibration_samples=2), Mlp(width=64, layers=2), Classify(), partial(_bypass, count=1)),
+    Seeded("one layer does not round", W4a8(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
     Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
     Seeded("one layer's zeros are filled", UnstructuredPruning(), Mlp(width=64), Classify(), _no_zeros),

@@ -7,17 +7,27 @@ from pydantic import Field
 from workers.catalog.technique import Technique
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.fp8 import Fp8
+from workers.catalog.techniques.gptq import Gptq
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
 from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.int4_weight_only import Int4WeightOnly
+from workers.catalog.techniques.int8_dynamic import Int8Dynamic
+from workers.catalog.techniques.int8_static import Int8Static
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.mxfp4 import Mxfp4
 from workers.catalog.techniques.nf4 import Nf4
+from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
+from workers.catalog.techniques.w4a8 import W4a8
 
 AnyTechnique = Annotated[
     Precision
@@ -26,8 +36,18 @@ AnyTechnique = Annotated[
     | TorchCompile
     | KvCache
     | Int8WeightOnly
+    | Int8Dynamic
+    | Int8Static
+    | SmoothQuant
     | LlmInt8
+    | Fp8
+    | Int4WeightOnly
     | Nf4
+    | Awq
+    | Gptq
+    | W4a8
+    | Mxfp4
+    | Nvfp4
     | UnstructuredPruning
     | GradientCheckpointing
     | GradientAccumulation
@@ -42,8 +62,18 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     TorchCompile,
     KvCache,
     Int8WeightOnly,
+    Int8Dynamic,
+    Int8Static,
+    SmoothQuant,
     LlmInt8,
+    Fp8,
+    Int4WeightOnly,
     Nf4,
+    Awq,
+    Gptq,
+    W4a8,
+    Mxfp4,
+    Nvfp4,
     UnstructuredPruning,
     GradientCheckpointing,
     GradientAccumulation,
