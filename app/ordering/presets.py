@@ -57,7 +57,11 @@ class Order(NamedTuple):
 
     def misfit(self, technique: Technique) -> str | None:
         """Why the technique cannot be used; None when it can."""
-        return unfit(type(technique), self.model, self.workload, self.device) or technique.misfit(self.workload)
+        return (
+            unfit(type(technique), self.model, self.workload, self.device)
+            or technique.unsuited(self.model)
+            or technique.misfit(self.workload)
+        )
 
     def fitting(self, techniques: Iterable[Technique]) -> list[Technique]:
         """Those that can be used."""

@@ -214,6 +214,13 @@ def _stack(field: str, variant: Variant, spec: StudySpec) -> Iterator[Problem]:
                 reason,
                 f"Techniques that fit: {', '.join(fitting)}.",
             )
+        elif reason := technique.unsuited(spec.model):
+            yield Problem(
+                f"{field}.stack.{index}",
+                "technique_does_not_fit",
+                reason,
+                "Change the technique's parameters, or choose another model.",
+            )
         else:
             yield from _sizes(f"{field}.stack.{index}", technique, spec)
     for (i, first), (j, second) in itertools.combinations(enumerate(variant.stack), 2):

@@ -174,6 +174,10 @@ class Technique(Declared):
         """Why these parameters cannot be used with this workload's sizes; None when they can."""
         return None
 
+    def unsuited(self, model: Model) -> str | None:
+        """Why these parameters cannot be used with this model, beyond its kind; None when they can."""
+        return None
+
     def refuses(self, device: DeviceFacts) -> str | None:
         """Why this device cannot run the technique, found out inside the measuring process; None when it can."""
         return None

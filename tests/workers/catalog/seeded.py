@@ -37,6 +37,7 @@ from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.smoothquant import SmoothQuant
+from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
 from workers.catalog.techniques.w4a8 import W4a8
@@ -185,6 +186,13 @@ def _plain_blocks(model: nn.Module) -> None:
         module.__dict__.pop("forward", None)
 
 
+def _dense_again(model: Any) -> None:
+    """One block gets a feed-forward layer of the width it had."""
+    block = model.model.layers[1].mlp
+    block.gate_proj, block.up_proj = nn.Linear(256, 688, bias=False), nn.Linear(256, 688, bias=False)
+    block.down_proj = nn.Linear(688, 256, bias=False)
+
+
 def _no_zeros(model: nn.Module) -> None:
     """One layer that was pruned gets small numbers for its zeros."""
     weight = next(_linears(model)).weight
@@ -273,6 +281,7 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("one layer does not round", W4a8(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
     Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one block is as wide as before", StructuredPruning(), Llama(), PREFILL, _dense_again),
     Seeded("one layer's zeros are filled", UnstructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
     Seeded("zeros are filled", UnstructuredPruning(scope="global"), Mlp(width=64), Classify(), _no_zeros),
     Seeded("the model stays in evaluation mode", GradientCheckpointing(), Llama(), TRAIN, _stay_in_eval),

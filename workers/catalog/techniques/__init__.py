@@ -25,6 +25,7 @@ from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.smoothquant import SmoothQuant
+from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
 from workers.catalog.techniques.unstructured_pruning import UnstructuredPruning
 from workers.catalog.techniques.w4a8 import W4a8
@@ -48,6 +49,7 @@ AnyTechnique = Annotated[
     | W4a8
     | Mxfp4
     | Nvfp4
+    | StructuredPruning
     | UnstructuredPruning
     | GradientCheckpointing
     | GradientAccumulation
@@ -74,6 +76,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     W4a8,
     Mxfp4,
     Nvfp4,
+    StructuredPruning,
     UnstructuredPruning,
     GradientCheckpointing,
     GradientAccumulation,

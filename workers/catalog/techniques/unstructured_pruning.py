@@ -41,7 +41,7 @@ class UnstructuredPruning(Technique):
         layers = zeros.layers(model, self.title)
         weights = [(layer, "weight") for layer in layers.values()]
         if self.scope == "global":
-            prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=self.amount)  # type: ignore[no-untyped-call]
+            prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=self.amount)
         else:
             for layer, name in weights:
                 prune.l1_unstructured(layer, name, amount=self.amount)  # type: ignore[no-untyped-call]
