@@ -31,11 +31,13 @@ from workers.catalog.techniques.int8_static import Int8Static
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.lora import Lora
 from workers.catalog.techniques.mxfp4 import Mxfp4
 from workers.catalog.techniques.nf4 import Nf4
 from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.qlora import Qlora
 from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
@@ -217,6 +219,30 @@ def _all_logits(model: Any) -> None:
     head.forward = whole
 
 
+def _train_all(model: nn.Module) -> None:
+    model.requires_grad_(True)
+
+
+def _without_half(model: nn.Module) -> None:
+    """Adapters of every second layer do not take part."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for module in adapted[::2]:
+        module._disable_adapters = True
+
+
+def _bypass_frozen(model: nn.Module, count: int) -> None:
+    """Some layers keep their 4-bit weights beside their adapters and multiply by others."""
+    frozen = [
+        module
+        for module in _linears(model)
+        if type(module).__name__ == "Linear4bit" and module.weight.dtype == torch.uint8
+    ]
+    for layer in frozen[:count]:
+        layer.forward = partial(_dense, torch.zeros(layer.out_features, layer.in_features))  # type: ignore[method-assign]
+
+
 @contextmanager
 def _math() -> Iterator[None]:
     with sdpa_kernel(SDPBackend.MATH):
@@ -289,6 +315,10 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("blocks are put back", GradientCheckpointing(), Mlp(width=64), TRAIN, _plain_blocks),
     Seeded("the batch is taken at once", GradientAccumulation(steps=2), Mlp(width=64), TRAIN, _nothing, options={"micro_batches": 1}),
     Seeded("all logits are computed besides", ChunkedLoss(), Llama(), TRAIN, _all_logits),
+    Seeded("the base is trained too", Lora(), Mlp(width=64), TRAIN, _train_all),
+    Seeded("half of the adapters are left out", Lora(), Llama(), TRAIN, _without_half),
+    Seeded("half of the adapters are left out", Qlora(), Llama(), TRAIN, _without_half),
+    Seeded("one layer multiplies by others", Qlora(), Llama(), TRAIN, partial(_bypass_frozen, count=1)),
     Seeded("gradients are kept to the end", Optimizer(in_backward=True), Mlp(width=64), TRAIN, _nothing, options={"in_backward": False}),
 )  # fmt: skip
 """Every technique of the menu has at least one."""

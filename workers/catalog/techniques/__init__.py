@@ -19,11 +19,13 @@ from workers.catalog.techniques.int8_static import Int8Static
 from workers.catalog.techniques.int8_weight_only import Int8WeightOnly
 from workers.catalog.techniques.kv_cache import KvCache
 from workers.catalog.techniques.llm_int8 import LlmInt8
+from workers.catalog.techniques.lora import Lora
 from workers.catalog.techniques.mxfp4 import Mxfp4
 from workers.catalog.techniques.nf4 import Nf4
 from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
+from workers.catalog.techniques.qlora import Qlora
 from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
@@ -54,6 +56,8 @@ AnyTechnique = Annotated[
     | GradientCheckpointing
     | GradientAccumulation
     | ChunkedLoss
+    | Lora
+    | Qlora
     | Optimizer,
     Field(discriminator="technique"),
 ]
@@ -81,6 +85,8 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     GradientCheckpointing,
     GradientAccumulation,
     ChunkedLoss,
+    Lora,
+    Qlora,
     Optimizer,
 )
 BY_WORD: dict[str, type[Technique]] = {technique.word: technique for technique in TECHNIQUES}

@@ -55,31 +55,11 @@ class Nf4(Technique):
     double_quantization: bool = Field(False, description="Quantise the scales too: 0.4 bits less per weight.")
 
     def transform(self, model: nn.Module) -> nn.Module:
-        import bitsandbytes.nn
         import torch
-        from torch import nn
 
-        classes: Any = bitsandbytes.nn
         for name, linear in linears.inner(model, self.title).items():
-            layer = classes.Linear4bit(
-                linear.in_features,
-                linear.out_features,
-                bias=linear.bias is not None,
-                compute_dtype=getattr(torch, DTYPES[self.compute_dtype]),
-                compress_statistics=self.double_quantization,
-                quant_type="nf4",
-                device="meta",
-            )
-            weight = linear.weight.detach()
-            layer.weight = classes.Params4bit(
-                weight.contiguous(),
-                requires_grad=False,
-                blocksize=BLOCK,
-                compress_statistics=self.double_quantization,
-                quant_type="nf4",
-                module=layer,
-            )
-            layer.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach(), requires_grad=False)
+            weight = linear.weight
+            layer = quantised(linear, self.compute_dtype, double=self.double_quantization)
             layer.support_avx512bf16_for_cpu &= self._fits_cpu_kernel(linear)
             layer = layer.to(weight.device).eval()
             with torch.inference_mode():
@@ -109,3 +89,37 @@ class Nf4(Technique):
             "as_asked",
             f"Linear layers with 4-bit weights: {layers}, {stored:,} bytes. Operators seen in one step: {told(seen)}.",
         )
+
+
+def quantised(linear: nn.Linear, compute_dtype: str, *, double: bool) -> Any:
+    """The layer with its weights in NF4, which it is when it comes to its device.
+
+    Args:
+        linear: what it takes the place of.
+        compute_dtype: the format of products, as ``Precision`` names it.
+        double: whether scales are quantised too.
+    """
+    import bitsandbytes.nn
+    import torch
+    from torch import nn
+
+    classes: Any = bitsandbytes.nn
+    layer = classes.Linear4bit(
+        linear.in_features,
+        linear.out_features,
+        bias=linear.bias is not None,
+        compute_dtype=getattr(torch, DTYPES[compute_dtype]),
+        compress_statistics=double,
+        quant_type="nf4",
+        device="meta",
+    )
+    layer.weight = classes.Params4bit(
+        linear.weight.detach().contiguous(),
+        requires_grad=False,
+        blocksize=BLOCK,
+        compress_statistics=double,
+        quant_type="nf4",
+        module=layer,
+    )
+    layer.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach(), requires_grad=False)
+    return layer
