@@ -38,6 +38,7 @@ from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.qlora import Qlora
+from workers.catalog.techniques.semi_structured_pruning import SemiStructuredPruning
 from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
@@ -307,6 +308,7 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("one layer does not round", W4a8(calibration_samples=2), Mlp(width=64, layers=2), Classify(), _do_not_round),
     Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
+    Seeded("one layer's zeros are filled", SemiStructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
     Seeded("one block is as wide as before", StructuredPruning(), Llama(), PREFILL, _dense_again),
     Seeded("one layer's zeros are filled", UnstructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
     Seeded("zeros are filled", UnstructuredPruning(scope="global"), Mlp(width=64), Classify(), _no_zeros),

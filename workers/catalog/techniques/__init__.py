@@ -26,6 +26,7 @@ from workers.catalog.techniques.nvfp4 import Nvfp4
 from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.techniques.precision import Precision
 from workers.catalog.techniques.qlora import Qlora
+from workers.catalog.techniques.semi_structured_pruning import SemiStructuredPruning
 from workers.catalog.techniques.smoothquant import SmoothQuant
 from workers.catalog.techniques.structured_pruning import StructuredPruning
 from workers.catalog.techniques.torch_compile import TorchCompile
@@ -51,6 +52,7 @@ AnyTechnique = Annotated[
     | W4a8
     | Mxfp4
     | Nvfp4
+    | SemiStructuredPruning
     | StructuredPruning
     | UnstructuredPruning
     | GradientCheckpointing
@@ -80,6 +82,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     W4a8,
     Mxfp4,
     Nvfp4,
+    SemiStructuredPruning,
     StructuredPruning,
     UnstructuredPruning,
     GradientCheckpointing,
