@@ -228,11 +228,17 @@ def _optimizer(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in ("algorithm", "implementation")}
 
 
+def _cache(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["implementation"] in ("int8", "int4", "fp8", "window"):
+        raise NotPredicted("Formulas have keys and values of all tokens in the format that is computed in.")
+    return {"cache": parameters["implementation"] != "off"}
+
+
 MEANINGS: Mapping[str, Any] = {
     "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
     "autocast": lambda given: {"computing": COMPUTED[given["dtype"]]},
     "attention": lambda given: {"attention": given["backend"]},
-    "kv_cache": lambda given: {"cache": given["implementation"] != "off"},
+    "kv_cache": _cache,
     "int8_weight_only": lambda given: {"weights": "int8", "loading": "converted"},
     "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4", "loading": "converted"},
     "gradient_checkpointing": lambda given: (

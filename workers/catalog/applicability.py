@@ -223,6 +223,7 @@ def _stack(field: str, variant: Variant, spec: StudySpec) -> Iterator[Problem]:
             )
         else:
             yield from _sizes(f"{field}.stack.{index}", technique, spec)
+            yield from _unseen(f"{field}.stack.{index}", technique, spec)
     for (i, first), (j, second) in itertools.combinations(enumerate(variant.stack), 2):
         reason = clash(first, second)
         if reason:
@@ -244,6 +245,17 @@ def _sizes(field: str, technique: Technique, spec: StudySpec) -> Iterator[Proble
         if reason := technique.misfit(workload):
             yield Problem(field, "technique_does_not_fit", reason, "Change the technique's or the workload's sizes.")
             return
+
+
+def _unseen(field: str, technique: Technique, spec: StudySpec) -> Iterator[Problem]:
+    if spec.evaluation and (reason := technique.unseen(spec.evaluation)):
+        seeing = [
+            each.word
+            for each in EVALUATIONS
+            if not technique.unseen(each()) and not misjudged(each(), spec.model, spec.workload)
+        ]
+        hint = f"Evaluations that see it: {', '.join(seeing)}." if seeing else "Leave the evaluation out."
+        yield Problem(field, "evaluation_blind", reason, hint)
 
 
 def _a(kind: str) -> str:

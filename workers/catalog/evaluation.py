@@ -79,6 +79,14 @@ class Evaluation(Declared):
         super().__pydantic_init_subclass__(**kwargs)
         cls.metrics = tuple(scoring.metric for scoring in getattr(cls, "scorings", ()))
 
+    @property
+    def reach(self) -> int | None:
+        """Tokens it has a decoder read at once, through the stack's KV cache where that loses something.
+
+        None where it never reads through a cache.
+        """
+        return None
+
     def label(self) -> str:
         """A few words for a table cell, for example "divergence, items 256"; scores of one label are of the same items."""
         given = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from workers.catalog.evaluation import Evaluation
     from workers.catalog.model import Model
     from workers.catalog.report import Ran
     from workers.catalog.workload import Workload
@@ -176,6 +177,10 @@ class Technique(Declared):
 
     def unsuited(self, model: Model) -> str | None:
         """Why these parameters cannot be used with this model, beyond its kind; None when they can."""
+        return None
+
+    def unseen(self, evaluation: Evaluation) -> str | None:
+        """Why this evaluation would not see what the technique loses with these parameters; None when it would."""
         return None
 
     def refuses(self, device: DeviceFacts) -> str | None:

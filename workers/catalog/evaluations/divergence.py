@@ -11,6 +11,7 @@ from workers.catalog.evaluation import Evaluation, Outputs, Scores, Scoring
 from workers.catalog.evaluations import data
 from workers.catalog.metrics import QUALITY_AGREEMENT, QUALITY_KL
 from workers.catalog.workload import Bench, Workload
+from workers.catalog.workloads import caching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,10 @@ class Divergence(Evaluation):
 
     items: int = Field(256, ge=8, le=4_096, description="Positions (decoders) or samples (classifiers) compared.")
 
+    @property
+    def reach(self) -> int:
+        return PROMPT
+
     def outputs(self, bench: Bench, workload: Workload) -> Outputs:
         """``log_probabilities`` [N, V] in float32, and the prompt [N] of each."""
         import numpy as np
@@ -46,11 +51,15 @@ class Divergence(Evaluation):
         training = bench.model.training
         bench.model.eval()
         decoder = bench.declared.kind == "decoder"
+        through_cache = caching.lossy(bench.options("generation_options"))
         each = COMPARED if decoder else 1
         with torch.inference_mode(), bench.step_context():
             for batch in self._batches(bench, -(-self.items // each)):
-                scores = bench.declared.logits(bench.model, batch)
-                chosen = scores[:, -COMPARED:] if decoder else scores
+                if through_cache:
+                    chosen = caching.logits(bench, batch["input_ids"], PROMPT - COMPARED)
+                else:
+                    scores = bench.declared.logits(bench.model, batch)
+                    chosen = scores[:, -COMPARED:] if decoder else scores
                 rows.append(chosen.float().log_softmax(-1).flatten(0, -2).cpu().numpy())
         bench.model.train(training)
         found = np.concatenate(rows)[: self.items]

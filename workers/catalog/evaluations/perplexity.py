@@ -15,6 +15,7 @@ from workers.catalog.model import Model, Unsupported
 from workers.catalog.models import decoder
 from workers.catalog.technique import DECODERS
 from workers.catalog.workload import Bench, Workload
+from workers.catalog.workloads import caching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,10 @@ class Perplexity(Evaluation):
             return f"{model.title} comes with no held-out text."
         return None
 
+    @property
+    def reach(self) -> int:
+        return self.window
+
     def outputs(self, bench: Bench, workload: Workload) -> Outputs:
         """Of each scored token its ``surprise`` in nats and whether it was ``right``ly the most likely, and its ``window`` [N].
 
@@ -76,6 +81,7 @@ class Perplexity(Evaluation):
 
         decoder.check_length(bench.model, self.window)
         ids = self._ids(bench.declared)
+        through_cache = caching.lossy(bench.options("generation_options"))
         windows = data.windows(len(ids), self.window, self.stride)
         surprise: list[np.ndarray] = []
         right: list[np.ndarray] = []
@@ -85,10 +91,16 @@ class Perplexity(Evaluation):
             for first in range(0, len(windows), BATCH):
                 some = windows[first : first + BATCH]
                 batch = data.tokens(bench, np.stack([ids[each.start : each.end] for each in some]))
-                scores = bench.declared.logits(bench.model, batch)
+                # Positions before this one predict nothing that is scored.
+                first = min(each.scored - each.start for each in some) - 1 if through_cache else 0
+                scores = (
+                    caching.logits(bench, batch["input_ids"], first)
+                    if through_cache
+                    else bench.declared.logits(bench.model, batch)
+                )
                 for row, wanted, each in zip(scores, batch["input_ids"], some, strict=True):
                     begin = each.scored - each.start
-                    predicted, target = row[begin - 1 : -1].float(), wanted[begin:]
+                    predicted, target = row[begin - 1 - first : -1].float(), wanted[begin:]
                     surprise.append(functional.cross_entropy(predicted, target, reduction="none").cpu().numpy())
                     right.append((predicted.argmax(-1) == target).cpu().numpy())
         bench.model.train(training)

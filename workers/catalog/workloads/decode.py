@@ -59,24 +59,20 @@ class _Session(Session):
         options = bench.options("generation_options")
         self.use_cache = bool(options.get("use_cache", True))
         self.seen = "unknown"
+        self.kept: dict[str, Any] = {}
         self.answered: Any = None
         self.cache: Any = None
         if not self.use_cache:
             self.ids = ids
             return
         self.ids = ids[:, -1:]
-        self.cache = self._empty_cache(str(options.get("cache_implementation", "dynamic")))
+        self.cache = caching.empty(bench.model.config, options, self.context_length + 1)
         # Reading the context is not measured, so it need not be compiled either.
         with torch.inference_mode(), torch.compiler.set_stance("force_eager"), bench.step_context():
             bench.model(input_ids=ids[:, :-1], past_key_values=self.cache, use_cache=True, logits_to_keep=1)
-
-    def _empty_cache(self, implementation: str) -> Any:
-        from transformers import DynamicCache, StaticCache
-
-        config: Any = self.bench.model.config
-        if implementation == "static":
-            return StaticCache(config=config, max_cache_len=self.context_length + 1)
-        return DynamicCache(config=config)
+        self.window = options.get("cache_implementation") == "window"
+        self.lossy = caching.lossy(options)
+        self.before = self._snapshot()
 
     def step(self, mark: Mark) -> None:
         import torch
@@ -95,16 +91,26 @@ class _Session(Session):
         self.seen = caching.name_of(self.answered, self.context_length + 1)
         if self.cache is None:
             return
+        if self.lossy:
+            self.kept = caching.kept(self.cache)
         with torch.inference_mode():
+            if self.window:
+                for layer, values in zip(self.cache.layers, self.before, strict=True):
+                    vars(layer).update(values)
+                return
             for layer in self.cache.layers:
                 if isinstance(getattr(layer, "cumulative_length", None), torch.Tensor):
                     # A static layer: what lies past its length is masked, and the next token overwrites it.
                     layer.cumulative_length.fill_(self.context_length)
                 else:
-                    layer.crop(self.context_length - layer.get_seq_length())
+                    caching.forget(layer, layer.get_seq_length() - self.context_length)
+
+    def _snapshot(self) -> list[dict[str, Any]]:
+        """What the layers of a window hold: the token that a step drops cannot be had back otherwise."""
+        return [dict(vars(layer)) for layer in self.cache.layers] if self.window else []
 
     def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
         return {"kv_cache": caching.tensors(self.cache)}
 
     def facts(self) -> Mapping[str, Any]:
-        return {"cache": self.seen, "tokens_computed": self.ids.shape[1]}
+        return {"cache": self.seen, "tokens_computed": self.ids.shape[1], **self.kept}

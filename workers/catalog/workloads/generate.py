@@ -19,6 +19,9 @@ from workers.catalog.workloads import caching
 if TYPE_CHECKING:
     import torch
 
+OWN = ("cache_implementation", "cache_config")
+"""Generation options of a cache that is made here."""
+
 
 class Generate(Workload):
     name: Literal["generate"] = "generate"
@@ -73,27 +76,38 @@ class _Session(Session):
         # A checkpoint's own settings may sample or stop early; without an end token the count is exact. generate would
         # also compile a model with a static cache by itself on a GPU: compiling is a technique of its own.
         self.model: Any = bench.model
+        options = bench.options("generation_options")
+        self.lossy = caching.lossy(options)
+        # transformers knows no window of its own, and makes quantised caches with other refusals.
+        self.cache_options = {name: options.pop(name) for name in OWN if name in options} if self.lossy else {}
         self.model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call, assignment]
             max_new_tokens=workload.new_tokens,
             do_sample=False,
             pad_token_id=0,
             disable_compile=True,
             return_dict_in_generate=True,
-            **bench.options("generation_options"),
+            **options,
         )
         self.written = 0
         self.cache = "unknown"
+        self.kept: dict[str, Any] = {}
         self.writing: Callable[[], Any] = _nothing
         """The cache of the step that is watched, as long as there is one."""
 
     def step(self, mark: Mark) -> None:
         import torch
 
+        more: dict[str, Any] = {}
+        if self.lossy:
+            tokens = self.batch["input_ids"].shape[1] + self.new_tokens
+            more["past_key_values"] = caching.empty(self.model.config, self.cache_options, tokens)
         with torch.inference_mode(), self.bench.step_context():
-            answer = self.model.generate(**self.batch, stopping_criteria=[_Tokens(mark)])
+            answer = self.model.generate(**self.batch, **more, stopping_criteria=[_Tokens(mark)])
         mark("tpot")
         # The last token that was written has not been read. The cache itself is not kept: it would count as memory in use.
         self.cache = caching.name_of(answer.past_key_values, answer.sequences.shape[1] - 1)
+        if self.lossy:
+            self.kept = caching.kept(answer.past_key_values)
         self.written = answer.sequences.shape[1] - self.batch["input_ids"].shape[1]
 
     def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
@@ -120,7 +134,7 @@ class _Session(Session):
             self.writing = _nothing
 
     def facts(self) -> Mapping[str, Any]:
-        return {"cache": self.cache, "new_tokens": self.written}
+        return {"cache": self.cache, "new_tokens": self.written, **self.kept}
 
 
 def _nothing() -> None:
