@@ -38,6 +38,8 @@ FORWARD_WORKLOADS = frozenset({"prefill", "decode", "generate", "classify"})
 """Workloads that run the whole model forward only."""
 MODEL_WORKLOADS = FORWARD_WORKLOADS | {"train_step"}
 """Workloads that run the whole model; a technique that changes its modules acts in no other."""
+LOOKED = "looked_at"
+"""Attribute of a model: whether facts are wanted of the steps that run now, which nobody times."""
 NOTED = "noted"
 """Attribute of a model: a dictionary in which techniques leave facts of training for their proofs."""
 

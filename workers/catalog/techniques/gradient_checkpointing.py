@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,10 +12,12 @@ from pydantic import Field
 from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY, MEMORY_PEAK_ALLOCATED
 from workers.catalog.model import Unsupported
-from workers.catalog.technique import TRAINING, Evidence, Expectation, Requires, Technique, Verified
+from workers.catalog.technique import LOOKED, NOTED, TRAINING, Evidence, Expectation, Requires, Technique, Verified
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from workers.catalog.workload import Workload
 
 SUBLINEAR = Reference(
     "Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost", "https://arxiv.org/abs/1604.06174"
@@ -24,6 +27,13 @@ CHECKPOINTED = "checkpointed_blocks"
 """Attribute of the model that says how many blocks are to be computed again."""
 RECOMPUTED = "recomputed_calls"
 """Attribute of the model that counts how often a checkpointed block was computed again."""
+KEPT, AGAIN = "kept_products", "products_again"
+"""Facts of training: results of matrix products and attention that were kept, and those that were computed again."""
+PRODUCTS = (
+    "mm", "addmm", "bmm", "baddbmm", "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention", "convolution",
+)  # fmt: skip
+"""torch's operators whose results selective checkpointing keeps: nearly all of the work, and few of the bytes."""
 
 
 class GradientCheckpointing(Technique):
@@ -43,10 +53,19 @@ class GradientCheckpointing(Technique):
     reentrant: bool = Field(
         False, description="torch's older implementation, which runs the block again inside its own backward pass."
     )
+    selective: bool = Field(
+        False, description="Keep results of matrix products and attention, and compute all else in the block again."
+    )
+
+    def misfit(self, workload: Workload) -> str | None:
+        if self.selective and self.reentrant:
+            return "torch's reentrant checkpoints compute everything in a block again; selective ones are of the other kind."
+        return None
 
     def transform(self, model: nn.Module) -> nn.Module:
         setattr(model, RECOMPUTED, 0)
-        run = partial(_checkpointed, model, self.reentrant)
+        setattr(model, NOTED, {**getattr(model, NOTED, {}), KEPT: 0, AGAIN: 0})
+        run = partial(_checkpointed, model, self.reentrant, self.selective)
         if getattr(model, "supports_gradient_checkpointing", False):
             blocks = _switch_on(model, run, self.every)
         else:
@@ -66,13 +85,23 @@ class GradientCheckpointing(Technique):
             return Verified(
                 "fell_back", f"{calls} times a block was computed again in the backward pass; {due} times were due."
             )
+        kept, again = (int(evidence.facts.get(name, 0)) for name in (KEPT, AGAIN))
+        if self.selective != (kept > 0) or (self.selective and again):
+            return Verified(
+                "fell_back",
+                f"Of products, {kept} results were kept and {again} computed again; selective is {self.selective}.",
+            )
         detail = f"Blocks were computed again {calls} times in the backward passes of one{' eager' if evidence.graphs else ''} step."
+        if kept:
+            detail += f" Of products, {kept:,} results were kept and none was computed again."
         if any("BatchNorm" in name for name in evidence.modules):
             detail += " Batch norm's running statistics move twice in a step; gradients are not touched by that."
         return Verified("as_asked", detail)
 
 
-def _checkpointed(model: nn.Module, reentrant: bool, function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
+def _checkpointed(
+    model: nn.Module, reentrant: bool, selective: bool, function: Callable[..., Any], *inputs: Any, **named: Any
+) -> Any:
     """Run ``function`` under torch's checkpoint, counting on the model each time it is computed again."""
     import torch
     from torch.utils.checkpoint import checkpoint
@@ -81,9 +110,10 @@ def _checkpointed(model: nn.Module, reentrant: bool, function: Callable[..., Any
     if not torch.is_grad_enabled() or (reentrant and not carries):
         # The reentrant kind would leave the block without gradients when none of its inputs carries one.
         return function(*inputs, **named)
+    more: dict[str, Any] = {"context_fn": partial(_contexts, model)} if selective else {}
     if torch.compiler.is_compiling():
         # Counting would break the graph.
-        return checkpoint(partial(function, **named), *inputs, use_reentrant=reentrant)
+        return checkpoint(partial(function, **named), *inputs, use_reentrant=reentrant, **more)
     first = True
 
     def counted(*inputs: Any) -> Any:
@@ -93,7 +123,41 @@ def _checkpointed(model: nn.Module, reentrant: bool, function: Callable[..., Any
         first = False
         return function(*inputs, **named)
 
-    return checkpoint(counted, *inputs, use_reentrant=reentrant)
+    return checkpoint(counted, *inputs, use_reentrant=reentrant, **more)
+
+
+def _contexts(model: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """Contexts of a block's first and second run between which results of products are handed on."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+    operators = [getattr(torch.ops.aten, name).default for name in PRODUCTS]
+    if torch.compiler.is_compiling():
+        return create_selective_checkpoint_contexts(operators)  # type: ignore[no-any-return, no-untyped-call]
+
+    looked = getattr(model, LOOKED, False)
+
+    def policy(_: Any, operator: Any, *__: Any, **___: Any) -> Any:
+        if operator not in operators:
+            return CheckpointPolicy.PREFER_RECOMPUTE
+        getattr(model, NOTED)[KEPT] += looked
+        return CheckpointPolicy.MUST_SAVE
+
+    class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, operator: Any, _: Any, inputs: Any = (), named: Any = None) -> Any:
+            getattr(model, NOTED)[AGAIN] += operator in operators
+            return operator(*inputs, **(named or {}))
+
+    @contextmanager
+    def counted() -> Iterator[None]:
+        # What is taken from before does not come as far as the outer of the two.
+        with Counting(), second:  # type: ignore[no-untyped-call]
+            yield
+
+    first, second = create_selective_checkpoint_contexts(policy)  # type: ignore[no-untyped-call]
+    # Counting takes time at every operator, so that only a step that is looked at is counted.
+    return first, counted() if looked else second
 
 
 def _switch_on(model: Any, run: Callable[..., Any], every: int) -> int:

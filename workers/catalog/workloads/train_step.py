@@ -12,7 +12,7 @@ from pydantic import Field
 
 from workers.catalog.metrics import LATENCY
 from workers.catalog.model import Unsupported
-from workers.catalog.technique import NOTED
+from workers.catalog.technique import LOOKED, NOTED
 from workers.catalog.workload import Bench, Holding, Mark, Part, Session, Workload, unmarked
 
 if TYPE_CHECKING:
@@ -191,14 +191,16 @@ class Training(Session):
         import torch
 
         skipped, self.notes = self._skipped(), {}
+        setattr(self.model, LOOKED, True)
         self.step(unmarked)
         self.between()
-        noted, self.notes = self.notes, None
         if hasattr(self.model, "recomputed_calls") and not self.recomputed:
             # Inside a compiled graph no call can be counted; an eager step of the same blocks can be looked at.
             with torch.compiler.set_stance("force_eager"):
                 self.step(unmarked)
                 self.between()
+        setattr(self.model, LOOKED, False)
+        noted, self.notes = self.notes, None
         return {
             **getattr(self.model, NOTED, {}),
             **noted,

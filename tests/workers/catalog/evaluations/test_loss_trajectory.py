@@ -1,8 +1,12 @@
 """Loss trajectory: trainings that really train, from one start on the same batches, and put everything back."""
 
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.workers.catalog.observed import bench
 from workers.catalog.evaluations.loss_trajectory import LossTrajectory
@@ -11,8 +15,12 @@ from workers.catalog.model import Model
 from workers.catalog.models.mlp import Mlp
 from workers.catalog.models.reference_decoder import ReferenceDecoder
 from workers.catalog.models.reference_vit import ReferenceVit
+from workers.catalog.technique import Family, Technique
 from workers.catalog.techniques.autocast import Autocast
+from workers.catalog.techniques.chunked_loss import ChunkedLoss
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
+from workers.catalog.techniques.gradient_checkpointing import GradientCheckpointing
+from workers.catalog.techniques.optimizer import Optimizer
 from workers.catalog.workloads.prefill import Prefill
 from workers.catalog.workloads.train_step import TrainStep
 from workers.measurement import quality
@@ -52,6 +60,48 @@ def test_accumulation_is_the_same_training_and_another_rate_is_not() -> None:
         found = [quality.compare(scoring, scores[scoring.metric.name], seed=0) for scoring in EVALUATION.scorings]
         verdicts.append([each.verdict for each in found if each is not None])
     assert verdicts == [["same", "same", "same"], ["worse", "worse", "worse"]]
+
+
+class WrongScale(Technique):
+    """Tells the right loss and has its gradient four times as large, as when micro-batches are added up and not averaged."""
+
+    technique: Literal["wrong_scale"] = "wrong_scale"
+    title = "Wrong scale"
+    summary = "Scales gradients by mistake."
+    family: ClassVar[Family] = "training"
+
+    def loss(self, declared: Model, model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        loss = declared.loss(model, batch)
+        return loss.detach() + 4 * (loss - loss.detach())
+
+
+def verdicts(model: Model, baseline: Sequence[Technique], variant: Sequence[Technique]) -> set[str]:
+    plain, other = (EVALUATION.outputs(bench(model, stack), WORKLOAD) for stack in (baseline, variant))
+    scores = EVALUATION.score(plain, other)
+    found = [quality.compare(scoring, scores[scoring.metric.name], seed=0) for scoring in EVALUATION.scorings]
+    return {each.verdict for each in found if each is not None}
+
+
+@pytest.mark.parametrize(
+    "technique",
+    [
+        GradientAccumulation(steps=4),
+        GradientCheckpointing(),
+        GradientCheckpointing(selective=True),
+        ChunkedLoss(tokens=16),
+        Optimizer(algorithm="adamw", implementation="fused"),
+        Optimizer(algorithm="adamw", in_backward=True),
+    ],
+    ids=lambda technique: technique.label(),
+)
+def test_what_only_orders_the_work_anew_is_the_same_training(technique: Technique) -> None:
+    assert verdicts(ReferenceDecoder(), (), (technique,)) == {"same"}
+
+
+def test_gradients_of_a_wrong_scale_are_found_out_where_they_matter() -> None:
+    momentum = Optimizer(algorithm="sgd")
+    assert "same" not in verdicts(MODEL, (momentum,), (momentum, WrongScale()))
+    assert verdicts(MODEL, (momentum,), (momentum, GradientAccumulation(steps=4))) == {"same"}
 
 
 def test_autocast_goes_through_the_techniques_own_step() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.workers.catalog.observed import bench, evidence, proven, steps, verdicts, without
 from workers.catalog.model import Model, Unsupported
@@ -84,6 +85,32 @@ def test_inference_through_the_model_is_left_alone() -> None:
     batch = ready.declared.inputs(ready.model, batch_size=2, length=None, seed=1)
     with torch.inference_mode():
         assert ready.declared.logits(ready.model, batch).shape == (2, 16)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.word)
+def test_selective_keeps_products_and_computes_the_rest_again(model: Model) -> None:
+    technique = GradientCheckpointing(selective=True)
+    counts = {}
+    for name, stack in {"plain": (), "whole": (GradientCheckpointing(),), "selective": (technique,)}.items():
+        session = WORKLOAD.prepare(bench(model, stack))
+        with FlopCounterMode(display=False) as counted:
+            steps(session)
+        counts[name] = counted.get_total_flops()
+    assert counts["plain"] == counts["selective"]
+    assert counts["whole"] > 1.1 * counts["plain"]
+    assert proven(technique, WORKLOAD, model).ran == "as_asked"
+    plain, selective = gradients(model), gradients(model, technique)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(selective[name], gradient, msg=name)
+
+
+def test_whole_blocks_are_no_selective_ones() -> None:
+    whole, selective = GradientCheckpointing(), GradientCheckpointing(selective=True)
+    seen = {each.selective: evidence(WORKLOAD, bench(Llama(), (each,))) for each in (whole, selective)}
+    assert selective.proof(seen[False]).ran == "fell_back"
+    assert whole.proof(seen[True]).ran == "fell_back"
+    assert "other kind" in str(GradientCheckpointing(selective=True, reentrant=True).misfit(WORKLOAD))
+    assert selective.misfit(WORKLOAD) is None
 
 
 def test_a_model_without_blocks_is_refused() -> None:
