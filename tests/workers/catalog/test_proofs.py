@@ -65,7 +65,11 @@ def test_the_same_without_the_spoiler_runs_as_asked(case: Seeded) -> None:
     assert verified.ran == "as_asked" or emulated, verified.detail
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.word)
+@pytest.mark.parametrize(
+    "technique",
+    [each for each in TECHNIQUES if "cpu" in each.requires.devices],
+    ids=lambda technique: technique.word,
+)
 def test_every_technique_of_the_menu_has_a_fall_back_that_is_caught(technique: type[Technique]) -> None:
     assert any(type(case.technique) is technique for case in SEEDED), (
         f"{technique.word} has no seeded fall-back in tests/workers/catalog/seeded.py"

@@ -5,10 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from workers.catalog.technique import Technique
+from workers.catalog.techniques.activation_offload import ActivationOffload
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.distillation import Distillation
 from workers.catalog.techniques.fp8 import Fp8
 from workers.catalog.techniques.gptq import Gptq
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
@@ -55,9 +57,11 @@ AnyTechnique = Annotated[
     | SemiStructuredPruning
     | StructuredPruning
     | UnstructuredPruning
+    | Distillation
     | GradientCheckpointing
     | GradientAccumulation
     | ChunkedLoss
+    | ActivationOffload
     | Lora
     | Qlora
     | Optimizer,
@@ -85,9 +89,11 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     SemiStructuredPruning,
     StructuredPruning,
     UnstructuredPruning,
+    Distillation,
     GradientCheckpointing,
     GradientAccumulation,
     ChunkedLoss,
+    ActivationOffload,
     Lora,
     Qlora,
     Optimizer,
