@@ -16,6 +16,8 @@ ENDS = (
 )
 BUCKET_BYTES = 25 * 2**20
 """Of DistributedDataParallel's gradient buckets, by default."""
+ZERO_BUCKET_ELEMENTS = 5e8
+"""Of DeepSpeed's ``reduce_bucket_size`` and ``allgather_bucket_size``, by default (deepspeed/runtime/zero/config.py)."""
 
 
 def gathered(
@@ -44,11 +46,22 @@ def gathered(
     return [whole], [about("gathered layers", layers * layer, layer, GATHERED_LAYERS * layer, said, LAYERS)]
 
 
-def buckets(anatomy: Anatomy, sharding: Sharding, devices: int, element_bytes: int) -> list[Part]:
-    """Where DistributedDataParallel gathers gradients before it sends them."""
-    if sharding != "ddp":
-        return []
-    most = float(devices > 1) * element_bytes * anatomy.parameters
-    said = "25 MiB, up to a copy of all gradients unless they are views of the buckets"
-    source = "torch.nn.parallel.DistributedDataParallel"
-    return [about("buckets", min(BUCKET_BYTES, most), 0.0, most, said, source)]
+def buckets(sharding: Sharding, trained: int, gradient_bytes: int) -> list[Part]:
+    """Where gradients are gathered before they are sent.
+
+    Args:
+        sharding: how devices share.
+        trained: parameters that have gradients.
+        gradient_bytes: of each gradient.
+    """
+    most = float(gradient_bytes * trained)
+    if sharding == "ddp":
+        said = "25 MiB, up to a copy of all gradients unless they are views of the buckets"
+        source = "torch.nn.parallel.DistributedDataParallel"
+        return [about("buckets", min(BUCKET_BYTES, most), 0.0, most, said, source)]
+    if sharding in ("zero1", "zero2"):
+        most = min(most, gradient_bytes * ZERO_BUCKET_ELEMENTS)
+        said = f"0, up to {gradient_bytes} B × {most / gradient_bytes:,.0f} elements"
+        source = "DeepSpeed's reduce_bucket_size of 5e8; none where every gradient is sent by itself"
+        return [about("buckets", 0.0, 0.0, most, said, source)]
+    return []

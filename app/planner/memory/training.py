@@ -76,7 +76,7 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
     adapters = states.adapter_parameters(anatomy, asked.rank) if asked.rank else 0
     always = [
         *_states(anatomy, asked, adapters),
-        *sharding.buckets(anatomy, asked.sharding, asked.devices, element_bytes),
+        *sharding.buckets(asked.sharding, adapters or anatomy.parameters, _gradient_bytes(asked)),
     ]
     held = activations.kept(
         anatomy, batch=asked.batch, sequence=asked.sequence, of=Elements(element_bytes, autocast.STREAM_BYTES if cast else element_bytes),
@@ -152,8 +152,7 @@ class _Gradients(NamedTuple):
 
 def _gradients(anatomy: Anatomy, asked: Training, adapters: int, element_bytes: int) -> _Gradients:
     _, share, _ = states.shares(asked.sharding, asked.devices)
-    # Gradients have the format of what is trained, whatever is computed in.
-    single = GRADIENTS_OF_ADAPTERS if adapters or asked.master else round(FORMATS[asked.weights].bits / 8)
+    single = _gradient_bytes(asked)
     trained = adapters or anatomy.parameters
     end = 0 if adapters else anatomy.vocabulary * anatomy.widths.hidden
 
@@ -184,6 +183,11 @@ def _gradients(anatomy: Anatomy, asked: Training, adapters: int, element_bytes: 
         embedding=[every, *shared(2)] if shared(2) else [],
         all=every,
     )
+
+
+def _gradient_bytes(asked: Training) -> int:
+    """Of an element: gradients have the format of what is trained, whatever is computed in."""
+    return GRADIENTS_OF_ADAPTERS if asked.rank or asked.master else round(FORMATS[asked.weights].bits / 8)
 
 
 def _moments(anatomy: Anatomy, rank: int | None) -> tuple[tuple[Matrix, ...], int]:

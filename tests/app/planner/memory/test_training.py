@@ -251,3 +251,17 @@ def test_frozen_units_with_reentrant_checkpoints_hold_inputs_and_gradients_to_th
     assert bytes_of(reentrant.model_copy(update=alone), end, "activations", LLAMA) == bytes_of(
         plain.model_copy(update=alone), end, "activations", LLAMA
     )
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "zero1", "zero2"])
+def test_buckets_hold_gradients_of_what_is_trained(sharding: Sharding) -> None:
+    """A copy of them at most; DeepSpeed's buckets are of 5e8 elements."""
+
+    def most(**asked: object) -> float:
+        step = Training.model_validate({"devices": 4, "sharding": sharding, **asked})
+        return next(part.high for part in needed(LLAMA, step).peak.parts if part.name == "buckets")
+
+    bucket = float("inf") if sharding == "ddp" else 5e8
+    assert most(rank=16) == 4 * adapter_parameters(LLAMA, 16)
+    assert most() == 2 * min(LLAMA.parameters, bucket)
+    assert most(weights="fp32") == 4 * min(LLAMA.parameters, bucket)
