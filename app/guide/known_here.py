@@ -26,8 +26,6 @@ MOST_PARTS = 1_024
 """Parts that the catalogue takes a batch in at most."""
 NOTHING = frozenset({"precision fp32", "attention flash", "kv_cache off", "as built"})
 """Parts of labels that are what runs where no technique of the guide is chosen; torch takes its flash kernel by itself."""
-ALSO = {"attention math": "eager_attention"}
-"""Parts that are as good as what a technique of the guide is: torch's kernel of plain products writes out its scores too."""
 
 
 def measurements(
@@ -46,7 +44,7 @@ def measurements(
         if phase == "training" and not _of_kind(case.model, situation):
             continue
         stack, baseline = (words(label, phase, case.batch_size) for label in (case.label, case.against))
-        if stack is None or baseline is None or case.ran in ("fell_back", "emulated"):
+        if stack is None or baseline is None or case.ran == "fell_back":
             continue
         same = case.model == situation.model.name
         setting = Setting(
@@ -61,7 +59,8 @@ def measurements(
         device = (devices or {}).get(case.hardware)
         for figure, metric in FIGURES.items():
             effect = case.effects.get(figure)
-            if effect is not None:
+            # What is emulated rounds alike, and takes other time and memory.
+            if effect is not None and (metric == "quality" or case.ran != "emulated"):
                 found.append(_row(case, figure, metric, effect, stack, baseline, setting, device))
     return tuple(found)
 
@@ -74,15 +73,14 @@ def words(label: str, phase: Phase, batch: int | None = None) -> tuple[str, ...]
         phase: decides between words that share a part.
         batch: sequences or images of a step, which parameters may follow; None where it is not told.
     """
-    known = _labels(phase, batch)
-    found = []
-    for part in label.split(JOINED):
-        if part in NOTHING:
-            continue
-        word = known.get(part) or ALSO.get(part)
-        if word is None:
-            return None
-        found.append(word)
+    known, instead = _labels(phase, batch)
+    parts = [part for part in label.split(JOINED) if part not in NOTHING]
+    # A technique may stand in another form beside others: 16-bit weights beside adapters are those of mixed precision.
+    beside = {form: word for part in parts for form, word in instead.get(known.get(part, ""), {}).items()}
+    found = [beside.get(part) or known.get(part) for part in parts]
+    if None in found or any(known.get(part) in beside.values() and part not in beside for part in parts):
+        # Of a part nothing is known here, or it stands in its usual form where the guide means the other.
+        return None
     return tuple(one.word for one in techniques() if one.word in found)
 
 
@@ -102,9 +100,11 @@ def _of_kind(name: str, situation: Situation) -> bool:
 
 
 @cache
-def _labels(phase: Phase, batch: int | None) -> dict[str, str]:
+def _labels(phase: Phase, batch: int | None) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Words by parts of labels, and by word of a technique those of other techniques in the form that they have beside it."""
     adapter: TypeAdapter[Technique] = TypeAdapter(AnyTechnique)
     found: dict[str, str] = {}
+    instead: dict[str, dict[str, str]] = {}
     for technique in techniques():
         entries = [*(technique.catalogue or ())]
         if phase not in technique.phases or len(entries) != 1:
@@ -118,11 +118,16 @@ def _labels(phase: Phase, batch: int | None) -> dict[str, str]:
             # A batch of four in four parts is one at a time too, and that is what the technique means with any batch.
             found[part] = technique.word
         found.setdefault(part, technique.word)
-        # A technique may stand in another form beside others: a cache that does not grow beside CUDA graphs.
-        for other in techniques():
-            if technique.word in other.instead:
-                found[adapter.validate_python(other.instead[technique.word]).label()] = technique.word
-    return found
+        for other in technique.also:
+            found.setdefault(adapter.validate_python(other).label(), technique.word)
+        instead[technique.word] = {
+            adapter.validate_python(form).label(): word for word, form in technique.instead.items()
+        }
+    for forms in instead.values():
+        # A cache that does not grow is a cache without CUDA graphs too.
+        for form, word in forms.items():
+            found.setdefault(form, word)
+    return found, instead
 
 
 def _row(

@@ -91,6 +91,8 @@ class Technique(Frozen):
     """What measures it here; None where nothing does yet."""
     instead: dict[str, dict[str, Any]] = {}
     """What another technique of the stack has to be when it is measured beside this one."""
+    also: tuple[dict[str, Any], ...] = ()
+    """What else of the catalogue tells of it where somebody measured that."""
     sources: tuple[Source, ...]
 
     @property

@@ -48,6 +48,12 @@ def case(**changed: Any) -> Case:
         ("precision bf16 + attention flash", "inference", ("bf16",)),
         ("precision bf16 + attention eager", "inference", ("bf16", "eager_attention")),
         ("precision bf16 + attention math", "inference", ("bf16", "eager_attention")),
+        ("precision bf16 + lora 16, 32, all", "training", ("autocast_bf16", "lora")),
+        ("autocast bf16 + lora 16, 32, all", "training", None),
+        ("precision bf16 + fp8 row, 128", "inference", ("bf16", "fp8")),
+        ("precision bf16 + gptq own, 32, 128, 0.01", "inference", ("bf16", "int4_weight_only")),
+        ("precision bf16 + gptq own, 32, 64, 0.01", "inference", None),
+        ("precision bf16 + smoothquant own, 32, 0.5", "inference", ("bf16", "w8a8_int8")),
     ],
 )  # fmt: skip
 def test_labels_become_words(label: str, phase: Phase, found: tuple[str, ...] | None) -> None:
@@ -82,7 +88,12 @@ def test_accuracy_that_falls_is_a_loss() -> None:
     assert (row.low, row.ratio, row.high) == pytest.approx((0.01, 0.02, 0.03))
 
 
-@pytest.mark.parametrize("changed", [{"ran": "emulated"}, {"label": "precision bf16 + unheard_of 4"}])
+def test_what_was_emulated_tells_of_quality_alone() -> None:
+    (row,) = measurements([case(ran="emulated")], DECODING_ON_4090)
+    assert row.metric == "quality"
+
+
+@pytest.mark.parametrize("changed", [{"ran": "fell_back"}, {"label": "precision bf16 + unheard_of 4"}])
 def test_what_did_not_run_or_has_no_word_is_left_out(changed: dict[str, Any]) -> None:
     assert measurements([case(**changed)], DECODING_ON_4090) == ()
 
