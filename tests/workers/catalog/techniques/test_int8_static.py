@@ -40,9 +40,8 @@ def test_methods_cut_off_more_or_less_of_what_was_seen() -> None:
     fewer = scales(Int8Static(calibration="percentile", percentile=90.0))
     assert torch.all(fewer < most)
     assert torch.all(most < largest)
-    for method in ("entropy", "mse"):
-        found = scales(Int8Static.model_validate({"calibration": method}))
-        assert torch.all((found > 0) & (found <= 1.01 * largest))
+    found = scales(Int8Static(calibration="entropy"))
+    assert torch.all((found > 0) & (found <= 1.01 * largest))
 
 
 def test_it_stands_beside_bf16() -> None:
