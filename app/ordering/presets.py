@@ -119,7 +119,9 @@ def _everything(order: Order) -> dict[str, Any]:
 def _less_memory(order: Order) -> dict[str, Any]:
     if order.workload.word not in MODEL_WORKLOADS:
         raise NotOffered(f"{order.workload.title} runs one kernel alone; what has to fit is the whole model.")
-    savers = order.fitting(_first(technique) for technique in TECHNIQUES if _saves(technique))
+    # A student or a pruned model is another model, which no other step can be compared through.
+    same_model = [technique for technique in TECHNIQUES if technique.family != "compression"]
+    savers = order.fitting(_first(technique) for technique in same_model if _saves(technique))
     # In the order in which a stack acts; of those that exclude one another the one that saves most comes first.
     return _study(order, (FP32,), _growing(sorted(savers, key=lambda each: (each.order, _lowest(each)))))
 

@@ -15,12 +15,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from workers.catalog.model import Model
 from workers.catalog.models.llama import Llama
 from workers.catalog.models.mlp import Mlp
+from workers.catalog.models.reference_cnn import ReferenceCnn
 from workers.catalog.models.vit import Vit
 from workers.catalog.technique import Family, Technique
 from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.distillation import Distillation
 from workers.catalog.techniques.fp8 import Fp8
 from workers.catalog.techniques.gptq import Gptq
 from workers.catalog.techniques.gradient_accumulation import GradientAccumulation
@@ -196,6 +198,11 @@ def _dense_again(model: Any) -> None:
     block.down_proj = nn.Linear(688, 256, bias=False)
 
 
+def _untrained(model: nn.Module) -> None:
+    """The student as it was cut, without a training."""
+    del model.distilled
+
+
 def _no_zeros(model: nn.Module) -> None:
     """One layer that was pruned gets small numbers for its zeros."""
     weight = next(_linears(model)).weight
@@ -309,6 +316,7 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("layers multiply by others", Nf4(), Llama(), PREFILL, _bypass),
     Seeded("one layer multiplies by others", Nf4(), Llama(), PREFILL, partial(_bypass, count=1)),
     Seeded("one layer's zeros are filled", SemiStructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
+    Seeded("the student is not trained", Distillation(dimension="width", steps=4), ReferenceCnn(), Classify(), _untrained),
     Seeded("one block is as wide as before", StructuredPruning(), Llama(), PREFILL, _dense_again),
     Seeded("one layer's zeros are filled", UnstructuredPruning(), Mlp(width=64), Classify(), _no_zeros),
     Seeded("zeros are filled", UnstructuredPruning(scope="global"), Mlp(width=64), Classify(), _no_zeros),

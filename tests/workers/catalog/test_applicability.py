@@ -38,6 +38,8 @@ def test_every_technique_fits_its_default_somewhere() -> None:
         {},
         {"workload": {"name": "generate"}},
         {"workload": {"name": "train_step"}},
+        {"workload": {"name": "train_step"}, "device": "cuda"},
+        {"model": {"name": "reference_decoder"}},
     ]
     for technique in TECHNIQUES:
         assert any(not problems(study(variants=stack({"technique": technique.word}), **home)) for home in homes)
