@@ -173,6 +173,10 @@ def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *,
         if asked["weights"] not in COMPUTED.values():
             raise NotPredicted("Formulas of training keep whole weights, or train adapters.")
         algorithm, made = asked.pop("algorithm", "adamw"), asked.pop("implementation", "auto")
+        if "rank" in asked and (asked["weights"], asked["computing"]) != ("fp32", "fp32"):
+            raise NotPredicted(
+                "Formulas have what goes into adapters in their own format, which is fp32 whatever the weights are in."
+            )
         step = Training(
             batch=-(-workload.batch_size // pieces), sequence=workload.sequence_length, optimizer=STATES[algorithm][asked["weights"]],
             accumulating=pieces > 1, flash=flash, fused=made == "fused", foreach=made == "foreach" or (foreach and made == "auto"),
@@ -228,6 +232,18 @@ def _optimizer(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in ("algorithm", "implementation")}
 
 
+def _checkpointing(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["selective"]:
+        raise NotPredicted("Formulas have nothing of a checkpointed layer kept but its input.")
+    return {"checkpointing": True} | {name: parameters[name] for name in ("every", "reentrant")}
+
+
+def _adapters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["targets"] != "all":
+        raise NotPredicted("Formulas have adapters on all linear layers.")
+    return {"rank": parameters["rank"]}
+
+
 def _cache(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if parameters["implementation"] in ("int8", "int4", "fp8", "window"):
         raise NotPredicted("Formulas have keys and values of all tokens in the format that is computed in.")
@@ -241,10 +257,10 @@ MEANINGS: Mapping[str, Any] = {
     "kv_cache": _cache,
     "int8_weight_only": lambda given: {"weights": "int8", "loading": "converted"},
     "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4", "loading": "converted"},
-    "gradient_checkpointing": lambda given: (
-        {"checkpointing": True} | {name: given[name] for name in ("every", "reentrant")}
-    ),
+    "gradient_checkpointing": _checkpointing,
     "gradient_accumulation": lambda given: {"pieces": given["steps"]},
+    "chunked_loss": lambda given: {"loss": "chunked"},
+    "lora": _adapters,
     "optimizer": _optimizer,
     "torch_compile": lambda given: {},
 }

@@ -154,3 +154,36 @@ def test_states_and_step_are_the_optimizers(optimizer: dict[str, str], states: f
     assert other.needs.instant == "optimizer's step"
     assert other.needs.parts["optimizer"] == pytest.approx(states * 8_030_261_248)
     assert other.needs.parts.get("step", 0) == besides * 8_030_261_248
+
+
+def test_adapters_have_gradients_and_moments_of_their_own_alone() -> None:
+    fp32 = {"technique": "precision", "dtype": "fp32"}
+    lora = {"technique": "lora", "rank": 8}
+    stacks = {
+        "lora": [fp32, lora],
+        "of attention": [fp32, lora | {"targets": "attention"}],
+        "short": [{"technique": "precision", "dtype": "bf16"}, lora],
+    }
+    _, found, attention, short = predicted.variants(
+        study(variants=[{"name": name, "stack": stack} for name, stack in stacks.items()]), ()
+    )
+    assert found.needs is not None
+    attending, gated = 2 * (4_096 + 4_096) + 2 * (4_096 + 1_024), 3 * (4_096 + 14_336)
+    assert found.needs.parts["optimizer"] == 8 * 32 * 8 * (attending + gated)
+    assert "all linear layers" in str(attention.reason)
+    assert "whatever the weights are in" in str(short.reason)
+
+
+def test_a_chunked_loss_holds_no_logits_and_selective_checkpoints_are_not_in_the_formulas() -> None:
+    fp32 = {"technique": "precision", "dtype": "fp32"}
+    chunked, selective = (
+        [fp32, {"technique": "chunked_loss"}],
+        [fp32, {"technique": "gradient_checkpointing", "selective": True}],
+    )
+    variants = [{"name": "chunked", "stack": chunked}, {"name": "selective", "stack": selective}]
+    whole, pieces, kept = predicted.variants(study(variants=variants), ())
+    assert whole.needs is not None
+    assert pieces.needs is not None
+    assert "logits" in whole.needs.parts
+    assert "logits" not in pieces.needs.parts
+    assert "nothing of a checkpointed layer kept" in str(kept.reason)
