@@ -77,9 +77,14 @@ def shrunk(anatomy: Anatomy, share: float) -> Anatomy:
     )
 
 
+def share_of_batch(situation: Situation, settings: Settings) -> int:
+    """Sequences or images of a batch that the device with most of them has; all of it unless devices work on data of their own."""
+    return situation.batch if settings.sharding == "none" else -(-situation.batch // situation.devices)
+
+
 def micro_batch(situation: Situation, settings: Settings) -> int:
     """Sequences or images that a device takes at a time."""
-    return 1 if settings.parts is None else -(-situation.batch // settings.parts)
+    return 1 if settings.parts is None else -(-share_of_batch(situation, settings) // settings.parts)
 
 
 def _training(model: Decoder, situation: Situation, settings: Settings) -> Needed:
@@ -88,7 +93,7 @@ def _training(model: Decoder, situation: Situation, settings: Settings) -> Neede
         shrunk(model.anatomy, settings.share),
         Training(
             batch=batch,
-            accumulating=batch < situation.batch,
+            accumulating=batch < share_of_batch(situation, settings),
             sequence=situation.sequence,
             weights=settings.weights,
             computing=settings.computing,

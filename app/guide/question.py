@@ -45,7 +45,9 @@ class GuideQuestion(Exact):
         description="Bytes that are free on each device, or 7.6 GiB; left out, as much as usual.",
     )
     devices: int = Field(1, ge=1, le=65_536, description="Devices of this kind that may work together.")
-    batch: int = Field(1, ge=1, le=100_000, description="Sequences or images at a time; in training, of one update.")
+    batch: int = Field(
+        1, ge=1, le=100_000, description="Sequences or images at a time; in training, of one update of all devices."
+    )
     sequence: int = Field(2_048, ge=1, le=10_000_000, description="Tokens of each sequence or prompt.")
     generated: int | None = Field(
         None, ge=0, le=10_000_000, description=f"Tokens of each answer, for chat; left out, {ANSWER}."

@@ -90,7 +90,7 @@ class Situation(Frozen):
     devices: int = Field(1, ge=1, le=65_536)
     """Devices of this kind that may work together."""
     batch: int = Field(1, ge=1, le=100_000)
-    """Sequences or images of a step on each device; in training, of one update."""
+    """Sequences or images at a time; in training, of one update of all devices, which share it."""
     sequence: int = Field(2_048, ge=1, le=10_000_000)
     """Tokens of each sequence or prompt."""
     generated: int = Field(0, ge=0, le=10_000_000)

@@ -1,13 +1,13 @@
 """Time of a stack: the planner's counts of what a step does, on what the device reaches; drafts, images and exchange beside it."""
 
-from app.guide.memory import micro_batch, shrunk
+from app.guide.memory import micro_batch, share_of_batch, shrunk
 from app.guide.settings import Settings
 from app.guide.situation import Decoder, ImageModel, Situation
 from app.planner import roofline, work
 from app.planner.memory import states
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.models.anatomy import Anatomy
-from app.planner.roofline import LAUNCH_S, Time
+from app.planner.roofline import Time
 from app.planner.work import Work
 
 ACCEPTED = 2.88
@@ -23,7 +23,7 @@ OPERATORS_OF_A_KERNEL = 3
 def time(situation: Situation, settings: Settings) -> Time:
     """Seconds of one request (chat, prefill), update (training) or batch of images, on all devices together.
 
-    With data parallelism, seconds for each device's batch: all of them go on at once.
+    With data parallelism each device takes its share of an update's batch, all at once.
 
     Args:
         situation: what is asked.
@@ -33,15 +33,14 @@ def time(situation: Situation, settings: Settings) -> Time:
     if isinstance(model, Decoder) and situation.phase == "inference":
         return _request(model, situation, settings)
     batch = micro_batch(situation, settings)
-    parts = -(-situation.batch // batch)
+    parts = -(-share_of_batch(situation, settings) // batch)
     if isinstance(model, ImageModel):
         one = _image(model, situation, settings, batch)
     else:
         anatomy = shrunk(model.anatomy, settings.share)
         counted = work.training(anatomy, settings, batch, situation.sequence, parts)
         one = roofline.spent(counted, settings, situation.device)
-    replicas = situation.devices if settings.sharding != "none" else 1
-    return roofline.summed([one.times(parts)], _exchange(situation, settings, parts), replicas)
+    return roofline.summed([one.times(parts)], _exchange(situation, settings, parts))
 
 
 def per_token(situation: Situation, settings: Settings) -> float | None:
@@ -89,13 +88,7 @@ def _request(model: Decoder, situation: Situation, settings: Settings) -> Time:
     steps = situation.generated * _steps(anatomy, settings)
     if steps:
         passes.append(decoded(anatomy, situation, settings).times(steps))
-    exchanged = 0.0
-    if settings.tensor_parallel and situation.device.link:
-        # Two all-reduces a layer; of a token they are too small to fill a link and cost their launches.
-        each = situation.batch * situation.sequence * anatomy.widths.hidden * FORMATS[settings.computing].bits / 8
-        ring = 2 * (devices - 1) / devices * each / situation.device.link
-        exchanged = 2 * anatomy.layers * (ring + 2 * LAUNCH_S[situation.device.kind] * steps)
-    return roofline.summed(passes, exchanged)
+    return roofline.summed(passes)
 
 
 def _steps(anatomy: Anatomy, settings: Settings) -> float:

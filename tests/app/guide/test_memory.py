@@ -77,3 +77,13 @@ def test_weights_that_are_converted_in_place_were_all_there_before() -> None:
 def test_weights_that_are_quantised_as_they_arrive_are_never_all_there() -> None:
     plain, quantised = (of(DECODING_ON_4090, "bf16", "kv_cache", *words).peak for words in ((), ("llm_int8",)))
     assert quantised.bytes < 0.75 * plain.bytes
+
+
+@pytest.mark.parametrize("word", ["ddp", "zero1", "zero2", "zero3"])
+def test_devices_share_the_batch_of_one_update(word: str) -> None:
+    one = Situation(task="train", model=LLAMA_8B, device=of_title("A100 80GB SXM"), devices=4, sequence=512)
+    each = of(one, word)
+    assert of(one.model_copy(update={"batch": 4}), word) == each
+    assert of(one.model_copy(update={"batch": 5}), word).instants[0].bytes > each.instants[0].bytes
+    # What takes its share one by one adds up gradients only where there is more than one.
+    assert of(one.model_copy(update={"batch": 4}), word, "accumulation") == each

@@ -186,3 +186,14 @@ def test_rates_of_unpacked_weights_are_those_of_their_formats() -> None:
     assert rates == {"int8_weight_only": 0.9, "int4_weight_only": 0.75, "nf4": 0.75, "fp8": 1.0}
     assert applied(chosen(("gguf_q4_k_m",))).rate == 0.89
     assert applied(chosen(("bf16", "llm_int8"))).rate == 0.6
+
+
+def test_devices_share_the_batch_of_one_update() -> None:
+    one = Situation(task="train", model=LLAMA_1B, device=of_title("A100 80GB SXM"), sequence=2_048)
+    four = one.model_copy(update={"devices": 4, "batch": 4})
+    alone, shared = (time(each, applied(chosen(stack))) for each, stack in ((one, ()), (four, ("ddp",))))
+    # Each takes one sequence, as one alone would; the exchange comes on top.
+    assert shared.seconds >= alone.seconds
+    assert shared.compute == pytest.approx(alone.compute)
+    three = four.model_copy(update={"batch": 3})
+    assert time(three, applied(chosen(("ddp",)))) == shared
