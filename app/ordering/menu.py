@@ -59,6 +59,8 @@ PICKS: tuple[Pick, ...] = (
     Pick("bf16 autocast", ({"technique": "autocast", "dtype": "bf16"},)),
     Pick("checkpointing", ({"technique": "gradient_checkpointing"},)),
     Pick("accumulation", ({"technique": "gradient_accumulation"},)),
+    Pick("8-bit AdamW", ({"technique": "optimizer", "algorithm": "adamw_8bit"},)),
+    Pick("LoRA", ({"technique": "lora"},)),
     Pick("bf16 + compile", (BF16, COMPILE)),
 )
 
