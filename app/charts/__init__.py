@@ -14,6 +14,7 @@ from app.charts import (
     samples,
     scaling,
     trade_off,
+    training_loss,
     waterfall,
 )
 from app.charts.chart import RunChart, StudyChart, Tab
@@ -33,5 +34,10 @@ CHARTS: tuple[StudyChart, ...] = (
     quality.CHART,
 )
 BY_NAME: dict[str, StudyChart] = {chart.name: chart for chart in CHARTS}
-RUN_CHARTS: tuple[RunChart, ...] = (samples.RUN_CHART, anatomy.RUN_CHART, memory_over_time.RUN_CHART)
+RUN_CHARTS: tuple[RunChart, ...] = (
+    samples.RUN_CHART,
+    training_loss.RUN_CHART,
+    anatomy.RUN_CHART,
+    memory_over_time.RUN_CHART,
+)
 RUN_CHART_BY_NAME: dict[str, RunChart] = {chart.name: chart for chart in RUN_CHARTS}

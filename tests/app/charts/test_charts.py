@@ -180,7 +180,7 @@ def test_menus_of_charts_are_complete() -> None:
         "quality",
     }
     assert {chart.tab for chart in CHARTS} == set(TABS)
-    assert set(RUN_CHART_BY_NAME) == {"samples", "anatomy", "memory_over_time"}
+    assert set(RUN_CHART_BY_NAME) == {"samples", "training_loss", "anatomy", "memory_over_time"}
 
 
 def test_trade_off_opens_with_ratios() -> None:
