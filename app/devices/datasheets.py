@@ -26,6 +26,8 @@ class Datasheet(Frozen):
     names: tuple[str, ...]
     """As the driver calls it; cards of one name are told apart by their memory."""
     memory: int
+    inline_ecc: bool = False
+    """Whether error correction keeps its bits in the memory itself, as cards for servers with GDDR memory have it from the factory."""
     bandwidth: float
     """Bytes per second."""
     peaks: dict[str, float]

@@ -22,6 +22,9 @@ from workers.catalog.technique import DeviceKind
 FREE_SHARE: dict[DeviceKind, float] = {"cuda": 0.95, "cpu": 0.8}
 """Share of memory that is free at best: 7.6 to 7.9 of the 8 GiB of an RTX 4060, of which driver and desktop keep the rest; of a
 computer's own, without the system and programs that come with it."""
+INLINE_ECC = 1 / 16
+"""Share of memory that error correction keeps where it has no memory of its own: an L4 has 22.5 of 24 GiB left, an L40S 45 of 48 (of
+which 44.5 are seen), a T4 15 of 16 (of which 14.6 are)."""
 BANDWIDTH_SHARE: dict[DeviceKind, float] = {"cuda": 0.85, "cpu": 0.7}
 """What is typically reached of the wire's rate: A100 1,700 of 2,039 GB/s (gpt-fast), H200 copy 4.3 of 4.8 TB/s; STREAM on
 CPUs 67 to 79 %, 43 % on a Raspberry Pi 4."""
@@ -60,6 +63,8 @@ class Machine(Frozen):
     """Instruction sets of a CPU, as Linux lists them."""
     memory: int = Field(gt=0)
     """Bytes it has."""
+    inline_ecc: bool = False
+    """Whether error correction takes its part of them."""
     bandwidth: float = Field(gt=0)
     """Bytes per second of its memory."""
     peaks: dict[str, float]
@@ -81,7 +86,7 @@ class Machine(Frozen):
     @property
     def free(self) -> float:
         """Bytes of its memory that can be counted on."""
-        return FREE_SHARE[self.kind] * self.memory
+        return FREE_SHARE[self.kind] * self.memory * (1 - INLINE_ECC if self.inline_ecc else 1.0)
 
     @property
     def reads(self) -> float:
@@ -119,7 +124,7 @@ def of_sheet(sheet: Datasheet) -> Machine:
     """A GPU as its maker describes it."""
     return Machine(
         title=sheet.title, kind="cuda", generation=sheet.architecture, capability=sheet.capability, memory=sheet.memory,
-        bandwidth=sheet.bandwidth, peaks=sheet.peaks, measured=False, link=sheet.link,
+        inline_ecc=sheet.inline_ecc, bandwidth=sheet.bandwidth, peaks=sheet.peaks, measured=False, link=sheet.link,
     )  # fmt: skip
 
 

@@ -117,21 +117,21 @@ def test_what_if_draws_estimates_apart_and_says_what_they_are() -> None:
     drawn = figure(found, Choice(what_if="Instinct MI250X"), {one.run: MEASURED for one in found.runs})
     dotted = [trace for trace in drawn["data"] if trace.get("line", {}).get("dash") == "dot"]
     assert [trace["name"] for trace in dotted if trace["mode"] == "lines"] == [
-        "memory 3.28\u202fTB/s",
-        "float32 47.9\u202fTFLOP/s, datasheet",
-        "int8 383\u202fTFLOP/s, datasheet",
+        "memory 1.64\u202fTB/s",
+        "float32 23.9\u202fTFLOP/s, datasheet",
+        "int8 192\u202fTFLOP/s, datasheet",
     ]
     estimates = [trace for trace in dotted if trace["mode"] == "lines+markers"]
     assert [trace["marker"]["symbol"] for trace in estimates] == ["circle-open", "square-open"]
     assert all("estimate, not measured" in text for trace in estimates for text in trace["hovertext"])
-    # There 100 bytes at 3.277 TB/s bind; here 400 operations at 200 a second, which is a fifth of 10 s.
+    # There 100 bytes at 1.6385 TB/s bind; here 400 operations at 200 a second, which is a fifth of 10 s.
     (slow, fast), (low, high) = estimates[0]["y"], drawn["layout"]["yaxis"]["range"]
     assert fast / slow == pytest.approx(5.0)
     assert low < math.log10(slow) < math.log10(fast) < high
     words = column(drawn)
-    assert words["fp32"].startswith("0.0305\u202fns to 0.153\u202fns; its roof there is memory bandwidth")
+    assert words["fp32"].startswith("0.0610\u202fns to 0.305\u202fns; its roof there is memory bandwidth")
     assert words["tf32"] == "no estimate: the datasheet of Instinct MI250X has no peak in tf32"
-    assert words["int8"].startswith("at least 0.0305\u202fns"), "no int8 was measured here"
+    assert words["int8"].startswith("at least 0.0610\u202fns"), "no int8 was measured here"
     assert "not measured. Its roofs are its datasheet's" in drawn["layout"]["meta"]["caption"]
     json.dumps(drawn, allow_nan=False)
 

@@ -60,3 +60,11 @@ def test_machines_of_a_class_differ_in_memory() -> None:
         of_title("server cpu, amx, 32 cores")
     assert refused.value.problems[0].field == "memory"
     assert of_title("Server CPU, AMX, 32 cores", 2**36).memory == 2**36
+
+
+@pytest.mark.parametrize(
+    ("title", "seen"), [("T4", 14.56 * 2**30), ("L4", 23_034 * 2**20), ("L40S", 44.53 * 2**30), ("GeForce RTX 4090", 23.64 * 2**30)]
+)  # fmt: skip
+def test_no_more_is_free_than_programs_have_seen(title: str, seen: float) -> None:
+    """Totals that torch and nvidia-smi print, error correction taken off where it is on from the factory."""
+    assert 0.9 * seen < of_title(title).free <= seen
