@@ -252,8 +252,8 @@ def _remarks(read: Read, fit: Fit | None) -> Iterator[str]:
             "This is QLoRA as torchtune and Unsloth do it. PEFT's prepare_model_for_kbit_training keeps embedding, head and the "
             f"layers' inputs in float32: {2 * sum(ends.values()) / GIB:.2g} GiB more of weights, and larger activations; ask with upcast."
         )
-    if question.devices > 1:
-        yield "Time is that of the arithmetic; what devices send to each other comes on top."
+    if question.devices > 1 and (question.phase != "inference" or machine is None or machine.link is None):
+        yield "Time is that of each device's own work; what devices send to each other comes on top."
 
 
 def _emulated(fit: Fit, lacks: str, machine: Machine) -> str:

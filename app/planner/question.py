@@ -159,10 +159,10 @@ def of_body(question: Question, own: Sequence[Machine] = ()) -> Read:
             inside = [one._replace(field=f"config.{one.field}") for one in refused.problems]
             raise Invalid.of(inside) from None
         question = question.model_copy(update={"config": config})
-        return Read(question, f"a {anatomy.family} model", None, anatomy, machine, own)
+        return _shareable(Read(question, f"a {anatomy.family} model", None, anatomy, machine, own))
     assert question.model is not None
     found = known.by_name()[question.model]
-    return Read(question, found.name, found.url, known.anatomy(found.name), machine, own)
+    return _shareable(Read(question, found.name, found.url, known.anatomy(found.name), machine, own))
 
 
 def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) -> Read:
@@ -188,7 +188,20 @@ def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) ->
     found = gguf.read(header)
     question = question.model_copy(update={"stored_bytes": found.weight_bytes})
     name = found.name or f"a {found.architecture} model"
-    return Read(question, name, None, found.anatomy, machine, own, found.header_bytes)
+    return _shareable(Read(question, name, None, found.anatomy, machine, own, found.header_bytes))
+
+
+def _shareable(read: Read) -> Read:
+    """Refuse more devices than there are heads, which tensor parallelism deals out whole.
+
+    Raises:
+        Invalid: there are more.
+    """
+    devices, heads = read.question.devices, read.anatomy.heads
+    if read.question.phase == "inference" and devices > heads:
+        said = f"is {devices:,}, and the model has {heads:,} heads to share."
+        raise Invalid.of([Problem("devices", "contradiction", said, "At most as many devices as heads.")])
+    return read
 
 
 def _placed(question: Question, own: Sequence[Machine]) -> tuple[Question, Machine | None, list[Problem]]:

@@ -12,7 +12,7 @@ from typing import Literal
 from app.frozen import Frozen
 from app.planner.machines import Machine
 from app.planner.models.anatomy import Anatomy
-from app.planner.work import TORCH_NAMES, Step, Work, forward
+from app.planner.work import SUMS, TORCH_NAMES, Step, Work, forward
 
 Class = Literal["compute", "bandwidth", "overhead", "communication"]
 OPERATOR_S = {"cuda": 20e-6, "cpu": 25e-6}
@@ -60,7 +60,7 @@ class Time(Frozen):
     overhead: float
     """At calls and launches that nothing hides."""
     communication: float = 0.0
-    """At exchange between devices that nothing hides."""
+    """At exchange between devices that nothing hides; within a step of tensor parallelism all of it."""
 
     @property
     def shares(self) -> dict[Class, float]:
@@ -112,15 +112,18 @@ def spent(work: Work, step: Step, machine: Machine, devices: int = 1) -> Time:
     """
     arithmetic = work.products / (machine.peak(step.products) * step.rate * devices)
     reading = work.weights / (machine.reads * devices)
-    moved = (
-        work.activations * (1.0 if step.execution == "eager" else FUSED_TRAFFIC) + work.others + work.cache
-    ) / devices
+    fused = 1.0 if step.execution == "eager" else FUSED_TRAFFIC
+    moved = (work.activations * fused + work.others) / devices + work.cached(devices)
     by_arithmetic = arithmetic >= reading
     compute = (arithmetic if by_arithmetic else 0.0) + _attention(work, step, machine) / devices
     bandwidth = (0.0 if by_arithmetic else reading) + moved / machine.reads
     calls, gaps = _calling(work, step, machine), LAYER_S * work.layers if machine.gpu else 0.0
     waiting = max(calls - compute - bandwidth, gaps) if machine.gpu else calls
-    return Time(seconds=compute + bandwidth + waiting, compute=compute, bandwidth=bandwidth, overhead=waiting)
+    sent = _sent(work, machine, devices)
+    return Time(
+        seconds=compute + bandwidth + waiting + sent,
+        compute=compute, bandwidth=bandwidth, overhead=waiting, communication=sent,
+    )  # fmt: skip
 
 
 def token(
@@ -160,9 +163,10 @@ def bounds(work: Work, step: Step, machine: Machine, devices: int = 1) -> tuple[
     compiled = step.model_copy(update={"execution": "graphs"})
     plain = step if step.execution == "engine" else step.model_copy(update={"execution": "eager"})
     # Shares of the peak are of whole steps, with everything that is called; shares of the wire's rate are of reading alone.
-    reading = work.bytes / (rate * BEST_READS) + work.layers * BEST_LAYER_S
+    read = work.weights + devices * work.cached(devices)
+    reading = read / (rate * BEST_READS) + work.layers * BEST_LAYER_S
     best = max(work.operations / (peak * BEST_SHARE), reading)
-    reading = work.bytes / (rate * PLAINEST_READS) + _calling(work, plain, machine)
+    reading = read / (rate * PLAINEST_READS) + _calling(work, plain, machine)
     plainest = max(work.operations / (peak * step.rate * PLAINEST_SHARE), reading)
     return (
         min(best, spent(work, compiled, machine, devices).seconds),
@@ -170,23 +174,31 @@ def bounds(work: Work, step: Step, machine: Machine, devices: int = 1) -> tuple[
     )
 
 
-def summed(parts: Sequence[Time], exchanged: float = 0.0, replicas: int = 1) -> Time:
-    """All parts one after the other; exchange that hides behind arithmetic and bytes is not counted.
+def summed(parts: Sequence[Time], exchanged: float = 0.0) -> Time:
+    """All parts one after the other; of exchange that goes on beside arithmetic and bytes, what these do not hide.
 
     Args:
-        parts: in any order.
-        exchanged: seconds of exchange between devices.
-        replicas: devices that each do this at the same time; seconds are then those of one part of the whole.
+        parts: in any order; what devices exchange within them, waiting for it, is theirs.
+        exchanged: seconds of exchange between devices beside them, as of gradients in the backward pass.
     """
     compute = sum(one.compute for one in parts)
     bandwidth = sum(one.bandwidth for one in parts)
     overhead = sum(one.overhead for one in parts)
-    exposed = max(0.0, exchanged - compute - bandwidth)
-    whole = Time(
-        seconds=compute + bandwidth + overhead + exposed,
-        compute=compute, bandwidth=bandwidth, overhead=overhead, communication=exposed,
+    sent = sum(one.communication for one in parts) + max(0.0, exchanged - compute - bandwidth)
+    return Time(
+        seconds=compute + bandwidth + overhead + sent,
+        compute=compute, bandwidth=bandwidth, overhead=overhead, communication=sent,
     )  # fmt: skip
-    return whole.times(1 / replicas)
+
+
+def _sent(work: Work, machine: Machine, devices: int) -> float:
+    """Seconds in which devices that share every matrix sum up what they have of results, in rings, while all else waits.
+
+    0 where nothing is known of the link between them.
+    """
+    if devices == 1 or machine.link is None:
+        return 0.0
+    return 2 * (devices - 1) / devices * work.results / machine.link + SUMS * work.layers * 2 * LAUNCH_S[machine.kind]
 
 
 def _attention(work: Work, step: Step, machine: Machine) -> float:

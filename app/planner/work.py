@@ -17,6 +17,8 @@ from app.planner.models.anatomy import Anatomy, Matrix
 Execution = Literal["eager", "compiled", "graphs", "engine"]
 TORCH_NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """Formats that are computed in, as torch names them."""
+SUMS = 2
+"""Results of a layer that devices which share its matrices sum up: attention's and the feed-forward layer's (arXiv 1909.08053)."""
 EAGER_OPERATORS = 36
 """Operators of one decoder layer forward in transformers: two norms of 6, seven products, rotary positions 11, cache 2,
 attention 1, gate 2, residuals 1 or 2."""
@@ -103,6 +105,10 @@ class Work(Frozen):
     """That are left once it is compiled."""
     matrices: float
     """Products with weights among them."""
+    cache_heads: int = 1
+    """Among which devices can share the cache."""
+    results: float = 0.0
+    """Bytes that all layers' attention and feed-forward results have, which devices that share matrices sum up."""
 
     @property
     def operations(self) -> float:
@@ -113,6 +119,10 @@ class Work(Frozen):
     def bytes(self) -> float:
         """Of weights and caches."""
         return self.weights + self.cache
+
+    def cached(self, devices: int) -> float:
+        """Bytes of the cache that each of several devices reads: of whole heads."""
+        return self.cache * -(-self.cache_heads // devices) / self.cache_heads
 
 
 def forward(
@@ -135,16 +145,17 @@ def forward(
     widths, layers = anatomy.widths, anatomy.layers
     head = _head(anatomy)
     rows = tokens if all_logits or new < context else batch
-    seen = context if new < context else (context + 1) / 2
+    attending = sum(cache.layers for cache in anatomy.caches if not cache.state)
+    seen = sum(cache.layers * cache.seen(new, context) for cache in anatomy.caches)
     element = FORMATS[step.computing].bits / 8
     moved = 9 * widths.hidden + 4 * widths.queries + 3 * widths.keys + 4 * widths.ffn
     others = 0.0
     if not step.flash and new == context:
         # Scores are written and read in the computing format and once more in float32, for the softmax.
-        others = 2 * (4 + element) * batch * anatomy.heads * new * context * layers
+        others = 2 * (4 + element) * batch * anatomy.heads * new * context * attending
     return Work(
         products=2 * ((anatomy.active_parameters - head) * tokens + head * rows),
-        scores=4 * tokens * seen * widths.queries * layers,
+        scores=4 * tokens * seen * widths.queries,
         weights=_weights(anatomy, step, tokens, stored_bytes),
         cache=_cached(anatomy, step.kept_cache, batch, context) if kept else 0.0,
         activations=2 * tokens * moved * layers * element,
@@ -153,6 +164,8 @@ def forward(
         operators=layers * EAGER_OPERATORS,
         kernels=layers * FUSED_KERNELS,
         matrices=sum(each.count * each.active for each in anatomy.linear()),
+        cache_heads=min((cache.heads for cache in anatomy.caches), default=1),
+        results=SUMS * layers * tokens * widths.hidden * element,
     )
 
 

@@ -45,7 +45,7 @@ class Inference(Frozen):
     all_logits: bool = False
     """Whether logits of every token of the prompts are computed, and not of the last ones alone."""
     devices: int = Field(1, ge=1)
-    """That share every matrix and the cache of every head (tensor parallel)."""
+    """That share every matrix, and the cache's heads as far as there are any (tensor parallel)."""
     on_gpu: bool = True
 
 
@@ -62,10 +62,12 @@ def needed(anatomy: Anatomy, asked: Inference) -> Needed:
 
     def cache(tokens: int) -> Part:
         elements = asked.batch * anatomy.cache_elements(tokens)
+        share = anatomy.cache_share(tokens, asked.devices)
+        of_each = f" × {share:.3g}, the share of a device's heads" if asked.devices > 1 else ""
         return exact(
             "KV cache",
-            elements * bits / 8 / asked.devices,
-            f"{asked.batch} × {anatomy.cache_elements(tokens):,} elements of {tokens:,} tokens × {bits / 8:g} B{_over(asked)}",
+            elements * bits / 8 * share,
+            f"{asked.batch} × {anatomy.cache_elements(tokens):,} elements of {tokens:,} tokens × {bits / 8:g} B{of_each}",
             "keys and values of every layer, as wide as the configuration has them",
         )
 

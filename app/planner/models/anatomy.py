@@ -41,6 +41,24 @@ class Cache(Frozen):
     """Elements a layer keeps of one token: keys and values, or their common latent."""
     window: int | None = None
     """Tokens that are kept at most; None keeps all."""
+    heads: int = 1
+    """Of keys and values, which devices can share; 1 for a latent, which the queries of every head read whole."""
+    state: bool = False
+    """Whether it is a state that is carried on, and nothing that tokens attend to."""
+
+    def share(self, devices: int) -> float:
+        """Of it that each of several devices has at most: whole heads, of which devices beyond their number have copies."""
+        return -(-self.heads // devices) / self.heads
+
+    def seen(self, new: int, context: int) -> float:
+        """Tokens that each of the last ``new`` of ``context`` tokens attends to, in the mean; a prompt is causal."""
+        if self.state:
+            return 0.0
+        window = context if self.window is None else min(self.window, context)
+        if new < context:
+            return float(window)
+        # The first tokens see fewer than the window holds.
+        return window * (2 * context - window + 1) / (2 * context)
 
     def elements(self, tokens: int) -> int:
         """Elements for one sequence of so many tokens."""
@@ -111,6 +129,11 @@ class Anatomy(Frozen):
     def cache_elements(self, tokens: int) -> int:
         """Elements that all layers keep for one sequence of so many tokens."""
         return sum(cache.elements(tokens) for cache in self.caches)
+
+    def cache_share(self, tokens: int, devices: int) -> float:
+        """Of these, the share that each of several devices keeps."""
+        kept = sum(cache.elements(tokens) * cache.share(devices) for cache in self.caches)
+        return kept / (self.cache_elements(tokens) or 1)
 
 
 def ends(vocabulary: int, h: int) -> tuple[Matrix, Matrix]:

@@ -119,7 +119,7 @@ def _gated(
             tied=config.flag("tie_word_embeddings", tied),
             matrices=(*ends(vocabulary, h), *matrices, *feed),
             vectors=layers * (of_layer * h + normed + (heads if sinks else 0)) + (2 if layer_norm else 1) * h,
-            caches=_windowed(config, layers, 2 * kv),
+            caches=_windowed(config, layers, 2 * kv, kv_heads),
             widths=Widths(
                 hidden=h,
                 queries=q,
@@ -172,7 +172,7 @@ def _expert(name: str, h: int, f: int, count: int, active: float, *, bias: bool 
     ]
 
 
-def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ...]:
+def _windowed(config: Configuration, layers: int, width: int, heads: int) -> tuple[Cache, ...]:
     """Caches of layers that keep everything, and of those that keep a window."""
     window = config.maybe("sliding_window")
     named = config.words("layer_types")
@@ -190,8 +190,8 @@ def _windowed(config: Configuration, layers: int, width: int) -> tuple[Cache, ..
     else:
         sliding = layers
     found = (
-        Cache(layers=layers - sliding, width=width),
-        Cache(layers=sliding, width=width, window=window if sliding else None),
+        Cache(layers=layers - sliding, width=width, heads=heads),
+        Cache(layers=sliding, width=width, heads=heads, window=window if sliding else None),
     )
     return tuple(cache for cache in found if cache.layers)
 

@@ -250,7 +250,7 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
     if latent:
         caches: tuple[Cache, ...] = (Cache(layers=layers, width=latent + given.number("rope.dimension_count")),)
     else:
-        caches = tuple(_caches(architecture, given, [count * (key + value) for count in key_heads]))
+        caches = tuple(_caches(architecture, given, key_heads, key + value))
     tied = not any(each.role == "head" for each in matrices)
     if tied:
         matrices.append(embedding.model_copy(update={"name": "head", "role": "head"}))
@@ -345,11 +345,11 @@ def _width(matrices: Sequence[Matrix], layers: int) -> int:
     return max(widest("down"), mixed)
 
 
-def _caches(architecture: str, given: _Metadata, widths: Sequence[int]) -> Iterator[Cache]:
-    """Of keys and values; layers of the same width and window together."""
+def _caches(architecture: str, given: _Metadata, heads: Sequence[int], each: int) -> Iterator[Cache]:
+    """Of keys and values, ``each`` elements a head and token; layers of as many heads and the same window together."""
     window = given.maybe("attention.sliding_window")
-    slides = given.windowed(len(widths), ARCHITECTURES[architecture])
-    counted = Counter((width, window if slides(layer) else None) for layer, width in enumerate(widths))
-    for (width, kept), count in counted.items():
-        if width:
-            yield Cache(layers=count, width=width, window=kept)
+    slides = given.windowed(len(heads), ARCHITECTURES[architecture])
+    counted = Counter((of_layer, window if slides(layer) else None) for layer, of_layer in enumerate(heads))
+    for (of_layer, kept), count in counted.items():
+        if of_layer:
+            yield Cache(layers=count, width=of_layer * each, window=kept, heads=of_layer)

@@ -35,8 +35,8 @@ def hybrid(config: Configuration) -> Anatomy:
             )
     # A window of one token keeps the same for any number of tokens: a state.
     found = (
-        Cache(layers=attentive, width=2 * kv),
-        Cache(layers=layers - attentive, width=elements, window=1),
+        Cache(layers=attentive, width=2 * kv, heads=kv_heads),
+        Cache(layers=layers - attentive, width=elements, window=1, heads=config.number("mamba_n_heads"), state=True),
     )
     return Anatomy(
         family=config.family,

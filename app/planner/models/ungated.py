@@ -146,7 +146,7 @@ def _decoder(
         tied=config.flag("tie_word_embeddings", tied),
         matrices=tuple(matrices),
         vectors=(layers * norms + int(last_norm)) * 2 * h,
-        caches=(Cache(layers=layers, width=2 * kv, window=window),),
+        caches=(Cache(layers=layers, width=2 * kv, window=window, heads=kv_heads or heads),),
         widths=Widths(hidden=h, queries=q, keys=kv, ffn=f, gated=False, rotary=rotary),
         heads=heads,
         dtype=config.dtype,

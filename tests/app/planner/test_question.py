@@ -46,6 +46,7 @@ def problems(given: dict[str, str]) -> dict[str, str]:
         ({"model": "GPT-2", "phase": "training", "cache": "q4_0"}, "cache", "says nothing"),
         ({"model": "GPT-2", "phase": "training", "devices": "4"}, "sharding", "is none with 4 devices"),
         ({"model": "GPT-2", "phase": "training", "sharding": "zero3"}, "devices", "is 1 with sharding"),
+        ({"model": "GPT-2", "devices": "13"}, "devices", "12 heads to share"),
         ({"model": "GPT-2", "device": "RTX 4061"}, "device", "Did you mean"),
         ({"model": "GPT-2", "memory": "much"}, "memory", "no amount"),
         ({"model": "GPT-2", "memory": "8 XB"}, "memory", "no amount"),

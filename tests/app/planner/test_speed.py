@@ -8,13 +8,14 @@ from app.guide import work as guide_work
 from app.guide.settings import Settings, applied
 from app.guide.situation import Decoder, Situation
 from app.guide.techniques import chosen
-from app.planner import machines, work
+from app.planner import machines, roofline, work
 from app.planner.calibration import Calibration
 from app.planner.machines import Machine
-from app.planner.models import known
+from app.planner.models import families, known
 from app.planner.question import Question
 from app.planner.speed import Speed, speeds, step_of
 from app.planner.work import Step
+from tests.app.planner.models.test_families import PUBLISHED
 
 SAME: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "8B token on RTX 4090": (
@@ -171,3 +172,38 @@ def test_devices_that_share_matrices_share_operations_and_bytes() -> None:
     assert one.operations == four.operations
     assert one.seconds / 4 <= four.seconds < one.seconds / 2
     assert four.low < one.low / 2
+
+
+def test_a_window_bounds_what_tokens_attend_to() -> None:
+    """By hand: the n-th token of a prompt sees n tokens, or its window; a state space layer has no scores."""
+    config = {
+        "model_type": "mistral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "vocab_size": 100, "sliding_window": 8,
+    }  # fmt: skip
+    windowed, whole = families.read(config), families.read(config | {"sliding_window": None})
+    seen = sum(min(place, 8) for place in range(1, 21))
+    assert work.forward(windowed, Step(), 2, 20, 20).scores == pytest.approx(4 * 2 * seen * 64 * 3)
+    assert work.forward(whole, Step(), 2, 20, 20).scores == 4 * 2 * sum(range(1, 21)) * 64 * 3
+    assert work.forward(windowed, Step(), 2, 1, 20).scores == 4 * 2 * 8 * 64 * 3
+    assert work.forward(windowed, Step(), 2, 1, 5).scores == work.forward(whole, Step(), 2, 1, 5).scores
+    granite = families.read(PUBLISHED["Granite 4 H Tiny"][0])
+    attending = granite.model_copy(update={"layers": 4})
+    assert work.forward(granite, Step(), 1, 1, 4_096).scores == 4 * 4_096 * granite.widths.queries * attending.layers
+
+
+def test_devices_wait_for_the_sums_of_tensor_parallelism() -> None:
+    """Two rings a layer come on top of arithmetic and bytes; each device reads the heads of the cache that it has."""
+    anatomy, machine = known.anatomy("Llama-3.1-8B"), machines.of_title("H100 SXM")
+    step = Step(weights="bf16", computing="bf16", execution="graphs")
+    counted = work.forward(anatomy, step, 8, 512, 512)
+    assert machine.link is not None
+    one, four = (roofline.spent(counted, step, machine, devices) for devices in (1, 4))
+    ring = 2 * 3 / 4 * 2 * 32 * (8 * 512 * 4_096 * 2) / machine.link
+    assert one.communication == 0
+    assert four.communication == pytest.approx(ring + 2 * 32 * 2 * roofline.LAUNCH_S["cuda"])
+    assert four.seconds == pytest.approx(four.compute + four.bandwidth + four.overhead + four.communication)
+    assert roofline.summed([four, four]).communication == pytest.approx(2 * four.communication)
+    assert roofline.summed([one], exchanged=one.seconds).communication < one.seconds
+    assert counted.cached(32) == counted.cached(8) == counted.cache / 8
+    question = Question(model="Llama-3.1-8B", batch=8, sequence=512, generated=0, devices=4, device="H100 SXM")
+    assert speeds(anatomy, question, machine)[0].seconds >= ring

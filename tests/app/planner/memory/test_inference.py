@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.planner.memory.inference import Inference, needed
-from app.planner.models import families
+from app.planner.models import families, known
 from tests.app.planner.models.test_families import PUBLISHED
 
 LLAMA = families.read(PUBLISHED["Llama 3.1 8B"][0])
@@ -108,3 +108,16 @@ def test_autocast_copies_a_weight_while_it_multiplies_and_keeps_rotated_keys_lon
     assert (copies.low, copies.high) == (2 * HEAD, 2 * LLAMA.active_parameters)
     assert held["KV cache"] == 1.5 * 2**30
     assert "autocast copies" not in instant("prompt", asked.model_copy(update={"computing": "fp32"}))
+
+
+@pytest.mark.parametrize(("name", "devices", "share"), [
+    ("Llama-3.1-8B", 2, 1 / 2), ("Llama-3.1-8B", 8, 1 / 8), ("Llama-3.1-8B", 32, 1 / 8), ("DeepSeek-V3", 8, 1.0),
+])  # fmt: skip
+def test_devices_share_heads_of_the_cache_and_no_latent(name: str, devices: int, share: float) -> None:
+    anatomy = known.anatomy(name)
+
+    def cache(count: int) -> float:
+        parts = needed(anatomy, Inference(prompt=512, devices=count)).instants[0].parts
+        return next(part.bytes for part in parts if part.name == "KV cache")
+
+    assert cache(devices) == share * cache(1)
