@@ -250,11 +250,18 @@ def _cache(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"cache": parameters["implementation"] != "off"}
 
 
+def _decoding(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["method"] not in ("greedy", "sampling"):
+        raise NotPredicted("Formulas are for one sequence that grows by a token at a time.")
+    return {}
+
+
 MEANINGS: Mapping[str, Any] = {
     "precision": lambda given: dict.fromkeys(("weights", "computing"), COMPUTED[given["dtype"]]),
     "autocast": lambda given: {"computing": COMPUTED[given["dtype"]]},
     "attention": lambda given: {"attention": given["backend"]},
     "kv_cache": _cache,
+    "decoding": _decoding,
     "int8_weight_only": lambda given: {"weights": "int8", "loading": "converted"},
     "nf4": lambda given: {"weights": "nf4_double" if given["double_quantization"] else "nf4", "loading": "converted"},
     "gradient_checkpointing": _checkpointing,

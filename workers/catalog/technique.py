@@ -223,6 +223,10 @@ class Technique(Declared):
         """Keyword arguments for transformers' generate."""
         return {}
 
+    def draft(self, model: nn.Module) -> nn.Module | None:
+        """A smaller model that proposes tokens while transformers' generate writes; None where nothing is proposed."""
+        return None
+
     def training_options(self) -> dict[str, Any]:
         """What the training loop must do differently: {"micro_batches": 4}, {"scaler": True}, {"clip": 1.0}, {"in_backward": True}."""
         return {}

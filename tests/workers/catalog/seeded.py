@@ -22,6 +22,7 @@ from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.decoding import Decoding
 from workers.catalog.techniques.distillation import Distillation
 from workers.catalog.techniques.fp8 import Fp8
 from workers.catalog.techniques.gptq import Gptq
@@ -149,6 +150,17 @@ def _do_not_round(model: nn.Module) -> None:
     """One of Model Optimizer's quantizers of weights lets everything pass."""
     quantizer: Any = next(module for name, module in model.named_modules() if name.endswith("1.weight_quantizer"))
     quantizer.disable()
+
+
+def _generate_plainly(model: Any) -> None:
+    """generate takes the likeliest token each time, and a cache of its own, whatever it was told."""
+    generate = model.generate
+
+    def plain(*arguments: Any, assistant_model: Any = None, past_key_values: Any = None, **options: Any) -> Any:
+        model.generation_config.update(do_sample=False, num_beams=1, prompt_lookup_num_tokens=None)
+        return generate(*arguments, **options)
+
+    model.generate = plain
 
 
 def _forward_with(model: nn.Module, **forced: Any) -> None:
@@ -284,6 +296,8 @@ SEEDED: tuple[Seeded, ...] = (
     Seeded("the model never caches", KvCache(implementation="dynamic"), Llama(), Generate(prompt_length=8, new_tokens=4), partial(_forward_with, use_cache=False, past_key_values=None)),
     Seeded("the model never caches in decode", KvCache(implementation="static"), Llama(), Decode(context_length=8), partial(_forward_with, use_cache=False, past_key_values=None)),
     Seeded("the model caches whatever is asked", KvCache(implementation="off"), Llama(), Decode(context_length=8), partial(_forward_with, use_cache=True)),
+    *(Seeded("the cache is a whole one", KvCache.model_validate({"implementation": word}), Llama(), Generate(prompt_length=72, new_tokens=4), _generate_plainly) for word in ("int8", "int4", "fp8", "window")),
+    *(Seeded("the likeliest token is written", Decoding.model_validate({"method": word}), Llama(), Generate(prompt_length=16, new_tokens=8), _generate_plainly) for word in ("sampling", "beam", "prompt_lookup", "draft")),
     Seeded("weights are put back", Int8WeightOnly(), Llama(), PREFILL, _dequantize),
     Seeded("one layer's weights are put back", Int8WeightOnly(), Llama(), PREFILL, partial(_dequantize, count=1)),
     Seeded("one layer multiplies by others", Int8WeightOnly(), Llama(), PREFILL, partial(_bypass, count=1)),

@@ -10,6 +10,7 @@ from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.decoding import Decoding
 from workers.catalog.techniques.distillation import Distillation
 from workers.catalog.techniques.fp8 import Fp8
 from workers.catalog.techniques.gptq import Gptq
@@ -41,6 +42,7 @@ AnyTechnique = Annotated[
     | Attention
     | TorchCompile
     | KvCache
+    | Decoding
     | Int8WeightOnly
     | Int8Dynamic
     | Int8Static
@@ -73,6 +75,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     Attention,
     TorchCompile,
     KvCache,
+    Decoding,
     Int8WeightOnly,
     Int8Dynamic,
     Int8Static,

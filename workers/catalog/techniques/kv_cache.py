@@ -91,6 +91,11 @@ class KvCache(Technique):
         return SINKS if self.sinks is None else self.sinks
 
     @property
+    def grows(self) -> bool:
+        """Whether it lies at another address after each token."""
+        return self.implementation not in ("off", "static")
+
+    @property
     def packages(self) -> tuple[str, ...]:
         return ("hqq.core.quantize",) if self.implementation in ("int8", "int4") else ()
 

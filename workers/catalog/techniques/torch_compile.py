@@ -54,7 +54,7 @@ class TorchCompile(Technique):
     )
 
     def clashes(self, other: Technique) -> str | None:
-        if self.mode == "reduce-overhead" and isinstance(other, KvCache) and other.implementation == "dynamic":
+        if self.mode == "reduce-overhead" and isinstance(other, KvCache) and other.grows:
             return "A replayed CUDA graph overwrites what a growing cache still holds; take a static cache with reduce-overhead."
         return None
 

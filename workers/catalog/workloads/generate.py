@@ -1,4 +1,4 @@
-"""Generate: a prompt is read and new tokens are written, one after the other, the likeliest each time."""
+"""Generate: a prompt is read and new tokens are written, the likeliest each time unless the stack says otherwise."""
 
 from __future__ import annotations
 
@@ -82,13 +82,17 @@ class _Session(Session):
         self.cache_options = {name: options.pop(name) for name in OWN if name in options} if self.lossy else {}
         self.model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call, assignment]
             max_new_tokens=workload.new_tokens,
-            do_sample=False,
             pad_token_id=0,
             disable_compile=True,
             return_dict_in_generate=True,
-            **options,
+            **{"do_sample": False, **options},
         )
-        self.written = 0
+        self.more: dict[str, Any] = {}
+        for technique in bench.stack:
+            if (draft := technique.draft(bench.model)) is not None:
+                self.more["assistant_model"] = draft
+        self.written = self.passes = 0
+        self.answer = "unknown"
         self.cache = "unknown"
         self.kept: dict[str, Any] = {}
         self.writing: Callable[[], Any] = _nothing
@@ -97,17 +101,18 @@ class _Session(Session):
     def step(self, mark: Mark) -> None:
         import torch
 
-        more: dict[str, Any] = {}
+        more = dict(self.more)
         if self.lossy:
-            tokens = self.batch["input_ids"].shape[1] + self.new_tokens
-            more["past_key_values"] = caching.empty(self.model.config, self.cache_options, tokens)
+            most = self.batch["input_ids"].shape[1] + self.new_tokens
+            more["past_key_values"] = caching.empty(self.model.config, self.cache_options, most)
         with torch.inference_mode(), self.bench.step_context():
-            answer = self.model.generate(**self.batch, **more, stopping_criteria=[_Tokens(mark)])
+            answer = self.model.generate(**self.batch, **more, stopping_criteria=[tokens := _Tokens(mark)])
         mark("tpot")
         # The last token that was written has not been read. The cache itself is not kept: it would count as memory in use.
         self.cache = caching.name_of(answer.past_key_values, answer.sequences.shape[1] - 1)
         if self.lossy:
             self.kept = caching.kept(answer.past_key_values)
+        self.passes, self.answer = tokens.passes, type(answer).__name__
         self.written = answer.sequences.shape[1] - self.batch["input_ids"].shape[1]
 
     def holdings(self) -> Mapping[Holding, Iterable[torch.Tensor]]:
@@ -134,7 +139,13 @@ class _Session(Session):
             self.writing = _nothing
 
     def facts(self) -> Mapping[str, Any]:
-        return {"cache": self.cache, "new_tokens": self.written, **self.kept}
+        return {
+            "cache": self.cache,
+            "new_tokens": self.written,
+            "forward_passes": self.passes,
+            "answer": self.answer,
+            **self.kept,
+        }
 
 
 def _nothing() -> None:
@@ -142,15 +153,17 @@ def _nothing() -> None:
 
 
 class _Tokens:
-    """Marks every token; generate asks its stopping criteria after each one. Never stops."""
+    """Marks every forward pass; generate asks its stopping criteria after each one. Never stops."""
 
     def __init__(self, mark: Mark) -> None:
         self.mark = mark
         self.phase = "ttft"
+        self.passes = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch
 
         self.mark(self.phase)
+        self.passes += 1
         self.phase = "tpot"
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

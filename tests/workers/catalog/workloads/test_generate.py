@@ -32,7 +32,12 @@ def test_it_writes_exactly_the_tokens_asked_for() -> None:
     session = WORKLOAD.prepare(bench(Llama()))
     # Four tokens, and what is done after the last one.
     assert steps(session, 2) == ["ttft", "tpot", "tpot", "tpot", "tpot"] * 2
-    assert session.facts() == {"cache": "DynamicCache", "new_tokens": 4}
+    assert session.facts() == {
+        "cache": "DynamicCache",
+        "new_tokens": 4,
+        "forward_passes": 4,
+        "answer": "GenerateDecoderOnlyOutput",
+    }
 
 
 def test_an_end_token_of_the_checkpoint_does_not_stop_it() -> None:
