@@ -1,15 +1,15 @@
-"""Int4 weight-only: weights in 4 bits with a scale for each group, products in the activations' format."""
+"""Int4 weight-only: weights in 4 bits with a scale for each group, products in bf16."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from workers.catalog.declared import Reference
 from workers.catalog.metrics import LATENCY_TPOT, MEMORY_PEAK_ALLOCATED, QUALITY_PERPLEXITY
-from workers.catalog.model import Unsupported
 from workers.catalog.quantizing import layers
 from workers.catalog.technique import (
     FORWARD_WORKLOADS,
@@ -24,6 +24,7 @@ from workers.catalog.technique import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 LLAMA_2 = Reference("torchao, quantization of Llama-2-7B on an A100", "https://github.com/pytorch/ao")
@@ -67,6 +68,7 @@ class Int4WeightOnly(Technique):
 
     def transform(self, model: nn.Module) -> nn.Module:
         import torch
+        from torch import nn
         from torchao.prototype.quantization.int4.inference_workflow import PrototypeInt4WeightOnlyConfig
         from torchao.quantization import Int4WeightOnlyConfig, quantize_
 
@@ -78,12 +80,18 @@ class Int4WeightOnly(Technique):
         shared = {"group_size": self.group, "int4_choose_qparams_algorithm": scheme, "set_inductor_config": False}
         if weight.device.type == "cpu":
             config = PrototypeInt4WeightOnlyConfig(**shared)
-        elif weight.dtype == torch.bfloat16:
-            config = Int4WeightOnlyConfig(int4_packing_format="tile_packed_to_4d", **shared)
         else:
-            raise Unsupported("torch's 4-bit kernel on GPUs multiplies bf16 only; put precision bf16 into the stack.")
+            config = Int4WeightOnlyConfig(int4_packing_format="tile_packed_to_4d", **shared)
+        if weight.dtype != torch.bfloat16:
+            # The kernel of GPUs takes nothing else, and that of CPUs does fp32 number by number, a hundred times slower.
+            for linear in chosen.values():
+                linear.weight = nn.Parameter(linear.weight.detach().bfloat16(), requires_grad=False)
+                linear.forward = partial(_multiply, linear)  # type: ignore[method-assign]
         quantize_(model, config, filter_fn=lambda _, name: name in chosen)
         return model
+
+    def product_dtypes(self) -> frozenset[str]:
+        return frozenset({"bfloat16"})
 
     def inspect(self, model: nn.Module) -> dict[str, Any]:
         return layers.counted(model, self.title, self.group)
@@ -100,3 +108,11 @@ class Int4WeightOnly(Technique):
         stored = evidence.weight_dtypes.get("uint8", 0) + evidence.weight_dtypes.get("int32", 0)
         detail = f"{due} layers hold {stored:,} bytes of 4-bit weights. Products seen in one step: {told(seen)}."
         return Verified("as_asked", detail + layers.left_alone(evidence, self.group))
+
+
+def _multiply(linear: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+    """The product in bf16, given back in the format of the input."""
+    from torch.nn import functional
+
+    product = functional.linear(x.bfloat16(), linear.weight).to(x.dtype)
+    return product if linear.bias is None else product + linear.bias
