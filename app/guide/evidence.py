@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import log, sqrt
 from typing import Literal, NamedTuple
 
-from app.devices.datasheets import datasheets
 from app.frozen import Frozen
 from app.guide import memory, work
 from app.guide import settings as settings_of
@@ -28,7 +27,7 @@ from app.guide.settings import of_words
 from app.guide.situation import PHASES, Situation
 from app.guide.techniques import by_word, chosen, clash, unable
 from app.knowledge.sources import Grade
-from app.planner.machines import Machine, of_title
+from app.planner.machines import Machine, of_title, titles
 
 Kind = Literal["measured", "predicted", "literature"]
 Z = 1.96
@@ -267,7 +266,11 @@ class Evidence:
             # Memory is computed, never looked up; a single operator says nothing of a whole model.
             if effect is None or metric != "time" or prior.setting.task == "operator":
                 continue
-            own = _own(self.situation, prior.setting, _sheet(prior))
+            device = _of(prior, self.situation)
+            if device is None:
+                # As of what was measured: of a device that nobody knows no formula says what it would do there.
+                continue
+            own = _own(self.situation, prior.setting, device)
             base = _based(own, prior)
             predicted = None if base is None else _predicted(own, base, (*base, word), metric)
             if predicted is None:
@@ -290,9 +293,13 @@ def _phase(task: str | None) -> str | None:
     return next((phase for known, phase in PHASES.items() if known == task), task)
 
 
-def _sheet(prior: Prior) -> Machine | None:
-    titles = {sheet.title for sheet in datasheets()}
-    return of_title(prior.setting.device) if prior.setting.device in titles and prior.setting.device else None
+def _of(prior: Prior, situation: Situation) -> Machine | None:
+    """The device of a published row; None where nobody told it or described it.
+
+    Machines with one processor differ in memory, which is nothing to time: theirs is taken to be that of the situation's device.
+    """
+    title = prior.setting.device
+    return of_title(title, situation.device.memory) if title in titles() else None
 
 
 def _own(situation: Situation, setting: Setting, device: Machine | None) -> Situation:

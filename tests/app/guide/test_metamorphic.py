@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.guide import settings as settings_of
 from app.guide.advice import advise, weighed
 from app.guide.evidence import TRANSFER, Evidence, Measured, Row, posterior
-from app.guide.priors import Setting
+from app.guide.priors import Setting, priors
 from app.guide.situation import EFFORTS, Situation
 from app.guide.techniques import by_word, techniques
+from app.planner.machines import titles
 from tests.app.guide.scenes import ALL, DECODING_ON_4090, IMAGES_ON_AMX, SERVING_ON_H200, TUNING_ON_4080, advised
 
 SCENES = st.sampled_from(sorted(ALL))
@@ -205,3 +207,20 @@ def test_how_slowly_a_device_emulates_a_format_says_nothing_of_one_with_units_fo
     assert weighed(begun, words, [row]) == weighed(begun, words)
     able = row.model_copy(update={"device": SERVING_ON_H200.device})
     assert weighed(begun, words, [able]).ratio.value > weighed(begun, words).ratio.value
+
+
+def test_published_time_counts_only_of_a_device_that_is_described_and_under_its_own_roofs() -> None:
+    for situation in ALL.values():
+        before = settings_of.plain(situation)
+        evidence = Evidence(situation, (), before)
+        cited = {one.id for technique in techniques() for one in evidence.effect(technique.word).cited}
+        devices = {one.setting.device for one in priors() if one.id in cited}
+        assert devices <= set(titles())
+    # A faster memory of the device that is asked about changes the prediction, and not what was seen elsewhere beyond its own.
+    wide = IMAGES_ON_AMX.device.model_copy(update={"bandwidth": 10 * IMAGES_ON_AMX.device.bandwidth})
+    one, other = (
+        Evidence(each, (), ()).effect("int8_static")
+        for each in (IMAGES_ON_AMX, IMAGES_ON_AMX.model_copy(update={"device": wide}))
+    )
+    assert {cited.id for cited in one.cited} >= {"inc-resnet50"}
+    assert one.mean == pytest.approx(other.mean)
