@@ -13,6 +13,7 @@ from app.knowledge import claims, evidence
 from app.knowledge.cases import RATIOS
 from app.knowledge.claims import Unmeasurable
 from app.knowledge.evidence import Knowledge, Summary
+from app.presentation import number_formats
 from app.results.dependency import Results
 
 router = APIRouter(prefix="/techniques", tags=["techniques"], route_class=StrictRoute, responses=REFUSALS)
@@ -31,6 +32,8 @@ class KnownTechniques(BaseModel):
     next: None = None
     unmeasurable: list[Unmeasurable]
     """Claims about techniques that the catalogue does not have."""
+    formats: list[number_formats.Shown]
+    """What the number formats can say that techniques put values into."""
 
 
 class TechniqueDetail(ShownTechnique):
@@ -44,7 +47,7 @@ def techniques(caller: Reader, table: Results) -> KnownTechniques:
     """What can be measured, and what typically comes of it."""
     measured = evidence.overview(table)
     items = [KnownTechnique(**entry.model_dump(), measured=measured[entry.name]) for entry in technique_menu().items]
-    return KnownTechniques(items=items, unmeasurable=list(claims.unmeasurable()))
+    return KnownTechniques(items=items, unmeasurable=list(claims.unmeasurable()), formats=number_formats.shown())
 
 
 @router.get("/{word}")

@@ -9,6 +9,7 @@ from app.charts import technique_effects
 from app.knowledge import claims, evidence
 from app.knowledge.cases import RATIOS, Case
 from app.pages.rendering import page
+from app.presentation import number_formats
 from app.results.dependency import Results
 from app.results.figures import BY_WORD, Figure
 from app.study.outcomes import OUTCOMES
@@ -42,6 +43,7 @@ def techniques(table: Results) -> HTMLResponse:
         figures=BY_WORD,
         unmeasurable=claims.unmeasurable(),
         grades=claims.GRADES,
+        formats=number_formats.shown(),
     )
 
 

@@ -22,6 +22,16 @@ class NumberFormat(Frozen):
     source: str
 
     @property
+    def bits(self) -> int:
+        """Of one number, its sign among them."""
+        return 1 + self.exponent + self.mantissa
+
+    @property
+    def step(self) -> float:
+        """From 1 to the next number."""
+        return 2.0**-self.mantissa if self.exponent else 1.0
+
+    @property
     def bias(self) -> int:
         """What is taken off a stored exponent."""
         return int(2 ** (self.exponent - 1)) - 1
@@ -62,3 +72,35 @@ FORMATS: Sequence[NumberFormat] = (
     NumberFormat(word="int4", title="INT4", exponent=0, mantissa=3, special="none", source="two’s complement"),
 )  # fmt: skip
 BY_WORD: dict[str, NumberFormat] = {one.word: one for one in FORMATS}
+
+
+class Shown(Frozen):
+    """One format in figures."""
+
+    word: str
+    title: str
+    bits: int
+    lowest: float
+    largest: float
+    smallest: float
+    """The smallest above zero that has all its digits."""
+    step: float
+    """From 1 to the next number: what is shorter is lost beside 1."""
+    source: str
+
+
+def shown() -> list[Shown]:
+    """Every format: floating point from long to short, then whole numbers."""
+    return [
+        Shown(
+            word=one.word,
+            title=one.title,
+            bits=one.bits,
+            lowest=one.end("lowest")[0],
+            largest=one.end("largest")[0],
+            smallest=one.end("smallest")[0],
+            step=one.step,
+            source=one.source,
+        )
+        for one in FORMATS
+    ]

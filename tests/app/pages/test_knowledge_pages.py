@@ -110,3 +110,10 @@ def test_a_device_shows_its_ceilings_and_asks_for_new_ones(house: House) -> None
     with house.database.writing() as session:
         ceilings.ask_again(session, worker)
     assert re.search(rf'data-again="{worker}" disabled', read(house, "/hardware"))
+
+
+def test_number_formats_stand_on_the_page_of_techniques_and_in_its_twin(full: House) -> None:
+    page = read(full, "/techniques")
+    assert re.search(r"FP8 E4M3</th><td[^>]*>8</td><td[^>]*>−448</td><td[^>]*>448</td>", page)
+    formats = full.browser.get("/api/v1/techniques").json()["formats"]
+    assert all(one["title"] in page for one in formats)
