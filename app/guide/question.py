@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import Field, JsonValue, ValidationError
 
 from app.errors import Invalid
-from app.guide.situation import PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
+from app.guide.situation import ANSWER, PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
 from app.guide.techniques import techniques
 from app.planner import machines
 from app.planner.learnt import decoders
@@ -27,8 +27,6 @@ from workers.catalog.validation import explain
 
 IMAGES = Path(__file__).parent / "images.json"
 Found = TypeVar("Found")
-ANSWER = 256
-"""Tokens of an answer where nothing is said."""
 
 
 class GuideQuestion(Exact):
@@ -83,24 +81,14 @@ def of_body(question: GuideQuestion, own: Sequence[Machine] = ()) -> Situation:
             problems.append(Problem(f"stack.{place}", "unknown_choice", said, f"One of {', '.join(words)}."))
     if problems or model is None or device is None:
         raise Invalid.of(problems)
-    generated = question.generated
-    if generated is None:
-        generated = ANSWER if question.task == "chat" else 0
     # What was left out stays left out, so that the answer can say how it was taken.
-    given: dict[str, Any] = question.model_dump(include={"tolerance", "effort"}, exclude_unset=True)
-    return Situation(
-        task=question.task,
-        model=model,
-        device=device,
-        devices=question.devices,
-        batch=question.batch,
-        sequence=question.sequence,
-        generated=generated,
-        budget=question.memory,
-        latency=question.latency,
-        stack=question.stack,
-        **given,
-    )
+    left = {"model", "config", "device", "memory"}
+    given = {
+        name: value
+        for name, value in question.model_dump(exclude=left, exclude_unset=True).items()
+        if value is not None
+    }
+    return Situation.model_validate({**given, "model": model, "device": device, "budget": question.memory})
 
 
 def of_address(given: Mapping[str, str], own: Sequence[Machine] = ()) -> Situation:

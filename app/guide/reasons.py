@@ -8,7 +8,7 @@ from app.guide import rank
 from app.guide.compose import Composed
 from app.guide.options import Option
 from app.guide.rejected import CLASS_WORDS
-from app.guide.situation import Situation
+from app.guide.situation import TASKS, Situation
 from app.guide.techniques import IN_MEMORY, TERM_WORDS, TOUCHES, Technique, Term, by_word
 from app.planner.roofline import Class
 
@@ -69,6 +69,16 @@ def assumed(situation: Situation, lossier: Sequence[Option] = ()) -> list[str]:
     """
     said = []
     fields = situation.model_fields_set
+    if "task" not in fields:
+        said.append(f"What is done: {TASKS[situation.task]}.")
+    if "batch" not in fields:
+        said.append(f"At a time: {situation.batch:,}.")
+    if "sequence" not in fields and situation.model.kind == "decoder":
+        said.append(f"Tokens of each sequence or prompt: {situation.sequence:,}.")
+    if "generated" not in fields and situation.task == "chat":
+        said.append(f"Tokens of each answer: {situation.generated:,}.")
+    if "devices" not in fields:
+        said.append(f"Devices: {situation.devices:,}.")
     if situation.budget is None:
         said.append("Memory that is free: what is usually free on such a device.")
     if situation.assumes_tolerance:

@@ -26,6 +26,8 @@ PHASES: dict[Task, Phase] = {
 Effort = Literal["one_line", "low", "medium", "high"]
 EFFORTS: tuple[Effort, ...] = ("one_line", "low", "medium", "high")
 """The least first: a line of code; an afternoon; some days with data for calibration or another engine; training anew."""
+ANSWER = 256
+"""Tokens of an answer in chat where nothing is said."""
 TOLERANCE = 0.02
 """Relative loss of quality that is allowed where nothing is said; the answer says so."""
 
@@ -82,9 +84,9 @@ class Weights(Frozen):
 
 
 class Situation(Frozen):
-    """One question to the guide; sizes in base units."""
+    """One question to the guide; sizes in base units. What is left out is taken as usual, and the answer says so."""
 
-    task: Task
+    task: Task = "chat"
     model: AnyModel
     device: Machine
     devices: int = Field(1, ge=1, le=65_536)
@@ -93,7 +95,9 @@ class Situation(Frozen):
     """Sequences or images at a time; in training, of one update of all devices, which share it."""
     sequence: int = Field(2_048, ge=1, le=10_000_000)
     """Tokens of each sequence or prompt."""
-    generated: int = Field(0, ge=0, le=10_000_000)
+    generated: int = Field(
+        default_factory=lambda said: ANSWER if said.get("task") == "chat" else 0, ge=0, le=10_000_000
+    )
     """Tokens of each answer; for chat alone."""
     budget: float | None = Field(None, gt=0)
     """Bytes that are free on each device; None for what is usually free."""
@@ -153,6 +157,10 @@ def _contradictions(situation: Situation) -> Iterable[Problem]:
         )
     elif task != "chat" and situation.generated:
         yield Problem("generated", "does_not_apply", f"says nothing in task {task}.", "Leave it out; or task chat.")
+    if model.kind == "image" and "sequence" in situation.model_fields_set:
+        yield Problem(
+            "sequence", "does_not_apply", f"says nothing of {model.name}, which reads images.", "Leave it out."
+        )
     if model.kind == "decoder" and model.anatomy.context is not None:
         reach, asked = model.anatomy.context, situation.sequence + situation.generated
         if asked > reach:

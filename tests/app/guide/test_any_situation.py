@@ -37,13 +37,14 @@ DEVICES = [
 def situations(draw: st.DrawFn) -> Situation:
     model = draw(st.sampled_from(MODELS))
     task = draw(st.sampled_from(OF_IMAGES if model.kind == "image" else TASKS_OF_DECODERS))
+    sizes = {"sequence": draw(st.sampled_from([1, 200, 400, 1_500]))} if model.kind == "decoder" else {}
     return Situation(
         task=task,
         model=model,
         device=draw(st.sampled_from(DEVICES)),
         devices=draw(st.sampled_from([1, 1, 2, 8])),
         batch=draw(st.sampled_from([1, 3, 32, 1_000])),
-        sequence=draw(st.sampled_from([1, 200, 400, 1_500])),
+        **sizes,
         generated=draw(st.sampled_from([1, 500])) if task == "chat" else 0,
         tolerance=draw(st.sampled_from([0.0, 0.01, 0.1, 1.0])),
         latency=draw(st.sampled_from([None, 1e-4, 10.0])),

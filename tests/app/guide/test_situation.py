@@ -6,6 +6,8 @@ import pytest
 
 from app.errors import Invalid
 from app.guide.advice import weighed
+from app.guide.question import GuideQuestion, of_body
+from app.guide.reasons import assumed
 from app.guide.situation import Situation, check
 from app.planner.machines import FREE_SHARE, Machine, of_title
 from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RESNET, SERVER, advised
@@ -16,6 +18,7 @@ from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RE
     [
         ({"task": "classify"}, "task", "language model"),
         ({"model": RESNET}, "task", "image model"),
+        ({"model": RESNET}, "sequence", "which reads images"),
         ({"generated": 0}, "generated", "generated tokens"),
         ({"task": "prefill"}, "generated", "says nothing"),
         ({"sequence": 200_000}, "sequence", "131,072"),
@@ -78,14 +81,31 @@ def test_one_stack_can_be_asked_about_and_is_refused_where_it_cannot_run() -> No
 
 
 def test_what_was_not_said_is_told() -> None:
-    assumed = " ".join(advised(DECODING_ON_4090).assumed)
-    assert "Loss of quality that is allowed: 2%" in assumed
-    assert "usually free" in assumed
+    told = " ".join(advised(DECODING_ON_4090).assumed)
+    assert "Loss of quality that is allowed: 2%" in told
+    assert "usually free" in told
     said = Situation(
         task="chat", model=LLAMA_8B, device=DECODING_ON_4090.device, sequence=512, generated=64, tolerance=0.01,
         effort="low", budget=20e9,
     )  # fmt: skip
     assert "Loss" not in " ".join(advised(said).assumed)
+
+
+def test_every_field_that_was_left_out_is_told_and_no_other() -> None:
+    told = set(assumed(of_body(GuideQuestion(model="Llama-3.1-8B", device="RTX 4090"))))
+    usual = {
+        "What is done: answer prompts token by token.", "At a time: 1.", "Tokens of each sequence or prompt: 2,048.",
+        "Tokens of each answer: 256.", "Devices: 1.",
+    }  # fmt: skip
+    assert usual < told
+    said = GuideQuestion(
+        model="Llama-3.1-8B", device="RTX 4090", task="chat", batch=1, sequence=2_048, generated=256, devices=1
+    )
+    assert set(assumed(of_body(said))) == told - usual
+    # Of images no length, and of training no answer.
+    images = assumed(of_body(GuideQuestion(model="ResNet-50", device="RTX 4090", task="train")))
+    assert not any("okens" in one for one in images)
+    assert of_body(GuideQuestion(model="Llama-3.1-8B", device="RTX 4090", task="prefill")).generated == 0
 
 
 @pytest.mark.parametrize(
