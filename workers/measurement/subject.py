@@ -42,6 +42,7 @@ from workers.measurement.probes import (
     fakes,
     latency,
     memory,
+    parameters,
     peaks,
     perturbation,
     products,
@@ -107,8 +108,8 @@ class Subject:
             self.model = self.spec.model.build(options)
 
         readings = self._timed(COLD_LOAD, "load", build)
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        return Answer(readings=(*readings, Reading.of(MODEL_PARAMETERS, "load", parameters)))
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        return Answer(readings=(*readings, Reading.of(MODEL_PARAMETERS, "load", count)))
 
     def convert(self, order: Order) -> Answer:
         """Transform the model, then hand it to a compiler if the stack has one; that compiles at the first call."""
@@ -122,6 +123,7 @@ class Subject:
         self.model.train(self.spec.workload.phase == "training")
         readings.append(Reading.of(MEMORY_WEIGHTS, "load", memory.weights_bytes(self.model)))
         readings.append(memory.size(self.model))
+        readings += parameters.readings(self.model, self.spec.workload.phase)
         for technique in self.stack:
             self.model = technique.compile(self.model)
         products.watch_compiler()

@@ -52,6 +52,8 @@ EXACT = frozenset(
 COUNTERS = frozenset(
     {
         metrics.MEMORY_WEIGHTS,
+        metrics.MODEL_NONZERO,
+        metrics.MODEL_TRAINABLE,
         metrics.MODEL_SIZE,
         metrics.MEMORY_PEAK_ALLOCATED,
         metrics.MEMORY_PEAK_RESERVED,

@@ -5,6 +5,22 @@ from workers.catalog.metrics.metric import Metric
 MODEL_PARAMETERS = Metric(
     "model.parameters", "Parameters", "1", "neither", "size", "Number of parameters, as the model was built."
 )
+MODEL_NONZERO = Metric(
+    "model.parameters.nonzero",
+    "Parameters that are not zero",
+    "1",
+    "lower",
+    "size",
+    "Parameters of the converted model that are not zero; only where all of them are plain floating-point numbers.",
+)
+MODEL_TRAINABLE = Metric(
+    "model.parameters.trainable",
+    "Trainable parameters",
+    "1",
+    "neither",
+    "size",
+    "Parameters of the converted model that training changes.",
+)
 MODEL_SIZE = Metric(
     "model.size", "Model size", "B", "lower", "size", "Bytes of the state dict after conversion, as it would be saved."
 )
@@ -88,6 +104,8 @@ BREAK_EVEN = Metric(
 )
 WORK: tuple[Metric, ...] = (
     MODEL_PARAMETERS,
+    MODEL_NONZERO,
+    MODEL_TRAINABLE,
     MODEL_SIZE,
     COMPUTE_FLOPS,
     COMPUTE_RATE,
