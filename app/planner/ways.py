@@ -74,7 +74,8 @@ def _recompute(question: Question) -> Fields | None:
 
 
 def _one_at_a_time(question: Question) -> Fields | None:
-    return {"batch": 1} if question.batch > 1 else None
+    # An update stays what it was: training adds up the gradients of as many steps.
+    return {"batch": 1, "accumulating": question.phase != "inference"} if question.batch > 1 else None
 
 
 def _shorter(times: int) -> Callable[[Question], Fields | None]:
@@ -85,7 +86,7 @@ def _shorter(times: int) -> Callable[[Question], Fields | None]:
 
 
 def _eight_bit_states(question: Question) -> Fields | None:
-    fits = question.phase != "inference" and question.optimizer in ("adamw", "adamw_bf16", "lion")
+    fits = question.phase != "inference" and question.kept_optimizer in ("adamw", "adamw_bf16", "lion")
     return {"optimizer": "adamw_8bit"} if fits else None
 
 
@@ -107,11 +108,13 @@ def _quantised_adapters(question: Question) -> Fields | None:
 
 def _weights(word: str) -> Callable[[Question], Fields | None]:
     def fields(question: Question) -> Fields | None:
-        bits = FORMATS[question.kept_weights].bits if question.stored_bytes is None else FORMATS["int4"].bits
-        fewer = FORMATS[word].bits < bits
-        changed = {"weights": word, "loading": None, "stored_bytes": None}
+        fewer = FORMATS[word].bits < FORMATS[question.kept_weights].bits
+        changed = {"weights": word, "loading": None}
         # What a file holds is not changed by asking: without a model's name there is nothing to quantise.
         named = question.model is not None or question.config is not None
+        if FORMATS[word].mixture is not None and question.kept_cache == "fp8":
+            # llama.cpp keeps no FP8; its 8 bits are these.
+            changed["cache"] = "q8_0"
         return changed if question.phase == "inference" and fewer and named else None
 
     return fields
@@ -142,12 +145,14 @@ CHANGES: Sequence[Change] = (
     Change("one sequence at a time", "speed; in training, accumulate gradients over as many steps", "batch", _one_at_a_time),
     Change("8-bit optimizer states", "precision of the states", "states", _eight_bit_states),
     Change("weights and gradients in BF16 alone", "precision of small updates", "precision", _no_master),
-    Change("KV cache in FP8", "precision of keys and values", "cache", _cache("fp8")),
+    Change("KV cache in 8 bits", "precision of keys and values", "cache", _cache("fp8")),
     Change("weights in INT8", "a little quality", "weights", _weights("int8")),
     Change("adapters instead of all weights (LoRA)", "which weights are trained", "adapters", _adapters),
     Change("adapters on NF4 weights (QLoRA)", "which weights are trained, precision of the frozen ones", "adapters", _quantised_adapters),
     Change("KV cache in 4 bits", "precision of keys and values", "cache", _cache("q4_0")),
     Change("weights in INT4", "quality, more of it in small models", "weights", _weights("int4")),
+    Change("weights in Q3_K_M, as a GGUF file in llama.cpp", "much quality in small models", "weights", _weights("q3_k_m")),
+    Change("weights in Q2_K, as a GGUF file in llama.cpp", "much quality", "weights", _weights("q2_k")),
     Change("sequences half as long", "context", "sequence", _shorter(2)),
     Change("sequences a quarter as long", "context", "sequence", _shorter(4)),
 )  # fmt: skip
@@ -173,26 +178,32 @@ def ways(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool = Tru
     held: dict[frozenset[str], tuple[Question, Needed] | None] = {}
     for wanted, refused in (("fits", ("tight", "no")), ("tight", ("no",))):
         must = {about for about, left in without.items() if verdict(left, budget) in refused}
-        found: list[tuple[frozenset[str], Way]] = []
+        found: dict[tuple[Change, ...], Way] = {}
         for chosen in _sets(able, must):
             words = frozenset(change.words for change in chosen)
-            if any(known < words for known, _ in found):
+            if any(_goes_further(chosen, known) for known in found):
                 continue
             if words not in held:
                 changed = applied(question, chosen)
                 held[words] = None if changed is None else (changed, needed(anatomy, changed, on_gpu))
             reached = held[words]
             if reached is not None and verdict(reached[1], budget) == wanted:
-                found.append((words, _way(anatomy, question, chosen, wanted, on_gpu)))
+                found[chosen] = _way(anatomy, question, chosen, wanted, on_gpu)
                 if len(found) == most:
                     break
         if found and wanted == "tight":
             # More changes than were tried in every combination may surely do.
             longer = _long(anatomy, question, budget, on_gpu)
-            return [*(way for way in longer if way.verdict == "fits"), *(way for _, way in found)][:most]
+            return [*(way for way in longer if way.verdict == "fits"), *found.values()][:most]
         if found:
-            return [way for _, way in found]
+            return list(found.values())
     return _long(anatomy, question, budget, on_gpu)
+
+
+def _goes_further(chosen: Sequence[Change], known: Sequence[Change]) -> bool:
+    """Whether a set changes all that another one changes, and as much or more: what it costs besides buys nothing."""
+    places = {change.about: CHANGES.index(change) for change in chosen}
+    return all(places.get(change.about, -1) >= CHANGES.index(change) for change in known)
 
 
 def _long(anatomy: Anatomy, question: Question, budget: float, on_gpu: bool) -> list[Way]:

@@ -8,9 +8,11 @@ const form = document.getElementById("ask");
 const ask = live(form, answer, { path: "/guide", settle: 300 });
 
 // A name or a config: what is typed last counts.
-form.elements.config.addEventListener("change", async () => {
+async function shorten() {
   if (await shortened(form.elements)) await ask();
-});
+}
+form.elements.config.addEventListener("change", shorten);
+form.elements.config.addEventListener("paste", () => setTimeout(shorten));
 form.elements.model.addEventListener("change", () => {
   if (form.elements.model.value.trim() !== "") form.elements.config.value = "";
 });

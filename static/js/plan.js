@@ -6,7 +6,6 @@ const form = document.getElementById("ask");
 const silent = JSON.parse(form.dataset.silent);
 const said = document.getElementById("file-said");
 const { config, model, phase } = form.elements;
-const HEADER_BYTES = 32_000_000;
 // The beginning of a GGUF file, which no address can carry; null when the question names its model.
 let header = null;
 
@@ -35,15 +34,16 @@ async function shorten() {
   arranged();
   await ask();
 }
-// Written into while a model is named, it takes the model's place.
+// Written into while a model is named, it takes the model's place; what is pasted is whole and need not be left first.
 config.addEventListener("change", shorten);
+config.addEventListener("paste", () => setTimeout(shorten));
 
 form.querySelector("[data-file]").addEventListener("change", async ({ target }) => {
   const [file] = target.files;
   if (!file) return;
   const magic = await file.slice(0, 4).text();
   if (magic === "GGUF") {
-    header = await file.slice(0, HEADER_BYTES).arrayBuffer();
+    header = await file.slice(0, Number(form.dataset.headerBytes)).arrayBuffer();
     said.hidden = false;
     said.textContent = `${file.name}: its header stays in this page, so the address does not carry it. Choose a model above to leave it.`;
     model.value = "";
@@ -52,7 +52,7 @@ form.querySelector("[data-file]").addEventListener("change", async ({ target }) 
     arranged();
     await ask();
     // From now on only what the header takes is sent.
-    const needed = Number(document.querySelector("[data-header-bytes]")?.dataset.headerBytes);
+    const needed = Number(document.querySelector("#answer [data-header-bytes]")?.dataset.headerBytes);
     if (needed) header = header.slice(0, needed);
     return;
   }

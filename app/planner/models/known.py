@@ -1,6 +1,7 @@
 """Well-known models, by the fields of their published ``config.json`` that decide memory and time; facts of ``models.json``."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,32 @@ def models() -> tuple[Known, ...]:
 def by_name() -> Mapping[str, Known]:
     """Them by name."""
     return {one.name: one for one in models()}
+
+
+TUNED = re.compile(r"-(instruct|chat|it|base|hf)(-hf)?$")
+"""Ends of names of repositories whose models have the sizes of the one without."""
+
+
+def proper(name: str | None) -> str | None:
+    """The name of a published model, as it stands here, for what people call it: "qwen3 14b", "meta-llama/Llama-3.1-8B-Instruct".
+
+    Args:
+        name: as it was typed; what names no model that is known here comes back as it is.
+    """
+    if name is None or name in by_name():
+        return name
+    return _spelled().get(_plain(name), name)
+
+
+@cache
+def _spelled() -> Mapping[str, str]:
+    """Names by their plain spelling, and those of the repositories."""
+    found = {_plain(one.hub): one.name for one in models()}
+    return found | {_plain(one.name): one.name for one in models()}
+
+
+def _plain(name: str) -> str:
+    return TUNED.sub("", re.sub(r"[\s_]+", "-", name.strip().casefold()).rpartition("/")[2])
 
 
 @cache
