@@ -10,6 +10,7 @@ from workers.catalog.techniques.attention import Attention
 from workers.catalog.techniques.autocast import Autocast
 from workers.catalog.techniques.awq import Awq
 from workers.catalog.techniques.chunked_loss import ChunkedLoss
+from workers.catalog.techniques.cuda_graphs import CudaGraphs
 from workers.catalog.techniques.decoding import Decoding
 from workers.catalog.techniques.distillation import Distillation
 from workers.catalog.techniques.fp8 import Fp8
@@ -41,6 +42,7 @@ AnyTechnique = Annotated[
     | Autocast
     | Attention
     | TorchCompile
+    | CudaGraphs
     | KvCache
     | Decoding
     | Int8WeightOnly
@@ -74,6 +76,7 @@ TECHNIQUES: tuple[type[Technique], ...] = (
     Autocast,
     Attention,
     TorchCompile,
+    CudaGraphs,
     KvCache,
     Decoding,
     Int8WeightOnly,

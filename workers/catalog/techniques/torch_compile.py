@@ -92,12 +92,12 @@ class TorchCompile(Technique):
             return Verified("fell_back", f"{detail} What lies between the graphs ran eagerly.")
         if evidence.graph_calls == 0:
             return Verified("fell_back", f"{detail} None was called in the observed step, which ran eagerly.")
-        if self.mode == "reduce-overhead" and (reason := _not_replayed(evidence)):
+        if self.mode == "reduce-overhead" and (reason := not_replayed(evidence)):
             return Verified("fell_back", f"{detail} {reason}")
         return Verified("as_asked", detail)
 
 
-def _not_replayed(evidence: Evidence) -> str | None:
+def not_replayed(evidence: Evidence) -> str | None:
     """Why graphs were called one kernel at a time; None when all were replayed as CUDA graphs."""
     growing = evidence.facts.get("cache") == "DynamicCache"
     advice = " A cache that grows has another address at every token; take a static one." if growing else ""

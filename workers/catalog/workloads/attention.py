@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -14,6 +16,8 @@ from workers.catalog.workload import Bench, Mark, Session, Workload
 if TYPE_CHECKING:
     import torch
 
+PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
+"""Import names of kernels that torch does not bring."""
 ATTENDING: frozenset[ModelKind] = frozenset({"decoder", "image"})
 
 
@@ -64,26 +68,57 @@ class _Session(Session):
             return torch.randn(size, generator=generator).to(device=weight.device, dtype=weight.dtype)
 
         self.bench = bench
-        self.causal = workload.causal
-        self.eager = getattr(bench.model.config, "_attn_implementation", None) == "eager"
+        self.implementation = getattr(bench.model.config, "_attn_implementation", None) or "sdpa"
         self.query = noise(shape.heads)
         # Grouped heads are repeated beforehand, as transformers does, so that every kernel gets the same tensors.
         groups = shape.heads // shape.kv_heads
         self.key = noise(shape.kv_heads).repeat_interleave(groups, dim=1)
         self.value = noise(shape.kv_heads).repeat_interleave(groups, dim=1)
+        self.kernel = _kernel(self.implementation, workload.causal, workload.sequence_length, str(weight.device))
 
     def step(self, mark: Mark) -> None:
         import torch
-        from torch.nn import functional
 
         with torch.inference_mode(), self.bench.step_context():
-            if self.eager:
-                _eager(self.query, self.key, self.value, self.causal)
-            else:
-                functional.scaled_dot_product_attention(self.query, self.key, self.value, is_causal=self.causal)
+            self.kernel(self.query, self.key, self.value)
 
     def facts(self) -> Mapping[str, Any]:
-        return {"attention": "eager" if self.eager else "sdpa", "query": list(self.query.shape)}
+        return {"attention": self.implementation, "query": list(self.query.shape)}
+
+
+def _kernel(implementation: str, causal: bool, length: int, device: str) -> Callable[..., Any]:
+    """What computes attention of queries, keys and values [B, H, S, D].
+
+    Args:
+        implementation: as transformers calls it.
+        causal: whether a token sees only those before it.
+        length: tokens, S.
+        device: of the tensors.
+    """
+    if implementation == "eager":
+        return partial(_eager, causal=causal)
+    if implementation == "flex_attention":
+        import torch
+        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+        mask = create_block_mask(_earlier, None, None, length, length, device=device) if causal else None
+        return partial(torch.compile(flex_attention), block_mask=mask)
+    if implementation in PACKAGES:
+        return partial(_packaged, import_module(PACKAGES[implementation]).flash_attn_func, causal=causal)
+    from torch.nn import functional
+
+    return partial(functional.scaled_dot_product_attention, is_causal=causal)
+
+
+def _earlier(batch: Any, head: Any, query: Any, key: Any) -> Any:
+    return query >= key
+
+
+def _packaged(
+    function: Callable[..., Any], query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal: bool
+) -> Any:
+    """The packages have heads behind tokens, [B, S, H, D]; that order is only another view here."""
+    return function(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), causal=causal)
 
 
 def _eager(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal: bool) -> torch.Tensor:
