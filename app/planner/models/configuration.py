@@ -48,6 +48,30 @@ class Configuration:
         if found != wanted:
             raise Invalid.of([Problem(name, "not_read", f"is {found}.", f"Models of which it is {wanted} are read.")])
 
+    def heads(self, name: str, hidden: int, default: int | None = None) -> int:
+        """Heads of queries, each at least one element wide."""
+        found = self.number(name, default)
+        if found > hidden:
+            said = f"is {found:,}, in a model {hidden:,} wide."
+            raise Invalid.of([Problem(name, "contradiction", said, "At most as many heads as the model is wide.")])
+        return found
+
+    def key_heads(self, name: str, heads: int) -> int:
+        """Heads of keys and values, which queries share evenly; as many as theirs where it is absent."""
+        found = self.number(name, heads)
+        if heads % found:
+            said = f"is {found:,}, which {heads:,} heads cannot share."
+            raise Invalid.of([Problem(name, "contradiction", said, "A divisor of the number of heads.")])
+        return found
+
+    def chosen(self, experts: int) -> int:
+        """Experts that work on a token, of so many."""
+        found = self.number("num_experts_per_tok")
+        if found > experts:
+            said = f"is {found:,}, of {experts:,} experts."
+            raise Invalid.of([Problem("num_experts_per_tok", "contradiction", said, "At most as many as there are.")])
+        return found
+
     def flag(self, name: str, default: bool) -> bool:
         """A switch."""
         value = self._values.get(name)

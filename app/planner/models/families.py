@@ -71,19 +71,8 @@ def _gated(
 
     def anatomy(config: Configuration) -> Anatomy:
         h, layers = config.number("hidden_size"), config.number("num_hidden_layers")
-        heads = config.number("num_attention_heads")
-        kv_heads = config.number("num_key_value_heads", heads)
-        if heads % kv_heads:
-            raise Invalid.of(
-                [
-                    Problem(
-                        "num_key_value_heads",
-                        "contradiction",
-                        f"is {kv_heads}, which {heads} heads cannot share.",
-                        "A divisor of num_attention_heads.",
-                    )
-                ]
-            )
+        heads = config.heads("num_attention_heads", h)
+        kv_heads = config.key_heads("num_key_value_heads", heads)
         head = config.number("head_dim", max(1, h // heads))
         q, kv = heads * head, kv_heads * head
         biased = config.flag(bias_key, qkv_bias)
@@ -127,7 +116,7 @@ def _gated(
                 ffn=width,
                 qk_norm=per_head or qk_norm != "none",
                 experts=experts,
-                chosen=_chosen(config, experts) if experts else 0,
+                chosen=config.chosen(experts) if experts else 0,
             ),
             heads=heads,
             dtype=config.dtype,
@@ -148,20 +137,11 @@ def _feed_forward(config: Configuration, h: int, layers: int, bias: bool) -> tup
 def _experts(config: Configuration, h: int, layers: int, *, bias: bool = False) -> tuple[list[Matrix], int]:
     """Experts in every layer, some of which work on a token."""
     count = config.maybe("num_local_experts") or config.number("num_experts")
-    chosen = _chosen(config, count)
+    chosen = config.chosen(count)
     f = config.maybe("moe_intermediate_size") or config.number("intermediate_size")
     matrices = [Matrix(name="router", role="router", outputs=count, inputs=h, count=layers, bias=bias)]
     matrices += _expert("expert", h, f, layers * count, chosen / count, bias=bias)
     return matrices, chosen * f
-
-
-def _chosen(config: Configuration, count: int) -> int:
-    """Experts that work on a token."""
-    chosen = config.number("num_experts_per_tok")
-    if chosen > count:
-        said = f"is {chosen:,}, of {count:,} experts."
-        raise Invalid.of([Problem("num_experts_per_tok", "contradiction", said, "At most as many as there are.")])
-    return chosen
 
 
 def _expert(name: str, h: int, f: int, count: int, active: float, *, bias: bool = False) -> list[Matrix]:
@@ -213,7 +193,8 @@ def _check_kinds(named: Sequence[str], layers: int, window: int | None) -> None:
 
 def _latent(config: Configuration) -> Anatomy:
     """Multi-head latent attention and shared experts (DeepSeek V3): layers keep one latent of keys and values together."""
-    h, layers, heads = (config.number(name) for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
+    h, layers = config.number("hidden_size"), config.number("num_hidden_layers")
+    heads = config.heads("num_attention_heads", h)
     rank, rope = config.number("kv_lora_rank"), config.number("qk_rope_head_dim")
     plain, value = config.number("qk_nope_head_dim"), config.number("v_head_dim")
     q_rank = config.maybe("q_lora_rank")
@@ -235,7 +216,7 @@ def _latent(config: Configuration) -> Anatomy:
         attention("output", h, heads * value, bias),
     ]
     count = config.number("n_routed_experts")
-    chosen = _chosen(config, count)
+    chosen = config.chosen(count)
     shared, f = config.number("n_shared_experts"), config.number("moe_intermediate_size")
     dense = min(layers, config.maybe("first_k_dense_replace") or 0)
     sparse = layers - dense

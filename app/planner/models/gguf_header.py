@@ -7,14 +7,13 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, NoReturn
 
+from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
 from app.planner.models.tensor_types import BY_NUMBER
 from workers.catalog.declared import Problem
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-LONGEST = 32_000_000
-"""Bytes of a header; the words of a vocabulary of 260,000 take 16 MiB."""
 MOST_KEYS = 4_096
 MOST_TENSORS = 65_536
 MOST_DIMENSIONS = 4
@@ -89,7 +88,7 @@ class _Cursor:
     """Reads on from where it stands; never past the end."""
 
     def __init__(self, held: bytes) -> None:
-        self.held = memoryview(held)[:LONGEST]
+        self.held = memoryview(held)[:HEADER_BYTES]
         self.place = 0
 
     def take(self, length: int, field: str) -> memoryview:
@@ -97,7 +96,7 @@ class _Cursor:
         end = self.place + length
         if end > len(self.held):
             says = f"lies beyond byte {len(self.held):,}, where the header is cut off."
-            refuse(field, "cut_off", says, f"Send more of the file's beginning, up to {LONGEST // 2**20} MiB.")
+            refuse(field, "cut_off", says, f"Send more of the file's beginning, up to {HEADER_BYTES // 2**20} MiB.")
         found = self.held[self.place : end]
         self.place = end
         return found
@@ -165,7 +164,7 @@ def _value(cursor: _Cursor, key: str, kind: int) -> Value:
     if kind in NUMBERS:
         return cursor.number(NUMBERS[kind], key)
     if kind == STRING:
-        return cursor.text(key, LONGEST)
+        return cursor.text(key, HEADER_BYTES)
     if kind == ARRAY:
         return _array(cursor, key)
     refuse(key, "unknown_type", f"has the value type {kind}.", f"Value types are 0 to {max(NUMBERS)}.")
@@ -174,7 +173,7 @@ def _value(cursor: _Cursor, key: str, kind: int) -> Value:
 def _array(cursor: _Cursor, key: str) -> tuple[int | float | bool, ...]:
     """Numbers of a short array; of a long one, or one of texts, none."""
     kind = int(cursor.number("<I", key))
-    count = cursor.count(key, LONGEST)
+    count = cursor.count(key, HEADER_BYTES)
     if kind == STRING:
         cursor.skip_texts(cursor.within(count, key, MOST_TEXTS), key)
         return ()

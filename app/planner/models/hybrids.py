@@ -21,8 +21,8 @@ def hybrid(config: Configuration) -> Anatomy:
         hint = f"{layers} words, each one of {', '.join(sorted(ATTENTION | STATE))}."
         raise Invalid.of([Problem("layer_types", "invalid_layers", says, hint)])
     attentive = sum(kind in ATTENTION for kind in kinds)
-    heads = config.number("num_attention_heads")
-    kv_heads = config.number("num_key_value_heads", heads)
+    heads = config.heads("num_attention_heads", h)
+    kv_heads = config.key_heads("num_key_value_heads", heads)
     q, kv = heads * (h // heads), kv_heads * (h // heads)
     state, of_mixer, elements = _mixer(config, h, layers - attentive)
     feed, width = _feed_forward(config, h, layers)
@@ -83,7 +83,7 @@ def _feed_forward(config: Configuration, h: int, layers: int) -> tuple[list[Matr
     count = config.none_or_more("num_local_experts")
     if not count:
         return matrices, shared
-    chosen, f = config.number("num_experts_per_tok"), config.number("intermediate_size")
+    chosen, f = config.chosen(count), config.number("intermediate_size")
     matrices.append(Matrix(name="router", role="router", outputs=count, inputs=h, count=layers))
     for name, outputs, inputs in (("gate", f, h), ("up", f, h), ("down", h, f)):
         matrices.append(

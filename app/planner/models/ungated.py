@@ -11,26 +11,28 @@ def gpt2(config: Configuration) -> Anatomy:
     """GPT-2: learned positions, which are a matrix of their own."""
     h, positions = config.number("n_embd"), config.number("n_positions", 1_024)
     return _decoder(
-        config, h=h, layers=config.number("n_layer"), heads=config.number("n_head"), f=config.number("n_inner", 4 * h),
+        config, h=h, layers=config.number("n_layer"), heads=config.heads("n_head", h), f=config.number("n_inner", 4 * h),
         bias=True, tied=True, context=positions, positions=positions, rotary=False,
     )  # fmt: skip
 
 
 def gpt_neox(config: Configuration) -> Anatomy:
     """GPT-NeoX and Pythia: rotary positions."""
+    h = config.number("hidden_size")
     return _decoder(
-        config, h=config.number("hidden_size"), layers=config.number("num_hidden_layers"),
-        heads=config.number("num_attention_heads"), f=config.number("intermediate_size"),
+        config, h=h, layers=config.number("num_hidden_layers"),
+        heads=config.heads("num_attention_heads", h), f=config.number("intermediate_size"),
         bias=config.flag("attention_bias", True), ffn_bias=True, tied=False, context=config.maybe("max_position_embeddings"),
     )  # fmt: skip
 
 
 def phi(config: Configuration) -> Anatomy:
     """Phi 1 to 2: attention and feed-forward beside each other after one norm, a head with a bias."""
-    heads = config.number("num_attention_heads")
+    h = config.number("hidden_size")
+    heads = config.heads("num_attention_heads", h)
     found = _decoder(
-        config, h=config.number("hidden_size"), layers=config.number("num_hidden_layers"), heads=heads,
-        kv_heads=config.number("num_key_value_heads", heads), f=config.number("intermediate_size"), bias=True, tied=False,
+        config, h=h, layers=config.number("num_hidden_layers"), heads=heads,
+        kv_heads=config.key_heads("num_key_value_heads", heads), f=config.number("intermediate_size"), bias=True, tied=False,
         context=config.maybe("max_position_embeddings"), norms=1, fused=False,
     )  # fmt: skip
     head = next(each for each in found.matrices if each.role == "head")
@@ -49,10 +51,11 @@ def phi(config: Configuration) -> Anatomy:
 
 def falcon(config: Configuration) -> Anatomy:
     """Falcon: queries of all heads and keys of one or a few in one matrix; positions rotary, or ALiBi."""
-    h, heads = config.number("hidden_size"), config.number("num_attention_heads")
+    h = config.number("hidden_size")
+    heads = config.heads("num_attention_heads", h)
     new = config.flag("new_decoder_architecture", False)
     old_heads = 1 if config.flag("multi_query", True) else heads
-    kv_heads = config.number("num_kv_heads", heads) if new else old_heads
+    kv_heads = config.key_heads("num_kv_heads", heads) if new else old_heads
     beside = config.flag("parallel_attn", True)
     norms = config.number("num_ln_in_parallel_attn", 2) if new else (1 if beside else 2)
     return _decoder(
@@ -68,7 +71,7 @@ def opt(config: Configuration) -> Anatomy:
     config.same("word_embed_proj_dim", h)
     positions = config.number("max_position_embeddings")
     return _decoder(
-        config, h=h, layers=config.number("num_hidden_layers"), heads=config.number("num_attention_heads"),
+        config, h=h, layers=config.number("num_hidden_layers"), heads=config.heads("num_attention_heads", h),
         f=config.number("ffn_dim"), bias=config.flag("enable_bias", True), tied=True, context=positions,
         positions=positions + OPT_OFFSET, rotary=False, fused=False, last_norm=config.flag("do_layer_norm_before", True),
     )  # fmt: skip
@@ -77,9 +80,10 @@ def opt(config: Configuration) -> Anatomy:
 def bloom(config: Configuration) -> Anatomy:
     """BLOOM: ALiBi, and a norm of the embedding."""
     h = config.maybe("hidden_size") or config.number("n_embed")
+    name = "n_head" if config.maybe("n_head") else "num_attention_heads"
     found = _decoder(
         config, h=h, layers=config.maybe("n_layer") or config.number("num_hidden_layers"),
-        heads=config.maybe("n_head") or config.number("num_attention_heads"), f=4 * h, bias=True, tied=True,
+        heads=config.heads(name, h), f=4 * h, bias=True, tied=True,
         context=config.maybe("seq_length"), rotary=False,
     )  # fmt: skip
     return found.model_copy(update={"vectors": found.vectors + 2 * h})
@@ -87,10 +91,11 @@ def bloom(config: Configuration) -> Anatomy:
 
 def starcoder2(config: Configuration) -> Anatomy:
     """StarCoder 2: rotary positions, grouped keys, a window."""
-    heads = config.number("num_attention_heads")
+    h = config.number("hidden_size")
+    heads = config.heads("num_attention_heads", h)
     return _decoder(
-        config, h=config.number("hidden_size"), layers=config.number("num_hidden_layers"), heads=heads,
-        kv_heads=config.number("num_key_value_heads", heads), f=config.number("intermediate_size"),
+        config, h=h, layers=config.number("num_hidden_layers"), heads=heads,
+        kv_heads=config.key_heads("num_key_value_heads", heads), f=config.number("intermediate_size"),
         bias=config.flag("use_bias", True), tied=True, context=config.maybe("max_position_embeddings"), fused=False,
         window=config.maybe("sliding_window"),
     )  # fmt: skip

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from app.errors import Invalid
 from app.planner.models import known
+from app.planner.predicted import STATES
 from app.planner.question import PHASES, Question, foreign, inference, of_address, of_body, of_header, once, training
+from tests.app.planner.models.test_families import PUBLISHED
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}  # fmt: skip
 
@@ -18,6 +20,14 @@ def problems(given: dict[str, str]) -> dict[str, str]:
         of_address(given)
     assert all(one.hint for one in refused.value.problems), refused.value.problems
     return {one.field: one.message for one in refused.value.problems}
+
+
+GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "vocab_size": 50_257}
+STARCODER2 = {
+    "model_type": "starcoder2", "hidden_size": 4_608, "intermediate_size": 18_432, "num_hidden_layers": 32, "num_attention_heads": 36,
+    "num_key_value_heads": 72, "vocab_size": 49_152,
+}  # fmt: skip
+GRANITE = PUBLISHED["Granite 4 H Tiny"][0] | {"num_local_experts": 4, "num_experts_per_tok": 10}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,12 @@ def problems(given: dict[str, str]) -> dict[str, str]:
         ({"model": "GPT-2", "phase": "training", "devices": "4"}, "sharding", "is none with 4 devices"),
         ({"model": "GPT-2", "phase": "training", "sharding": "zero3"}, "devices", "is 1 with sharding"),
         ({"model": "GPT-2", "devices": "13"}, "devices", "12 heads to share"),
+        ({"model": "GPT-2", "stored_bytes": "1000"}, "stored_bytes", "header"),
+        ({"model": "GPT-2", "device": "Server CPU, AMX, 32 cores"}, "memory", "machines with Server CPU"),
+        ({"config": json.dumps(LLAMA | {"num_attention_heads": 60_000})}, "config.num_attention_heads", "wide"),
+        ({"config": json.dumps(GPT2 | {"n_head": 5_000})}, "config.n_head", "in a model 768 wide"),
+        ({"config": json.dumps(STARCODER2)}, "config.num_key_value_heads", "36 heads cannot share"),
+        ({"config": json.dumps(GRANITE)}, "config.num_experts_per_tok", "of 4 experts"),
         ({"model": "GPT-2", "device": "RTX 4061"}, "device", "Did you mean"),
         ({"model": "GPT-2", "memory": "much"}, "memory", "no amount"),
         ({"model": "GPT-2", "memory": "8 XB"}, "memory", "no amount"),
@@ -143,3 +159,41 @@ def test_a_header_is_for_inference_alone() -> None:
     assert {one.field for one in refused.value.problems} == {"model", "weights", "phase"}
     with pytest.raises(Invalid):
         of_header(Question(), b"no header")
+
+
+def test_a_processor_whose_machines_differ_is_known_with_its_memory() -> None:
+    read = of_address({"model": "GPT-2", "device": "Server CPU, AMX, 32 cores", "memory": "64 GiB"})
+    assert read.machine is not None
+    assert read.machine.memory == 64 * 2**30
+
+
+@pytest.mark.parametrize(("asked", "kept"), [
+    ({"phase": "training"}, "adamw_bf16"), ({"phase": "training", "master": True}, "adamw"),
+    ({"phase": "training", "weights": "fp32"}, "adamw"), ({"phase": "lora"}, "adamw"), ({"phase": "qlora"}, "adamw"),
+    ({"phase": "training", "optimizer": "adamw"}, "adamw"),
+])  # fmt: skip
+def test_moments_have_the_format_of_what_is_trained(asked: dict[str, Any], kept: str) -> None:
+    """As the order form foretells them: the states that torch's AdamW makes."""
+    question = Question.model_validate({"model": "GPT-2", **asked})
+    assert question.kept_optimizer == training(question).optimizer == kept
+    assert STATES["adamw"]["bf16"] == "adamw_bf16"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("Qwen3 14B", "Qwen3-14B"),
+        (" qwen3_14b ", "Qwen3-14B"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "Llama-3.1-8B"),
+        ("Meta-Llama-3-8B", "Llama-3-8B"),
+        ("llama-2-7b-chat-hf", "Llama-2-7B"),
+        ("google/gemma-2-9b-it", "Gemma-2-9B"),
+    ],
+)
+def test_a_model_is_known_by_what_people_call_it(typed: str, name: str) -> None:
+    assert of_body(Question(model=typed)).name == name
+
+
+def test_a_size_alone_is_no_model() -> None:
+    with pytest.raises(Invalid, match=r"1\.5B"):
+        of_body(Question(model="1.5B"))
