@@ -73,3 +73,8 @@ def last_runs(session: Session, device_id: str) -> list[Ended]:
         .limit(LAST)
     )
     return [Ended(*row) for row in session.execute(statement)]
+
+
+def run_ids(session: Session, device_id: str) -> frozenset[str]:
+    """Every run that a device measured, or is measuring."""
+    return frozenset(session.execute(select(col(Run.id)).where(col(Run.device_id) == device_id)).scalars())

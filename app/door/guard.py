@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import errors
 from app.db.session import Database
 from app.db.tables import new_id
+from app.door.limits import HEADER_BYTES
 from app.door.security import PREFIX, Principal, authenticate, needs
 from app.errors import Refused, answer
 from app.settings import Settings
@@ -29,8 +30,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_BYTES = 1_000_000
 REPORT_BYTES = 8_000_000
 """Of a finished run: a compressed trace for each arm and every raw sample have room."""
-HEADER_BYTES = 32_000_000
-"""Of a GGUF file's beginning: the words of a vocabulary of 260,000 take 16 MB."""
 HEADER_PATHS = frozenset({"/api/v1/plan/gguf", "/plan/gguf"})
 """Where such a header may come, which is no JSON."""
 BODY_S = 15.0

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.charts.units import digits
+from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
 from app.pages.rendering import page
 from app.pages.session import Reading
@@ -137,7 +138,10 @@ def _page(
             "models": known.models(),
             "phases": list(PHASES.items()),
             "formats": [("", "as usual"), *((each.word, each.title) for each in FORMATS)],
-            "optimizers": [(each.word, each.title) for each in OPTIMIZERS],
+            "optimizers": [
+                ("", "AdamW, as torch keeps its moments"),
+                *((each.word, each.title) for each in OPTIMIZERS),
+            ],
             "caches": [("", "as computed"), *((word, word) for word in CACHE_BITS)],
             "losses": list(LOSSES.items()),
             "shardings": list(SHARDINGS.items()),
@@ -148,6 +152,7 @@ def _page(
         quiet_now=foreign(phase) if phase in PHASES else foreign("inference"),
         usual={name: field.default for name, field in Question.model_fields.items()},
         free_memory=FREE_MEMORY,
+        most_of_header=HEADER_BYTES,
         gib=lambda size: digits(size / 2**30),
     )
 

@@ -1,5 +1,6 @@
 """What the team's own runs teach of a device: calibrations of decoding, by the format that was computed in."""
 
+from collections.abc import Set
 from statistics import median
 
 import numpy as np
@@ -23,12 +24,13 @@ def decoders() -> dict[str, Model]:
     return {one.label: one for one in (ReferenceDecoder(), *found)}
 
 
-def calibrations(table: Table, hardware: str) -> dict[str, Calibration]:
+def calibrations(table: Table, hardware: str, runs: Set[str] | None = None) -> dict[str, Calibration]:
     """What was learnt of one device; nothing where fewer than two different steps were measured in a format.
 
     Args:
         table: all results.
         hardware: the device's name.
+        runs: ids of those that this device measured, where others have its name too.
     """
     known = decoders()
     here = (
@@ -37,6 +39,8 @@ def calibrations(table: Table, hardware: str) -> dict[str, Calibration]:
     steps: dict[str, dict[tuple[str, int, int], list[float]]] = {}
     seconds = table.column("latency", "value")
     for place in np.flatnonzero(here).tolist():
+        if runs is not None and table.rows[place].run_id not in runs:
+            continue
         dtype, model = PLAIN.get(table.rows[place].label), table.word("model", place)
         batch, length = table.batch_size[place], table.length[place]
         if dtype is None or model not in known or np.isnan([seconds[place], batch, length]).any():

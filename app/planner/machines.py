@@ -94,14 +94,16 @@ class Machine(Frozen):
         return self.bandwidth * (1.0 if self.measured else BANDWIDTH_SHARE[self.kind])
 
     def peak(self, dtype: str) -> float:
-        """Operations per second that products reach with factors of a format; without units for it, at the rate of float32."""
+        """Operations per second that products reach with factors of a format; without units, at most at that of float32."""
         share = 1.0 if self.measured else MATRIX_SHARE[self.kind]
         if dtype in self.peaks and self.computes(dtype):
             return share * self.peaks[dtype]
         # A format that has units but no figure: twice the rate of the format twice as long, which is how all of them are built.
         if self.computes(dtype) and dtype in ("float8_e4m3fn", "int8") and "bfloat16" in self.peaks:
             return share * 2 * self.peaks["bfloat16"]
-        return share * self.peaks["float32"]
+        # It goes a way round, at best as fast as float32; where that was measured, as fast as it was.
+        emulated = self.peaks.get(dtype, self.peaks["float32"]) if self.measured else self.peaks["float32"]
+        return share * min(self.peaks["float32"], emulated)
 
     def alike(self, other: "Machine") -> bool:
         """Whether it may be the same as another: processors of virtual machines share a name, and not what they are given."""
@@ -144,26 +146,27 @@ def of_processor(processor: Processor, memory: int | None = None) -> Machine | N
     )  # fmt: skip
 
 
-def of_title(title: str, memory: int | None = None) -> Machine:
-    """A device of the datasheets, by its title with or without its maker's words and its memory.
+def of_title(title: str, memory: int | None = None, own: Sequence[Machine] = ()) -> Machine:
+    """A device of the team's or of the datasheets, by its title with or without its maker's words and its memory.
 
     Args:
-        title: of a datasheet or a processor.
+        title: of a device, a datasheet or a processor.
         memory: bytes, for a processor whose machines differ.
+        own: the team's devices, which come first.
 
     Raises:
         Invalid: there is none of this title, or it needs ``memory``; named with the choices.
     """
-    found = machine(title)
+    found = machine(title, own)
     if found is not None:
         return found
     differing = next((one for one in processors() if one.memory is None and short(one.title) == short(title)), None)
     if differing is None:
-        every = titles()
-        near = closest(title, every)
-        meant = f" Did you mean {near!r}?" if near else ""
+        every = {short(one): one for one in (*(each.title for each in own), *titles())}
+        near = closest(short(title), every)
+        meant = f" Did you mean {every[near]!r}?" if near else ""
         raise Invalid.of(
-            [Problem("device", "unknown_choice", f"{title[:80]!r} is not known here.{meant}", f"One of {', '.join(every)}.")]
+            [Problem("device", "unknown_choice", f"{title[:80]!r} is not known here.{meant}", f"One of {', '.join(every.values())}.")]
         )  # fmt: skip
     placed = of_processor(differing, memory)
     if placed is None:
@@ -254,13 +257,6 @@ def sized(title: str) -> tuple[str, int | None]:
     """A device's short name without its memory, and that in GB; None where it does not stand there."""
     found = SIZE.fullmatch(short(title))
     return (found[1].rstrip(" ,"), int(found[2])) if found else (short(title), None)
-
-
-def meant(name: str, own: Sequence[Machine] = ()) -> str | None:
-    """The title that a person probably meant; None where none is near."""
-    every = {short(one.title): one.title for one in (*own, *known())}
-    near = closest(short(name), every)
-    return every[near] if near else None
 
 
 def short(title: str) -> str:

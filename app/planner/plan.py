@@ -11,8 +11,9 @@ from app.planner.memory.parts import Needed, Part
 from app.planner.models import known
 from app.planner.models.anatomy import Anatomy
 from app.planner.question import Question, Read
-from app.planner.speed import PEAKS, Speed, speeds
+from app.planner.speed import Speed, speeds
 from app.planner.ways import Way, least, needed, ways
+from app.planner.work import TORCH_NAMES
 
 FREE_MEMORY = "free memory"
 """Stands for a device where an amount alone was given."""
@@ -146,7 +147,8 @@ def _said(question: Question) -> dict[str, str | bool | None]:
     """What was left out, as it was taken; of a file's weights only their bytes are said."""
     weights = question.kept_weights if question.stored_bytes is None else None
     computed_again = question.recomputes if question.phase != "inference" else None
-    return {"weights": weights, "cache": question.kept_cache, "checkpointing": computed_again}
+    optimizer = question.kept_optimizer if question.phase != "inference" else None
+    return {"weights": weights, "cache": question.kept_cache, "checkpointing": computed_again, "optimizer": optimizer}
 
 
 def _fit(read: Read, found: Needed) -> Fit | None:
@@ -176,7 +178,7 @@ def _on(machine: Machine, anatomy: Anatomy, question: Question, found: Needed, f
         memory=machine.memory,
         free=free,
         verdict=verdict(found, free),
-        lacks=None if PEAKS[question.computing] in machine.peaks else question.computing,
+        lacks=None if machine.computes(TORCH_NAMES[question.computing]) else question.computing,
         speeds=speeds(anatomy, question, machine),
     )
 
@@ -240,7 +242,12 @@ def _remarks(read: Read, fit: Fit | None) -> Iterator[str]:
                 "FSDP 1 with frozen weights and reentrant checkpoints (transformers' Trainer before version 5) holds every layer's input "
                 f"and its gradient until the backward pass is over, {stay / GIB:,.2g} GiB more here: give use_reentrant=False, or take FSDP 2."
             )
-    if question.phase == "training" and question.optimizer == "adamw":
+    if question.phase == "training" and question.kept_optimizer == "adamw_bf16":
+        yield (
+            "torch.optim.AdamW keeps moments in the format of the weights, here of 16 bits. Programs that keep them in float32 "
+            f"(DeepSpeed, Megatron) need {4 * anatomy.parameters / 1e9:,.0f} GB more: ask with optimizer adamw."
+        )
+    if question.phase == "training" and question.kept_optimizer == "adamw":
         moments = 8 * anatomy.parameters
         yield (
             f"AdamW's two float32 moments are 8 bytes a parameter, {moments / 1e9:,.0f} GB here. Figures twice as high that go "
@@ -262,5 +269,7 @@ def _emulated(fit: Fit, lacks: str, machine: Machine) -> str:
         instead = "take fp16, and in training a scaler of gradients" if lacks == "bf16" else "take a format that it has"
     else:
         instead = f"{lacks} saves memory there, and no time over fp32"
-    pace = ", and times are by the peak of that" if fit.speeds else ", at what speed is not known"
+    slower = machine.measured and machine.peak(TORCH_NAMES[lacks]) < machine.peak("float32")
+    known_pace = ", and times are by what was measured of it" if slower else ", and times are by the peak of that"
+    pace = known_pace if fit.speeds else ", at what speed is not known"
     return f"{machine.title} has no units for {lacks}: it is computed in fp32 with conversions{pace}; {instead}."

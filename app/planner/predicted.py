@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from app.frozen import Frozen
 from app.planner.machines import Machine
 from app.planner.memory import inference, training
-from app.planner.memory.fit import Verdict
+from app.planner.memory.fit import Verdict, of_bounds
 from app.planner.memory.inference import Inference
 from app.planner.memory.parts import Instant, Needed
 from app.planner.memory.training import Training
@@ -52,6 +52,8 @@ class Predicted(Frozen):
     parts: dict[str, float]
     on_device: float
     """With what a device needs besides, loading and converting among it, at most."""
+    on_device_low: float
+    """The same at least."""
 
 
 class PredictedVariant(Frozen):
@@ -87,6 +89,7 @@ def arm(model: Model, workload: Workload, stack: Sequence[Technique], device: st
         instant=peak.name,
         parts={part.name: part.bytes for part in peak.parts if part.high > 0},
         on_device=on_device.high,
+        on_device_low=on_device.low,
     )
 
 
@@ -153,16 +156,10 @@ def _variant(spec: StudySpec, name: str, stack: Sequence[Technique], roomiest: M
         point=point,
         needs=needs,
         reason=None,
-        verdict=_verdict(needs, roomiest) if roomiest else None,
+        verdict=of_bounds(needs.on_device_low, needs.on_device, roomiest.free) if roomiest else None,
         device=roomiest.title if roomiest else None,
         free=roomiest.free if roomiest else None,
     )
-
-
-def _verdict(needs: Predicted, machine: Machine) -> Verdict:
-    if needs.on_device <= machine.free:
-        return "fits"
-    return "no" if needs.low > machine.free else "tight"
 
 
 def _needed(anatomy: Anatomy, workload: Workload, stack: Sequence[Technique], *, foreach: bool, on_gpu: bool) -> Needed:

@@ -4,13 +4,14 @@ The page's address, the body of ``POST /api/v1/plan`` and the options of ``trade
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, ValidationError
 
 from app.errors import Invalid
 from app.planner import machines
 from app.planner.machines import Machine
+from app.planner.memory import mixtures
 from app.planner.memory.activations import Loss
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.inference import CACHE_BITS, Inference, Loading
@@ -36,7 +37,9 @@ MOST_SEQUENCES = 100_000
 MOST_TOKENS = 10_000_000
 OF_QLORA = "nf4_double"
 """Format of the frozen weights of QLoRA where nothing is said."""
-OF_TRAINING = frozenset({"optimizer", "master", "fused", "checkpointing", "loss", "rank", "upcast", "sharding"})
+OF_TRAINING = frozenset(
+    {"optimizer", "master", "accumulating", "fused", "checkpointing", "loss", "rank", "upcast", "sharding"}
+)
 OF_INFERENCE = frozenset({"generated", "cache", "chunk", "loading", "stored_bytes"})
 OF_ADAPTERS = frozenset({"rank"})
 OF_QUANTISED = frozenset({"upcast"})
@@ -50,7 +53,9 @@ FROZEN = tuple(word for word, one in FORMATS.items() if one.is_quantised and one
 class Question(Exact):
     """One question; what is left out is as usual, and the answer says what that was."""
 
-    model: str | None = Field(None, max_length=200, description="Name of a well-known model, for example Llama-3.1-8B.")
+    model: Annotated[str | None, AfterValidator(known.proper)] = Field(
+        None, max_length=200, description="Name of a well-known model, for example Llama-3.1-8B."
+    )
     config: dict[str, JsonValue] | None = Field(
         None, description="Instead of a name: the model's config.json, or its fields that matter."
     )
@@ -64,8 +69,14 @@ class Question(Exact):
         None, description="Format of the layers' weights; left out, that in which is computed, for QLoRA nf4_double."
     )
     computing: Computing = Field("bf16", description="Format in which is computed, and of what is not quantised.")
-    optimizer: str = Field("adamw", description="Optimizer.")
+    optimizer: str | None = Field(
+        None,
+        description="Optimizer; left out, AdamW with moments in the format of what is trained, as torch keeps them.",
+    )
     master: bool = Field(False, description="Mixed precision: float32 weights and gradients besides.")
+    accumulating: bool = Field(
+        False, description="Several batches make up one update: gradients of the earlier ones lie there already."
+    )
     fused: bool = Field(
         False,
         description="Whether the optimizer's step is one kernel; torch's own takes a temporary list of tensors on a GPU.",
@@ -89,7 +100,10 @@ class Question(Exact):
         None, description="How quantised weights come to be there; left out, as is usual for the format."
     )
     stored_bytes: int | None = Field(
-        None, ge=1, le=2**60, description="Bytes of all weights, where their file says it; left out, of their format."
+        None,
+        ge=1,
+        le=2**60,
+        description="Bytes of all weights, as the header of a GGUF file says them; of no other question.",
     )
     sharding: Sharding = Field("none", description="How several devices share the states of training.")
     devices: int = Field(
@@ -110,6 +124,12 @@ class Question(Exact):
     def recomputes(self) -> bool:
         """Whether layers are computed again in the backward pass."""
         return self.phase in ("lora", "qlora") if self.checkpointing is None else self.checkpointing
+
+    @property
+    def kept_optimizer(self) -> str:
+        """The optimizer; torch's own keeps moments in the format of the weights, and adapters and master copies are float32."""
+        short = self.phase == "training" and not self.master and self.kept_weights in ("bf16", "fp16")
+        return self.optimizer or ("adamw_bf16" if short else "adamw")
 
     @property
     def kept_cache(self) -> str:
@@ -149,6 +169,10 @@ def of_body(question: Question, own: Sequence[Machine] = ()) -> Read:
         Invalid: every field that is wrong, with what would do.
     """
     problems = [*_models(question), *_contradictions(question), *_words(question)]
+    if question.stored_bytes is not None:
+        problems.append(
+            Problem("stored_bytes", "does_not_apply", "is what a GGUF file's header says.", "Ask about the file.")
+        )
     question, machine, wrong = _placed(question, own)
     if problems := [*problems, *wrong]:
         raise Invalid.of(problems)
@@ -186,7 +210,8 @@ def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) ->
     if problems := [*problems, *_contradictions(question), *_words(question), *wrong]:
         raise Invalid.of(problems)
     found = gguf.read(header)
-    question = question.model_copy(update={"stored_bytes": found.weight_bytes})
+    most = mixtures.of_tensors(next(iter(found.weights)))
+    question = question.model_copy(update={"stored_bytes": found.weight_bytes, "weights": most})
     name = found.name or f"a {found.architecture} model"
     return _shareable(Read(question, name, None, found.anatomy, machine, own, found.header_bytes))
 
@@ -208,13 +233,10 @@ def _placed(question: Question, own: Sequence[Machine]) -> tuple[Question, Machi
     """The device that a question names, under its full title."""
     if question.device is None:
         return question, None, []
-    machine = machines.machine(question.device, own)
-    if machine is None:
-        titles = [one.title for one in (*own, *machines.known())]
-        near = machines.meant(question.device, own)
-        said = f"{question.device!r} is not known here." + (f" Did you mean {near!r}?" if near else "")
-        hint = f"One of {', '.join(titles)}; or memory in bytes."
-        return question, None, [Problem("device", "unknown_choice", said, hint)]
+    try:
+        machine = machines.of_title(question.device, question.memory, own)
+    except Invalid as refused:
+        return question, None, list(refused.problems)
     wrong = []
     if question.memory is not None and question.memory > machine.memory:
         said = f"is {question.memory:,} bytes, and {machine.title} has {machine.memory:,}."
@@ -293,7 +315,7 @@ def training(question: Question, on_gpu: bool = True) -> Training:
     """The training step of a question."""
     return Training(
         batch=question.batch, sequence=question.sequence, weights=question.kept_weights, computing=question.computing,
-        master=question.master, optimizer=question.optimizer, fused=question.fused, foreach=on_gpu, checkpointing=question.recomputes,
+        master=question.master, optimizer=question.kept_optimizer, accumulating=question.accumulating, fused=question.fused, foreach=on_gpu, checkpointing=question.recomputes,
         flash=question.flash, loss=question.loss, upcast=question.upcast, rank=question.rank if question.phase in ("lora", "qlora") else None,
         sharding=question.sharding, devices=question.devices, on_gpu=on_gpu,
     )  # fmt: skip
@@ -357,8 +379,8 @@ def _words(question: Question) -> Iterable[Problem]:
         yield _unknown("model", question.model, known.by_name(), "; or its config.json as config.")
     if question.kept_weights not in FORMATS:
         yield _unknown("weights", question.kept_weights, FORMATS)
-    if question.optimizer not in OPTIMIZERS:
-        yield _unknown("optimizer", question.optimizer, OPTIMIZERS)
+    if question.kept_optimizer not in OPTIMIZERS:
+        yield _unknown("optimizer", question.kept_optimizer, OPTIMIZERS)
     if question.kept_cache not in CACHE_BITS:
         yield _unknown("cache", question.kept_cache, CACHE_BITS)
 

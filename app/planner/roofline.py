@@ -13,6 +13,7 @@ from app.frozen import Frozen
 from app.planner.machines import Machine
 from app.planner.models.anatomy import Anatomy
 from app.planner.work import SUMS, TORCH_NAMES, Step, Work, forward
+from workers.catalog.technique import DeviceKind
 
 Class = Literal["compute", "bandwidth", "overhead", "communication"]
 OPERATOR_S = {"cuda": 20e-6, "cpu": 25e-6}
@@ -46,7 +47,10 @@ BEST_READS, PLAINEST_READS = 1.0, 0.6
 BEST_LAYER_S = 60e-6
 """Seconds that a layer costs besides at best, with CUDA graphs."""
 READS_SOURCE = "meta-pytorch/gpt-fast on A100: 2,041 of 2,039 GB/s after what each layer costs; copies reach 79 to 90 %; eager programs less"
-CALLS_SOURCE = "a layer: meta-pytorch/gpt-fast 95 µs, pytorch/ao 112 µs, llama.cpp 178 µs, fitted to their tables; eager: 36 operators of 20 µs"
+CALLS_SOURCE: dict[DeviceKind, str] = {
+    "cuda": "a layer: meta-pytorch/gpt-fast 95 µs, pytorch/ao 112 µs, llama.cpp 178 µs, fitted to their tables; eager: 36 operators of 20 µs",
+    "cpu": "eager: 36 operators a layer of 25 µs, and 70 µs for each product in a 16-bit format, fitted to demo/decoder-quantisation; at best 60 µs a layer",
+}
 
 
 class Time(Frozen):
@@ -149,6 +153,27 @@ def token(
     return found.times(learnt.seconds(anatomy.layers, usual.bytes) / spent(usual, plain, machine).seconds)
 
 
+def formula(work: Work, step: Step, machine: Machine, devices: int = 1) -> str:
+    """What ``spent`` does, with its numbers; arguments are the same."""
+    reads, peak = machine.reads, machine.peak(step.products) * step.rate
+    fused = 1.0 if step.execution == "eager" else FUSED_TRAFFIC
+    each = f"for each of {devices} devices " if devices > 1 else ""
+    besides = (fused * work.activations + work.others) / devices + work.cached(devices)
+    said = (
+        f"{each}the longer of {work.products / devices:.4g} operations of products at {peak:.4g} a second and "
+        f"{work.weights / devices:.4g} B of weights at {reads:.4g} B/s; {work.scores / devices:.4g} operations of attention at "
+        f"{_attention_rate(step, machine):.4g} a second; {besides:.4g} B of caches and besides at {reads:.4g} B/s"
+    )
+    calls = _calls_said(work, step, machine)
+    if machine.gpu:
+        gaps = f"{work.layers:,.0f} layers × {LAYER_S * 1e6:g} µs"
+        said += f"; what these do not hide of {calls}, at least {gaps}" if calls else f"; {gaps}"
+    elif calls:
+        said += f"; {calls}"
+    sent = _sent(work, machine, devices)
+    return f"{said}; {sent:.4g} s of sums between devices" if sent else said
+
+
 def bounds(work: Work, step: Step, machine: Machine, devices: int = 1) -> tuple[float, float]:
     """Seconds at best and at plainest: what was published of such steps, or what formulas give compiled and plain, where that is
     further out.
@@ -203,8 +228,13 @@ def _sent(work: Work, machine: Machine, devices: int) -> float:
 
 def _attention(work: Work, step: Step, machine: Machine) -> float:
     """Seconds of attention between tokens; engines bring kernels of their own that keep up."""
+    return work.scores / _attention_rate(step, machine)
+
+
+def _attention_rate(step: Step, machine: Machine) -> float:
+    """Operations a second."""
     share = 1.0 if step.execution == "engine" else ATTENTION_SHARE.get(machine.capability, 1.0)
-    return work.scores / (machine.peak(TORCH_NAMES[step.computing]) * min(1.0, share * step.attention_rate))
+    return machine.peak(TORCH_NAMES[step.computing]) * min(1.0, share * step.attention_rate)
 
 
 def _calling(work: Work, step: Step, machine: Machine) -> float:
@@ -212,7 +242,7 @@ def _calling(work: Work, step: Step, machine: Machine) -> float:
     if step.execution in ("graphs", "engine"):
         return 0.0
     each = OPERATOR_S[machine.kind]
-    short = work.matrices * SHORT_PRODUCT_S if not machine.gpu and step.computing != "fp32" else 0.0
+    short = work.matrices * SHORT_PRODUCT_S if _orders_anew(step, machine) else 0.0
     if step.execution == "compiled":
         return (
             work.kernels * LAUNCH_S[machine.kind]
@@ -220,3 +250,18 @@ def _calling(work: Work, step: Step, machine: Machine) -> float:
             + (work.matrices * step.linear_operators * each if step.opaque else 0.0)
         )
     return (work.operators + work.matrices * step.linear_operators) * each + short
+
+
+def _orders_anew(step: Step, machine: Machine) -> bool:
+    """Whether each product orders its weights anew."""
+    return not machine.gpu and step.computing != "fp32"
+
+
+def _calls_said(work: Work, step: Step, machine: Machine) -> str:
+    """The calls of plain code in numbers; empty where nothing is called from it."""
+    if step.execution != "eager":
+        return ""
+    calls = work.operators + work.matrices * step.linear_operators
+    said = f"{calls:,.0f} calls × {OPERATOR_S[machine.kind] * 1e6:g} µs"
+    short = f" + {work.matrices:,.0f} products × {SHORT_PRODUCT_S * 1e6:g} µs"
+    return said + short * _orders_anew(step, machine)

@@ -11,11 +11,13 @@ from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.models.anatomy import Anatomy
 from app.planner.question import Question
 from app.planner.roofline import Class, Time
-from app.planner.work import TORCH_NAMES, Step, Work
+from app.planner.work import Step, Work
+from workers.catalog.technique import DeviceKind
 
-PEAKS = TORCH_NAMES
-"""Peaks of a datasheet by the format that is computed in."""
-SOURCE = f"at best and at plainest: {roofline.SHARES_SOURCE}; {roofline.READS_SOURCE}; {roofline.CALLS_SOURCE}"
+SOURCE: dict[DeviceKind, str] = {
+    kind: f"at best and at plainest: {roofline.SHARES_SOURCE}; {roofline.READS_SOURCE}; {calls}"
+    for kind, calls in roofline.CALLS_SOURCE.items()
+}
 
 
 class Speed(Frozen):
@@ -66,7 +68,7 @@ def speeds(anatomy: Anatomy, question: Question, machine: Machine) -> tuple[Spee
         counted = work.forward(anatomy, step, batch, 1, length, stored_bytes=question.stored_bytes)
         taken = roofline.token(anatomy, step, machine, counted, batch, length, devices)
         token = _speed("token of every answer", batch, counted, step, machine, taken, devices)
-        found.append(_learnt(token, question, machine))
+        found.append(_learnt(token, question, machine, roofline.spent(counted, step, machine, devices)))
     return tuple(found)
 
 
@@ -80,7 +82,7 @@ def step_of(question: Question) -> Step:
         flash=question.flash,
         checkpointing=question.phase != "inference" and question.recomputes,
         loss=question.loss,
-        optimizer=question.optimizer,
+        optimizer=question.kept_optimizer,
         rank=question.rank if question.phase in ("lora", "qlora") else None,
         execution="engine" if of_file else "eager",
     )
@@ -90,8 +92,6 @@ def _speed(
     what: str, tokens: float, counted: Work, step: Step, machine: Machine, taken: Time, devices: int = 1
 ) -> Speed:
     low, high = roofline.bounds(counted, step, machine, devices)
-    share = f" / {devices} devices" if devices > 1 else ""
-    called = f"{counted.operators:,.0f} calls" if step.execution == "eager" else f"{counted.layers:,.0f} layers"
     return Speed(
         what=what,
         seconds=taken.seconds,
@@ -101,26 +101,37 @@ def _speed(
         binds=taken.binds,
         operations=counted.operations,
         bytes=counted.bytes,
-        formula=(
-            f"{counted.operations:.3g} operations at {machine.peak(step.products) * step.rate:.3g} a second, "
-            f"{counted.bytes:.3g} B of weights and caches and {counted.activations + counted.others:.3g} B besides at "
-            f"{machine.reads:.3g} B/s{share}, {called}"
-        ),
-        source=SOURCE,
+        formula=roofline.formula(counted, step, machine, devices),
+        source=SOURCE[machine.kind],
     )
 
 
-def _learnt(token: Speed, question: Question, machine: Machine) -> Speed:
-    """The same with the interval of what was measured on the device, where plain decoding is asked about."""
+def _learnt(token: Speed, question: Question, machine: Machine, reckoned: Time) -> Speed:
+    """The same with what was measured on the device, and its interval where plain decoding is asked about.
+
+    Args:
+        token: as it was foretold.
+        question: what was asked.
+        machine: on what.
+        reckoned: what formulas alone give.
+    """
     learnt = machine.calibrations.get(question.computing)
-    plain = question.stored_bytes is None and question.kept_weights == question.computing == question.kept_cache
-    if learnt is None or not plain or question.devices > 1:
+    if learnt is None or question.devices > 1:
         return token
+    source = f"learnt from {learnt.points} decoding steps that were measured on this device"
+    if question.stored_bytes is not None or not question.kept_weights == question.computing == question.kept_cache:
+        factor = token.seconds / reckoned.seconds
+        return token.model_copy(
+            update={
+                "formula": f"{token.formula}; all that × {factor:.4g}, what plain decoding takes of its own formula",
+                "source": f"{token.source}; {source}",
+            }
+        )
     return token.model_copy(
         update={
             "low": token.seconds / (1 + learnt.error),
             "high": token.seconds * (1 + learnt.error),
             "formula": f"{token.bytes:.3g} B / {learnt.bandwidth:.3g} B/s + {learnt.layer_s * 1e6:.0f} µs a layer",
-            "source": f"learnt from {learnt.points} decoding steps that were measured on this device",
+            "source": source,
         }
     )

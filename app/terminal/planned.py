@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.charts.units import MINUS, between, digits, readable, several
+from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
-from app.planner.models.gguf_header import LONGEST
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address
 from app.terminal.beside import aligned
@@ -94,7 +94,7 @@ def _ways(found: Plan) -> Iterator[str]:
 def _beginning(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST)
+            return file.read(HEADER_BYTES)
     except OSError as error:
         raise Invalid.of(
             [Problem("model", "unreadable", f"cannot be read: {error}.", "The path of a GGUF file.")]

@@ -13,6 +13,14 @@ Loss = Literal["naive", "in_place", "chunked"]
 LOGIT_BYTES: dict[Loss, float] = {"naive": 12.0, "in_place": 8.0, "chunked": 0.0}
 """Bytes of each logit at the peak: float32 logits, their log-softmax and their gradient; float32 logits that become their
 gradient in place, beside the bfloat16 ones and the gradient of those; none."""
+SHORT_LOGIT_BYTES = 4.0
+"""Of these, what logits of 16 bits and their gradient take where they become float32 in place; none where they are float32."""
+LOGITS: dict[Loss, str] = {
+    "naive": "float32 logits, log-softmax and gradient of torch's cross_entropy",
+    "in_place": "float32 logits that become their gradient in place",
+    "chunked": "a loss computed in chunks, which keeps none",
+}
+"""What these bytes are."""
 MOST_LOGIT_BYTES: dict[Loss, float] = {"naive": 16.0, "in_place": 8.0, "chunked": 0.0}
 """The same on GPUs at most, as peaks that were published show: another copy lives beside (llm-toolkit of foundation-model-stack:
 16 where the head is float32)."""
@@ -141,7 +149,14 @@ def _between(anatomy: Anatomy, size: float, counted: float, formula: str) -> Par
 
 
 def logits(
-    anatomy: Anatomy, *, batch: int, sequence: int, loss: Loss, upcast: bool = False, on_gpu: bool = False
+    anatomy: Anatomy,
+    *,
+    batch: int,
+    sequence: int,
+    loss: Loss,
+    element_bytes: int,
+    upcast: bool = False,
+    on_gpu: bool = False,
 ) -> Part:
     """Logits and what cross-entropy makes of them, at their peak.
 
@@ -150,18 +165,22 @@ def logits(
         batch: sequences.
         sequence: tokens of each.
         loss: how it is computed.
+        element_bytes: of the computing format.
         upcast: whether the head is float32, so that there are float32 logits before the loss makes its own.
         on_gpu: whether other code than torch's plain loss may run, which keeps more.
     """
     count = float(batch * sequence * anatomy.vocabulary)
-    least, most = LOGIT_BYTES[loss], MOST_LOGIT_BYTES[loss]
+    copied = SHORT_LOGIT_BYTES if loss == "in_place" and element_bytes < 4 else 0.0
+    unshared = SHORT_LOGIT_BYTES - copied if loss == "in_place" else 0.0
+    least, most = LOGIT_BYTES[loss] - unshared, MOST_LOGIT_BYTES[loss] - unshared
     each = most if upcast else least
+    beside = ", beside those of 16 bits and their gradient" if copied else ""
+    more = f"; on GPUs up to {most:g} B, where another copy lives beside" if on_gpu and most > each else ""
     return about(
         "logits",
         each * count,
         each * count,
         (most if on_gpu else each) * count,
         f"{each:g} B × {batch * sequence:,} tokens × {anatomy.vocabulary:,} words",
-        "float32 logits, log-softmax and gradient of torch's cross_entropy; half of it where logits are upcast in place, none "
-        "where the loss is computed in chunks; on GPUs up to a third more",
+        f"{LOGITS[loss]}{beside}{more}",
     )

@@ -16,6 +16,17 @@ def verdict(needed: Needed, budget: float) -> Verdict:
         needed: with its bounds.
         budget: bytes that are free.
     """
-    if needed.high <= budget:
+    return of_bounds(needed.low, needed.high, budget)
+
+
+def of_bounds(low: float, high: float, budget: float) -> Verdict:
+    """The same of bounds alone.
+
+    Args:
+        low: bytes that are needed at least.
+        high: bytes that are needed at most.
+        budget: bytes that are free.
+    """
+    if high <= budget:
         return "fits"
-    return "no" if needed.low > budget else "tight"
+    return "no" if low > budget else "tight"

@@ -102,6 +102,14 @@ FALCON: Mapping[str, tuple[Rule, ...]] = {
 BY_WORD: dict[str, Mixture] = {each.word: each for each in MIXTURES}
 
 
+def of_tensors(type_word: str) -> str:
+    """The planner's word for weights most of which have a tensor type: the mixture made of it, or the next in bits."""
+    whole = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+    bits = TYPES[type_word].bits
+    near = min(MIXTURES, key=lambda each: (each.most != type_word, abs(TYPES[each.most].bits - bits)))
+    return whole.get(type_word, near.word)
+
+
 class _Model(NamedTuple):
     """What the rules ask of a model."""
 

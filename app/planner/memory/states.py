@@ -26,7 +26,7 @@ class Optimizer(Frozen):
 
 
 OPTIMIZERS: Sequence[Optimizer] = (
-    Optimizer(word="adamw", title="AdamW, FP32 moments", bytes=8, temporary=4, largest=8, source="two float32 moments, torch.optim.AdamW"),
+    Optimizer(word="adamw", title="AdamW, FP32 moments", bytes=8, temporary=4, largest=8, source="two float32 moments: torch.optim.AdamW on float32 weights, DeepSpeed and Megatron on any"),
     Optimizer(word="adamw_bf16", title="AdamW, BF16 moments", bytes=4, temporary=2, largest=4, source="moments in the weights' format, torch.optim.AdamW on BF16 weights"),
     Optimizer(word="adamw_8bit", title="AdamW, 8-bit", bytes=2 + 2 * 4 / 256, source="block-wise 8-bit moments, an FP32 scale for each 256, arXiv 2110.02861"),
     Optimizer(word="lion", title="Lion", bytes=4, temporary=4, source="one float32 momentum, arXiv 2302.06675"),

@@ -85,7 +85,13 @@ def needed(anatomy: Anatomy, asked: Training) -> Needed:
         inputs_stay=asked.sharding == "zero3" and bool(adapters) and asked.reentrant,
     )  # fmt: skip
     scores = activations.logits(
-        anatomy, batch=asked.batch, sequence=asked.sequence, loss=asked.loss, upcast=asked.upcast, on_gpu=asked.on_gpu
+        anatomy,
+        batch=asked.batch,
+        sequence=asked.sequence,
+        loss=asked.loss,
+        element_bytes=element_bytes,
+        upcast=asked.upcast,
+        on_gpu=asked.on_gpu,
     )
     gradients = _gradients(anatomy, asked, adapters, element_bytes)
     # Layers that are computed again keep no copies, and at the end those of other layers are gone, unless autocast keeps all.

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.db import device_lists
 from app.db.migrate import migrate
+from app.devices import hardware
 from app.main import create_app
 from app.planner import learnt, team
 from app.planner.plan import plan
@@ -23,6 +25,8 @@ def test_decoding_is_learnt_from_runs(tmp_path: Path) -> None:
         table = app.state.columns.table(session)
         (machine,) = team.machines(session, table)
         (plain,) = team.machines(session)
+        (device,) = hardware.devices(session)
+        runs = device_lists.run_ids(session, device.id)
     assert machine.measured
     assert not plain.calibrations
     assert set(machine.calibrations) >= {"fp32", "bf16"}
@@ -31,6 +35,9 @@ def test_decoding_is_learnt_from_runs(tmp_path: Path) -> None:
         assert 0 <= found.layer_s < 0.01
         assert found.points >= 2
     assert learnt.calibrations(table, "another device") == {}
+    # Of two devices with one name, each is learnt of by its own runs.
+    assert learnt.calibrations(table, machine.title, runs) == machine.calibrations
+    assert learnt.calibrations(table, machine.title, frozenset()) == {}
     question = Question(model="Llama-3.2-1B", computing="fp32", device=machine.title)
     answer = plan(of_body(question, (machine,)))
     assert answer.fit is not None

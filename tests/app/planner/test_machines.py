@@ -5,6 +5,8 @@ import pytest
 from app.devices.datasheets import datasheets
 from app.errors import Invalid
 from app.planner.machines import BANDWIDTH_SHARE, MATRIX_SHARE, of_ceilings, of_title
+from app.planner.plan import plan
+from app.planner.question import Question, of_body
 from workers.catalog.ceilings import Bandwidth, Ceilings, Products
 
 
@@ -68,3 +70,26 @@ def test_machines_of_a_class_differ_in_memory() -> None:
 def test_no_more_is_free_than_programs_have_seen(title: str, seen: float) -> None:
     """Totals that torch and nvidia-smi print, error correction taken off where it is on from the factory."""
     assert 0.9 * seen < of_title(title).free <= seen
+
+
+def test_a_slow_format_that_was_measured_is_as_slow_as_it_was() -> None:
+    """A processor that emulates short formats: products in them take what was measured, and it is said to lack them."""
+    rates = {"float32": 3.2e11, "bfloat16": 6.1e10, "float16": 2.0e9}
+    found = of_ceilings("Intel(R) Xeon(R) Processor", 2**34, ceilings(**rates).model_copy(update={"device": "cpu"}))
+    assert {dtype: found.peak(dtype) for dtype in rates} == rates
+    question = Question(model="GPT-2", computing="bf16", device=found.title)
+    answer = plan(of_body(question, (found,)))
+    assert answer.fit is not None
+    assert answer.fit.lacks == "bf16"
+    assert any("no units for bf16" in remark and "what was measured" in remark for remark in answer.remarks)
+    whole = plan(of_body(question.model_copy(update={"computing": "fp32"}), (found,)))
+    assert whole.fit is not None
+    assert whole.fit.lacks is None
+    assert answer.fit.speeds[0].seconds > whole.fit.speeds[0].seconds
+
+
+def test_the_teams_devices_come_before_those_of_a_class() -> None:
+    own = of_title("Server CPU, AMX, 32 cores", 2**36)
+    assert of_title("server cpu, amx, 32 cores", own=(own,)) is own
+    with pytest.raises(Invalid, match="Did you mean"):
+        of_title("my card 1", own=(own.model_copy(update={"title": "My card 2"}),))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.planner import predicted
+from app.planner import machines, predicted
 from app.planner.predicted import NotPredicted
 from app.terminal.demo import SHIPPED
 from workers.catalog import metrics, recorded
@@ -187,3 +187,15 @@ def test_a_chunked_loss_holds_no_logits_and_selective_checkpoints_are_not_in_the
     assert "logits" in whole.needs.parts
     assert "logits" not in pieces.needs.parts
     assert "nothing of a checkpointed layer kept" in str(kept.reason)
+
+
+def test_what_cannot_fit_with_a_devices_context_does_not() -> None:
+    """A memory between what tensors take at least and what the device takes with them is too small, not tight."""
+    spec = study(device="cuda")
+    needs = predicted.arm(spec.model, spec.workload, spec.baseline.stack, "cuda")
+    assert needs.low < needs.on_device_low < needs.on_device
+    between = (needs.low + needs.on_device_low) / 2
+    machine = machines.of_title("H100 SXM")
+    machine = machine.model_copy(update={"memory": round(machine.memory * between / machine.free)})
+    assert needs.low < machine.free < needs.on_device_low
+    assert predicted.variants(spec, (machine,))[0].verdict == "no"

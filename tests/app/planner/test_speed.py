@@ -1,5 +1,6 @@
 """One set of formulas: planner and guide count the same work and give the same time; intervals hold what was published."""
 
+import re
 from typing import Any
 
 import pytest
@@ -176,7 +177,7 @@ def test_devices_that_share_matrices_share_operations_and_bytes() -> None:
 
 def test_a_window_bounds_what_tokens_attend_to() -> None:
     """By hand: the n-th token of a prompt sees n tokens, or its window; a state space layer has no scores."""
-    config = {
+    config: dict[str, Any] = {
         "model_type": "mistral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4,
         "vocab_size": 100, "sliding_window": 8,
     }  # fmt: skip
@@ -207,3 +208,35 @@ def test_devices_wait_for_the_sums_of_tensor_parallelism() -> None:
     assert counted.cached(32) == counted.cached(8) == counted.cache / 8
     question = Question(model="Llama-3.1-8B", batch=8, sequence=512, generated=0, devices=4, device="H100 SXM")
     assert speeds(anatomy, question, machine)[0].seconds >= ring
+
+
+@pytest.mark.parametrize(("asked", "device"), [
+    ({"computing": "bf16"}, "Raspberry Pi 5 8GB"), ({"computing": "fp32", "batch": 3}, "Raspberry Pi 5 8GB"),
+    ({"weights": "q4_k_m", "computing": "fp16"}, "Raspberry Pi 5 8GB"), ({"weights": "q4_k_m", "computing": "fp16"}, "GeForce RTX 4090"),
+])  # fmt: skip
+def test_a_formula_yields_its_figure(asked: dict[str, Any], device: str) -> None:
+    """Every number is in it: rates, operations, bytes, and calls with what each takes."""
+    question, machine = Question.model_validate({"model": "Llama-3.2-1B", **asked}), machines.of_title(device)
+    for speed in speeds(known.anatomy("Llama-3.2-1B"), question, machine):
+        number = r"([\d.,e+]+)"
+        products, peak, weights, reads, scores, rate, rest, again = (
+            float(each.replace(",", "")) for each in re.findall(rf"{number} (?:operations|a second|B)\b", speed.formula)
+        )
+        assert again == reads
+        calls = re.findall(rf"{number} (?:calls|products|layers) × {number} µs", speed.formula)
+        called = sum(float(count.replace(",", "")) * float(each) * 1e-6 for count, each in calls)
+        assert max(products / peak, weights / reads) + scores / rate + rest / reads + called == pytest.approx(
+            speed.seconds, rel=1e-3
+        )
+        assert ("gpt-fast 95 µs" in speed.source) == machine.gpu
+        assert ("70 µs for each product" in speed.source) != machine.gpu
+
+
+def test_a_calibration_is_named_wherever_it_was_used() -> None:
+    question = Question(model="Llama-3.2-1B", computing="fp32", weights="int8", sequence=256, generated=64)
+    anatomy, machine = known.anatomy("Llama-3.2-1B"), learnt()
+    token = speeds(anatomy, question, machine)[1]
+    before = speeds(anatomy, question, machine.model_copy(update={"calibrations": {}}))[1]
+    assert token.seconds != before.seconds
+    assert f"× {token.seconds / before.seconds:.4g}" in token.formula
+    assert "learnt from 4" in token.source

@@ -265,3 +265,17 @@ def test_buckets_hold_gradients_of_what_is_trained(sharding: Sharding) -> None:
     assert most(rank=16) == 4 * adapter_parameters(LLAMA, 16)
     assert most() == 2 * min(LLAMA.parameters, bucket)
     assert most(weights="fp32") == 4 * min(LLAMA.parameters, bucket)
+
+
+@pytest.mark.parametrize(("loss", "computing", "each", "says"), [
+    ("naive", "bf16", 12, "log-softmax"), ("in_place", "bf16", 8, "beside those of 16 bits"), ("in_place", "fp32", 4, "in place"),
+    ("chunked", "bf16", 0, "in chunks"),
+])  # fmt: skip
+def test_logits_say_what_their_bytes_are(loss: str, computing: str, each: int, says: str) -> None:
+    asked = Training.model_validate(
+        {"sequence": 64, "loss": loss, "computing": computing, "weights": computing, "on_gpu": False}
+    )
+    part = next(one for one in needed(LLAMA, asked).instants[0].parts if one.name == "logits")
+    assert part.bytes == each * 64 * LLAMA.vocabulary
+    assert says in part.source
+    assert ("16 bits" in part.source) == (each == 8)

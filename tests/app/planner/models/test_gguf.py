@@ -12,16 +12,22 @@ from gguf.constants import GGML_QUANT_SIZES, MODEL_ARCH_NAMES, MODEL_TENSORS, TE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
+from app.planner import work
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.formats import weight_bytes
 from app.planner.memory.inference import Inference, needed
+from app.planner.memory.mixtures import of_tensors
 from app.planner.models import families, gguf
 from app.planner.models.anatomy import Anatomy
 from app.planner.models.families import FAMILIES
 from app.planner.models.gguf import ARCHITECTURES, MATRICES, MODEL_TYPES, GgufModel
-from app.planner.models.gguf_header import LONGEST, MOST_TENSORS
+from app.planner.models.gguf_header import MOST_TENSORS
 from app.planner.models.tensor_types import BY_WORD, TYPES
+from app.planner.plan import plan
+from app.planner.question import Question, of_header
+from app.planner.speed import step_of
 from tests.app.planner.models.test_families import PUBLISHED
 
 Shape = tuple[int, ...]
@@ -301,7 +307,9 @@ def test_garbage_is_refused(held: bytes) -> None:
 
 
 def test_a_huge_header_is_refused_and_not_read_to_its_end() -> None:
-    texts = PREAMBLE + struct.pack("<QQQ", 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 0, LONGEST) + bytes(LONGEST)
+    texts = (
+        PREAMBLE + struct.pack("<QQQ", 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 0, HEADER_BYTES) + bytes(HEADER_BYTES)
+    )
     with pytest.raises(Invalid) as refused:
         gguf.read(texts)
     assert refused.value.field == "gguf.k"
@@ -347,3 +355,18 @@ def test_a_plan_from_a_header(tmp_path: Path) -> None:
     parts = {part.name: part.bytes for part in needed(found.anatomy, asked).peak.parts}
     assert parts["weights"] == found.weight_bytes
     assert parts["KV cache"] == 16 * 2 * 2 * 2 * 64 * 2
+
+
+@pytest.mark.parametrize(("most", "weights"), [
+    ("q4_k", "q4_k_m"), ("q8_0", "q8_0"), ("q4_0", "q4_0"), ("f16", "fp16"), ("iq1_s", "q2_k"), ("mxfp4", "iq4_xs"),
+])  # fmt: skip
+def test_most_tensors_say_how_fast_a_file_is_unpacked(most: str, weights: str) -> None:
+    assert of_tensors(most) == weights
+
+
+def test_a_file_is_unpacked_as_its_mixture_is(tmp_path: Path) -> None:
+    held, _ = small(tmp_path)
+    read = of_header(Question(sequence=64, computing="fp16"), held)
+    assert read.question.weights == of_tensors(next(iter(gguf.read(held).weights)))
+    assert step_of(read.question).rate == work.UNPACKED[2]
+    assert plan(read).question.weights is None
