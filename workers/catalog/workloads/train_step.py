@@ -232,12 +232,15 @@ class Training(Session):
         return self.steps - (min(counts) if counts else self.updates // len(self.optimizers))
 
     def _bytes_of_states(self) -> dict[str, int]:
-        """Bytes of the optimizers' states by the format they are stored in; "paged" where the host's memory may hold them."""
+        """Bytes of the optimizers' states by the format they are stored in; "paged" where the host's memory may hold them.
+
+        Tables that all of them share count once.
+        """
         found: Counter[str] = Counter()
-        for _, state in self._states():
-            for tensor in _plain(state):
-                paged = " paged" if getattr(tensor, "is_paged", False) else ""
-                found[f"{tensor.dtype}{paged}".removeprefix("torch.")] += tensor.nbytes
+        plain = {tensor.data_ptr(): tensor for _, state in self._states() for tensor in _plain(state)}
+        for tensor in plain.values():
+            paged = " paged" if getattr(tensor, "is_paged", False) else ""
+            found[f"{tensor.dtype}{paged}".removeprefix("torch.")] += tensor.nbytes
         return dict(found)
 
 
