@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workers.catalog.model import Unsupported
 from workers.catalog.technique import NOTED, Evidence
@@ -55,10 +55,11 @@ def attach(model: nn.Module, layers: dict[str, nn.Linear], *, rank: int, alpha: 
         inject_adapter_in_model(config, model, ADAPTER, low_cpu_mem_usage=True)
     for module in model.modules():
         if isinstance(module, LoraLayer):
-            device = module.get_base_layer().weight.device
-            for half in (module.lora_A[ADAPTER], module.lora_B[ADAPTER]):
+            adapted: Any = module
+            device = adapted.get_base_layer().weight.device
+            for half in (adapted.lora_A[ADAPTER], adapted.lora_B[ADAPTER]):
                 half.weight = nn.Parameter(torch.empty(half.weight.shape, dtype=torch.float32, device=device))
-            module.reset_lora_parameters(ADAPTER, init_lora_weights=True)
+            adapted.reset_lora_parameters(ADAPTER, init_lora_weights=True)
     parameters = sum(rank * (each.in_features + each.out_features) for each in layers.values())
     setattr(model, NOTED, {**getattr(model, NOTED, {}), ADAPTERS: parameters})
     return model
