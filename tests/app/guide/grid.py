@@ -35,6 +35,10 @@ class Scenario(NamedTuple):
     ratios: dict[tuple[str, ...], float]
     """Measured time over the baseline's; the baseline's own is 1."""
     rows: tuple[Measured, ...]
+    seconds: dict[tuple[str, ...], float]
+    """Measured, of the workload's whole: a prompt, a token, or an update."""
+    bytes: dict[tuple[str, ...], float]
+    """Measured, at the peak of what tensors hold meanwhile."""
 
 
 @cache
@@ -64,17 +68,20 @@ def _scenarios(file: Path) -> list[Scenario]:
             continue
         name = f"{file.name.removesuffix(recorded.ENDING)} {planned.point or ''}".strip()
         if name not in scenes:
-            scenes[name] = Scenario(name, _situation(planned, model, device), {}, ())
+            scenes[name] = Scenario(name, _situation(planned, model, device), {}, (), {}, {})
         named = _words(planned)
         if named is None:
             continue
         stack, baseline = named
+        phases = (study.workload.word, "step")
+        for one in run.report.measurements:
+            if one.arm == "variant" and one.phase in phases and one.metric in ("latency", "memory.peak_allocated"):
+                kept = scenes[name].seconds if one.metric == "latency" else scenes[name].bytes
+                kept[baseline if planned.is_baseline else stack] = one.value
         if planned.is_baseline:
             scenes[name].ratios[baseline] = 1.0
             continue
-        effect = next(
-            one for one in run.report.effects if one.metric == "latency" and one.phase in (study.workload.word, "step")
-        )
+        effect = next(one for one in run.report.effects if one.metric == "latency" and one.phase in phases)
         scenes[name].ratios[stack] = effect.ratio
         row = Measured(
             id=f"{name}: {planned.variant.name}", stack=stack, baseline=baseline, metric="time", ratio=effect.ratio, low=effect.low,

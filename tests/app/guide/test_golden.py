@@ -15,6 +15,7 @@ from app.guide.tree import Node
 from app.planner.machines import of_title
 from app.planner.memory import training
 from app.planner.memory.training import Training
+from app.planner.models import known
 from tests.app.guide.scenes import (
     CHAT_ON_PI,
     DECODING_ON_4090,
@@ -190,15 +191,15 @@ def test_compiling_is_not_promised_where_arithmetic_binds() -> None:
 def test_states_of_a_full_fine_tune_of_7b_are_112_gb_of_which_56_are_moments() -> None:
     needed = training.needed(LLAMA_7B.anatomy, Training(sequence=2_048, weights="fp32", computing="fp32"))
     step = {part.name: part.bytes for part in needed.instants[-1].parts}
-    parameters = LLAMA_7B.anatomy.parameters
-    assert step["optimizer"] == 8 * parameters
-    assert abs(step["optimizer"] / 7e9 * 7 / 56e9 * 1e9 - parameters / 7e9) < 1e-6
+    # Published of 7 billion parameters (Rajbhandari et al. 2019: 4 + 4 + 8 bytes of each); here of as many as the model has.
+    parameters = known.by_name()["Llama-2-7B"].parameters
+    assert step["optimizer"] == pytest.approx(56e9 * parameters / 7e9, rel=1e-3)
     states = step["weights"] + step["gradients"] + step["optimizer"]
-    assert states == 16 * parameters
+    assert states == pytest.approx(112e9 * parameters / 7e9, rel=1e-3)
     advice = advised(FULL_7B)
     assert advice.before.fits == "no"
     assert advice.before.memory.low > 16 * parameters
-    assert {"autocast_bf16", "lora"} <= set(words(advice)) or {"autocast_bf16", "qlora"} <= set(words(advice))
+    assert {"autocast_bf16", "lora"} <= set(words(advice))
     # Mixed precision alone leaves all of it.
     assert weighed(FULL_7B, ("autocast_bf16",)).fits == "no"
 
@@ -300,7 +301,8 @@ def test_70b_on_several_devices_is_sharded() -> None:
 def test_a_small_model_on_several_devices_is_replicated() -> None:
     situation = TRAINING_ON_T4.model_copy(update={"device": of_title("A100 80GB SXM"), "devices": 4, "batch": 4})
     advice = advised(situation)
-    assert {"ddp", "zero1", "zero2", "zero3"} & set(words(advice))
+    # Nothing is short of memory, so that nothing need be shared.
+    assert "ddp" in words(advice)
     alone, shared = (weighed(situation, ("autocast_bf16", *more)) for more in ((), ("ddp",)))
     assert 0.2 < shared.ratio.value / alone.ratio.value < 0.5
 
@@ -312,7 +314,7 @@ def test_70b_is_answered_from_two_devices_by_tensor_parallel() -> None:
     advice = advised(situation)
     assert advice.before.fits == "no"
     assert advice.pick is not None
-    assert "tensor_parallel" in words(advice) or advice.pick.memory_ratio.value < 0.6
+    assert "tensor_parallel" in words(advice)
 
 
 def test_where_nothing_keeps_every_limit_the_smallest_relaxations_are_told() -> None:
