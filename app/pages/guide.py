@@ -12,8 +12,11 @@ from app.errors import Invalid
 from app.guide import question, team
 from app.guide.answer import Answer, answer
 from app.guide.experiments import missing
+from app.guide.memory import micro_batch, share_of_batch
+from app.guide.options import Option
 from app.guide.question import GuideQuestion
 from app.guide.rejected import CLASS_WORDS, STAGES
+from app.guide.settings import of_words
 from app.guide.situation import TASKS, TOLERANCE, Situation
 from app.guide.techniques import techniques
 from app.pages import reproduce
@@ -21,6 +24,7 @@ from app.pages.rendering import page
 from app.pages.session import Reading
 from app.planner import question as planned
 from app.planner.machines import Machine
+from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.models import known
 from app.planner.question import once
 from app.planner.team import machines
@@ -56,29 +60,51 @@ def read(request: Request, session: Reading, table: Results) -> HTMLResponse:
         found = answer(situation, team.evidence(table, situation, own))
     except Invalid as refused:
         return _page(request, given, own, None, refused)
-    return _page(request, given, own, found, None, planner=_planner(situation, own))
+    return _page(request, given, own, found, None, planner=_planner(situation, found.advice.before, own))
 
 
-def _planner(situation: Situation, own: Sequence[Machine]) -> dict[str, str] | None:
-    """The same question as the planner is asked it; None where it has no answer: images, models and devices that it does not know."""
-    if situation.model.name not in known.by_name():
+def _planner(situation: Situation, before: Option, own: Sequence[Machine]) -> dict[str, str] | None:
+    """What there is now, as the planner is asked it; None where it has no answer: images, models and devices that it does not know,
+    and what it has no word for.
+    """
+    settings = of_words(before.words)
+    if situation.model.name not in known.by_name() or settings.draft_tokens > 1 or settings.share < 1:
         return None
-    adapters = next((word for word in ("qlora", "lora") if word in situation.stack), "training")
     asked = {
         "model": situation.model.name,
-        "phase": "inference" if situation.phase == "inference" else adapters,
         "device": situation.device.title,
-        "batch": f"{situation.batch}",
+        "batch": f"{micro_batch(situation, settings) if situation.phase == 'training' else situation.batch}",
         "sequence": f"{situation.sequence}",
+        "weights": settings.weights,
+        "computing": settings.computing,
+        "flash": str(settings.flash).lower(),
     }
     if situation.phase == "inference":
-        asked["generated"] = f"{situation.generated}"
+        asked |= {"phase": "inference", "generated": f"{situation.generated}", "cache": settings.kept_cache}
+        if settings.loading:
+            asked["loading"] = settings.loading
+    else:
+        frozen = "qlora" if FORMATS[settings.weights].is_quantised else "lora"
+        asked |= {
+            "phase": frozen if settings.rank else "training",
+            "checkpointing": str(settings.checkpointing).lower(),
+            "optimizer": settings.optimizer,
+            "loss": settings.loss,
+        }
+        if micro_batch(situation, settings) < share_of_batch(situation, settings):
+            asked["accumulating"] = "true"
+        if settings.rank:
+            asked["rank"] = f"{settings.rank}"
+    if settings.sharding != "none":
+        asked |= {"sharding": settings.sharding, "devices": f"{situation.devices}"}
+    if settings.tensor_parallel:
+        asked["devices"] = f"{situation.devices}"
     if situation.budget is not None:
         asked["memory"] = f"{situation.budget:.0f}"
     try:
         planned.of_address(asked, own)
     except Invalid:
-        # A device of a kind whose machines differ in memory, for example.
+        # More devices than heads to share, for example.
         return None
     return asked
 

@@ -181,14 +181,22 @@ def test_the_planner_is_offered_where_it_has_an_answer(house: House) -> None:
     chat = offered({**ASKED, "generated": "64", "memory": "20 GiB"})
     assert chat == {
         "model": "Llama-3.1-8B", "phase": "inference", "device": "GeForce RTX 4090", "batch": "1", "sequence": "512",
-        "generated": "64", "memory": f"{20 * 2**30}",
+        "generated": "64", "memory": f"{20 * 2**30}", "weights": "bf16", "computing": "bf16", "cache": "bf16", "flash": "true",
     }  # fmt: skip
     tuned = offered(TUNED)
     assert tuned is not None
     assert (tuned["phase"], "generated" in tuned, "memory" in tuned) == ("qlora", False, False)
+    assert (tuned["weights"], tuned["computing"], tuned["rank"]) == ("nf4_double", "bf16", "16")
+    for given, needed in ((TUNED, tuned), ({**TUNED, "task": "train", "stack": "checkpointing,accumulation"}, None)):
+        asked = needed or offered(given)
+        assert asked is not None
+        before = api(house, given)["advice"]["before"]["memory"]  # type: ignore[index]
+        plan = house.browser.get(f"/api/v1/plan?{urlencode(asked)}").json()
+        assert plan["bytes"] == pytest.approx(before["value"])
     assert offered(SHIPPED) is None
     assert offered({"model": "ResNet-50", "task": "classify", "device": "T4"}) is None
-    assert (
-        offered({"model": "Llama-3.2-1B", "task": "prefill", "device": "Server CPU, AMX, 32 cores", "memory": "64 GiB"})
-        is None
+    of_class = offered(
+        {"model": "Llama-3.2-1B", "task": "prefill", "device": "Server CPU, AMX, 32 cores", "memory": "64 GiB"}
     )
+    assert of_class is not None
+    assert of_class["memory"] == f"{64 * 2**30}"
