@@ -15,6 +15,7 @@ from app.planner.memory.training import Training
 from app.planner.models import families, known
 from app.planner.models.anatomy import Anatomy
 from workers.catalog.model import Model
+from workers.catalog.models.architecture import Architecture
 from workers.catalog.models.hub import Hub
 from workers.catalog.models.llama import PRESETS, Llama
 from workers.catalog.models.reference_decoder import SHAPE, ReferenceDecoder
@@ -112,6 +113,8 @@ def anatomy_of(model: Model) -> Anatomy:
     """
     if isinstance(model, Llama):
         return families.read(_config(model))
+    if isinstance(model, Architecture):
+        return families.read(model.config)
     if isinstance(model, ReferenceDecoder):
         return families.read(SHAPE)
     if isinstance(model, Hub):

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from workers.catalog.model import Model
+from workers.catalog.models.architecture import Architecture
 from workers.catalog.models.folder import Folder
 from workers.catalog.models.hub import Hub
 from workers.catalog.models.llama import Llama
@@ -16,11 +17,12 @@ from workers.catalog.models.resnet import Resnet
 from workers.catalog.models.vit import Vit
 
 AnyModel = Annotated[
-    Llama | Vit | Resnet | Mlp | ReferenceDecoder | ReferenceVit | ReferenceCnn | Folder | Hub,
+    Llama | Architecture | Vit | Resnet | Mlp | ReferenceDecoder | ReferenceVit | ReferenceCnn | Folder | Hub,
     Field(discriminator="name"),
 ]
 MODELS: tuple[type[Model], ...] = (
     Llama,
+    Architecture,
     Vit,
     Resnet,
     Mlp,

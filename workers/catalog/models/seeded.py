@@ -50,10 +50,14 @@ def build(construct: Callable[[], nn.Module], options: LoadOptions) -> nn.Module
     return model.eval()
 
 
+EXPERTS = frozenset({"gate_up_proj", "down_proj"})
+"""Weights of all experts of a layer in one tensor [E, outputs, inputs]."""
+
+
 def _values(key: str, shape, generator):  # type: ignore[no-untyped-def]
     import torch
 
     if len(shape) >= 2:
-        fan_in = shape[1:].numel()
+        fan_in = shape[-1] if key in EXPERTS else shape[1:].numel()
         return torch.randn(shape, generator=generator) * fan_in**-0.5
     return torch.zeros(shape) if "bias" in key else torch.ones(shape)
