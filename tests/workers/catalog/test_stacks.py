@@ -22,6 +22,8 @@ CHOICES: dict[str, tuple[dict[str, object], ...]] = {
     "int8_weight_only": ({},),
     "llm_int8": ({},),
     "nf4": ({},),
+    "structured_pruning": ({},),
+    "unstructured_pruning": ({},),
     "gradient_checkpointing": ({},),
     "gradient_accumulation": ({"steps": 2},),
 }
