@@ -5,7 +5,7 @@ counts of the families in ``FITTED``; those in ``HELD_OUT`` were chosen, and wha
 of their counts was looked at. Six were held out at first. Their thirteen steps lay within 0.1 % in the median and 2.4 % at most;
 two of them showed that attention's result is copied where rotary positions are concatenated (Phi 3, GPT-NeoX), one that passing
 scores had been added to tensors gone by then (Mistral). The formulas follow that now, those three count as fitted, and four
-others were held out in their place. Mixtures of experts are fitted (what their backward pass holds for a moment, and DeepSeek V3's
+others were held out in their place; Gemma 3, and thirteen more steps of the others, came when half of the steps no longer were. Mixtures of experts are fitted (what their backward pass holds for a moment, and DeepSeek V3's
 router), and in bfloat16 alone, for which fake tensors have their product. The exit code is 1 when a goal was missed.
 """
 
@@ -16,7 +16,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from workers.measurement.probes import anatomy, fakes
 
 MIB = 2**20
 FITTED = ("llama", "qwen3", "gemma", "gpt2", "mistral", "phi3", "gpt_neox", "mixtral", "qwen3_moe", "deepseek_v3")
-HELD_OUT = ("qwen2", "granite", "olmo2", "stablelm", "starcoder2", "glm4", "smollm3")
+HELD_OUT = ("qwen2", "granite", "olmo2", "stablelm", "starcoder2", "glm4", "smollm3", "gemma3_text")
 GOAL_MEDIAN, GOAL_MOST = 0.01, 0.03
 GOAL_EVENTS = MIB
 """Bytes by which a count may differ from the allocator's events."""
@@ -110,6 +110,21 @@ CLOSED: tuple[Step, ...] = (
     Step("deepseek_v3", dtype="bf16"),
     Step("deepseek_v3", {"vocab_size": 2_048}, dtype="bf16", batch=8, stepping="sgd momentum"),
     Step("deepseek_v3", {"vocab_size": 512}, dtype="bf16", batch=16, checkpointing=True, stepping="sgd momentum"),
+    # Held out when half of the steps no longer were: chosen before any of them was counted.
+    Step("granite", ALL, pieces=2, stepping="adamw foreach"),
+    Step("glm4", GROUPED | HEAD | {"vocab_size": 512}, dtype="bf16", checkpointing=True, batch=4),
+    Step("starcoder2", ONE | {"vocab_size": 4_096}, dtype="bf16", length=1_024, stepping="adamw foreach"),
+    Step("gemma3_text", GROUPED | HEAD | {"vocab_size": 2_048}, dtype="bf16", batch=4),
+    Step("gemma3_text", ONE | HEAD, stepping="adamw foreach"),
+    Step("gemma3_text", GROUPED | HEAD | {"vocab_size": 512}, checkpointing=True, batch=4),
+    Step("qwen2", GROUPED | {"vocab_size": 2_048}, dtype="autocast", batch=4),
+    Step("granite", GROUPED | {"vocab_size": 2_048}, dtype="autocast", batch=4),
+    Step("starcoder2", GROUPED | {"vocab_size": 2_048}, dtype="autocast", batch=4),
+    Step("smollm3", GROUPED | {"vocab_size": 2_048}, dtype="autocast", batch=4),
+    Step("glm4", GROUPED | HEAD | {"vocab_size": 2_048}, dtype="autocast", batch=4),
+    Step("smollm3", GROUPED, pieces=4, batch=1, stepping="sgd momentum"),
+    Step("stablelm", GROUPED | {"vocab_size": 512}, checkpointing=True, every=3, batch=4),
+    Step("qwen2", GROUPED, rank=16, dtype="bf16", checkpointing=True, batch=4),
 )
 SMALL: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 3, "vocab_size": 4_096}
 SMALL_GPT2: dict[str, Any] = {"n_embd": 256, "n_inner": 512, "n_layer": 3, "vocab_size": 4_096}
@@ -203,8 +218,7 @@ def main() -> int:
     print(f"{'family':10}{'step':82}{'exact B':>14}{'events B':>14}{'difference':>12}")
     for row in counts:
         print(f"{row.step.family:10}{row.step.label:82}{row.told:14,.0f}{row.true:14,.0f}{row.told - row.true:+12,.0f}")
-    met = summary["all"]["median"] <= GOAL_MEDIAN and summary["all"]["most"] <= GOAL_MOST
-    met = met and all(abs(row.told - row.true) <= GOAL_EVENTS for row in counts)
+    met = goals_met(summary, counts)
     print(
         f"goals {'met' if met else 'MISSED'}: median {GOAL_MEDIAN:.0%}, largest {GOAL_MOST:.0%}; {GOAL_EVENTS:,} bytes of the events"
     )
@@ -213,6 +227,19 @@ def main() -> int:
         kept |= {"closed": [_plain(row) for row in formulas], "computed": [_plain(row) for row in counts]}
         chosen.json.write_text(json.dumps(kept, indent=1) + "\n")
     return 0 if met else 1
+
+
+def goals_met(summary: Mapping[str, Mapping[str, float]], counts: Sequence[Row]) -> bool:
+    """Whether formulas are close over all steps and over those of families that were held out, and counts to events.
+
+    Args:
+        summary: median and largest errors by group of steps.
+        counts: counts against events.
+    """
+    close = all(
+        summary[group]["median"] <= GOAL_MEDIAN and summary[group]["most"] <= GOAL_MOST for group in ("all", "held_out")
+    )
+    return close and all(abs(row.told - row.true) <= GOAL_EVENTS for row in counts)
 
 
 def _errors(rows: Sequence[Row]) -> dict[str, float]:

@@ -18,10 +18,17 @@ def test_half_of_the_steps_are_of_families_that_nothing_was_fitted_to() -> None:
 def test_every_way_of_training_is_among_them() -> None:
     heads = {step.sizes.get("num_key_value_heads") for step in CLOSED}
     assert {1, 2, 8} <= heads
-    assert {step.dtype for step in CLOSED} == {"fp32", "bf16"}
+    assert {step.dtype for step in CLOSED} == {"fp32", "bf16", "autocast"}
     assert {step.checkpointing for step in CLOSED} == {step.flash for step in CLOSED} == {True, False}
     assert len({step.stepping.split()[0] for step in CLOSED}) >= 3
     assert sum(step.rank is not None for step in CLOSED) >= 3
+
+
+def test_families_that_were_held_out_have_to_meet_the_goals_themselves() -> None:
+    close, off = {"median": 0.001, "most": 0.02}, {"median": 0.001, "most": 0.04}
+    assert planner.goals_met({"all": close, "held_out": close}, [])
+    assert not planner.goals_met({"all": close, "held_out": off}, [])
+    assert not planner.goals_met({"all": off, "held_out": close}, [])
 
 
 @pytest.mark.parametrize(
