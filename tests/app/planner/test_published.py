@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from app.planner.memory import inference, training
-from app.planner.memory.fit import verdict
+from app.planner.memory.fit import of_bounds, verdict
 from app.planner.memory.formats import BY_WORD as FORMATS
 from app.planner.memory.formats import weight_bytes
 from app.planner.memory.inference import Inference
@@ -207,24 +207,49 @@ def test_peaks_of_inference() -> None:
     assert share(found, 0.9) <= 0.12, worst(found)
 
 
+def bounds(row: Row) -> tuple[float, float]:
+    """Least and most of a row's figure: of the parts that it holds."""
+    instants = [each for each in needed(row).instants if not (row.after_loading and each.name == "loading")]
+    held = [[part for part in each.parts if part.name not in NOT_TORCHS[row.means]] for each in instants]
+    return max(sum(part.low for part in each) for each in held), max(sum(part.high for part in each) for each in held)
+
+
 def test_what_is_said_to_fit_does_fit() -> None:
-    """Of all pairs of a row and a card that its peak exceeds, at most 2 % are called to fit; the row's bounds decide."""
-    pairs = [(row, card) for row in PEAKS for card in CARDS if card * GIB < row.bytes]
-    assert len(pairs) >= 300
-    wrong = [(row.source, row.asked, card) for row, card in pairs if verdict(needed(row), card * GIB) == "fits"]
-    assert len(wrong) <= 0.02 * len(pairs), wrong
+    """The smallest card that each row is said to fit on: 2 of 145 are too small (1.4 %), both of Llama 2 7B by litgpt's QLoRA
+    without checkpoints, whose peaks are a tenth above the upper bound.
+
+    A figure is held against the parts that it holds alone: what torch allocated against no context and no reserve.
+    """
+    smallest = {
+        place: min((card for card in CARDS if bounds(row)[1] <= card * GIB), default=None)
+        for place, row in enumerate(PEAKS)
+    }
+    said = [(PEAKS[place], card) for place, card in smallest.items() if card is not None]
+    assert len(said) >= 140
+    wrong = [(row.source, row.asked, card) for row, card in said if card * GIB < row.bytes]
+    assert len(wrong) <= 0.02 * len(said), wrong
+
+
+def test_few_peaks_exceed_their_upper_bound() -> None:
+    """26 of 145 do, eight of them by more than 4 %: all of litgpt's QLoRA without checkpoints, Phi 1.5 by 19 % the most."""
+    over = [(row.bytes / bounds(row)[1] - 1, row) for row in PEAKS if row.bytes > bounds(row)[1]]
+    far = [row for error, row in over if error > 0.04]
+    assert len(over) <= 0.18 * len(PEAKS)
+    assert max(error for error, _ in over) <= 0.20
+    assert {(row.source, row.asked["weights"].split("_")[0]) for row in far} == {("litgpt", "nf4")}
+    assert len(far) == 8
 
 
 def test_verdicts_agree_with_published_peaks() -> None:
-    """A sure verdict is the right one in at least 95 % of all pairs of a row and a card."""
+    """A sure verdict is the right one in at least 99 % of all pairs of a row and a card: 2 of 1,270 are wrong."""
     sure = [
         (said == "fits") == (card * GIB >= row.bytes)
         for row in PEAKS
         for card in CARDS
-        if (said := verdict(needed(row), card * GIB)) != "tight"
+        if (said := of_bounds(*bounds(row), card * GIB)) != "tight"
     ]
     assert len(sure) >= 0.7 * len(PEAKS) * len(CARDS)
-    assert sum(sure) >= 0.95 * len(sure)
+    assert sum(sure) >= 0.99 * len(sure)
 
 
 LONGEST = {12: 932, 16: 2_551, 24: 5_789, 40: 12_264, 48: 15_502, 80: 28_454}
