@@ -60,7 +60,12 @@ def of_technique_alone(technique: Technique, situation: Situation, measured: Seq
         return NOTHING
     rows: list[tuple[float, float, float, Cited]] = []
     for one in measured:
-        if one.metric != "quality" or set(one.stack) - set(one.baseline) != {technique.word}:
+        # Of two that differ nothing tells which one lost it.
+        if (
+            one.metric != "quality"
+            or technique.word not in one.stack
+            or {*one.stack} ^ {*one.baseline} != {technique.word}
+        ):
             continue
         same = one.setting.model in (None, situation.model.name)
         near = nearness(one.setting.parameters, situation.model.parameters, OF_SIZE, 1.0 if same else OTHER_MODEL)

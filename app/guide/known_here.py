@@ -41,7 +41,8 @@ def measurements(
     found = []
     for case in cases:
         phase: Phase = "training" if case.workload == "train_step" else "inference"
-        if phase == "training" and not _of_kind(case.model, situation):
+        of_kind = _of_kind(case.model, situation)
+        if phase == "training" and not of_kind:
             continue
         stack, baseline = (words(label, phase, case.batch_size) for label in (case.label, case.against))
         if stack is None or baseline is None or case.ran == "fell_back":
@@ -59,8 +60,9 @@ def measurements(
         device = (devices or {}).get(case.hardware)
         for figure, metric in FIGURES.items():
             effect = case.effects.get(figure)
-            # What is emulated rounds alike, and takes other time and memory.
-            if effect is not None and (metric == "quality" or case.ran != "emulated"):
+            # What is emulated rounds alike, and takes other time and memory. What a network over images loses says nothing of a decoder.
+            tells = of_kind if metric == "quality" else case.ran != "emulated"
+            if effect is not None and tells:
                 found.append(_row(case, figure, metric, effect, stack, baseline, setting, device))
     return tuple(found)
 
@@ -85,7 +87,7 @@ def words(label: str, phase: Phase, batch: int | None = None) -> tuple[str, ...]
 
 
 def _of_kind(name: str, situation: Situation) -> bool:
-    """Whether a model that was trained is of the situation's kind: its own, or one that is surely of that kind.
+    """Whether a model that was measured is of the situation's kind: its own, or one that is surely of that kind.
 
     Args:
         name: as the catalogue labels it; of a checkpoint it does not tell the kind.

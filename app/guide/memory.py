@@ -13,8 +13,14 @@ from app.planner.models.anatomy import Anatomy
 
 LOADING = "loading"
 """The planner's name of the instant in which weights are loaded."""
-DRAFT_SHARE = (0.02, 0.1, 0.2)
-"""What a draft model has of the weights of the large one: 7B beside 70B; less where a head of a few layers does."""
+SMALLEST_DRAFT = 5e8
+"""Parameters of the smallest language models that propose usable tokens: Qwen2.5 0.5B."""
+DRAFT_SHARE = 0.1
+"""What a draft model has of the weights of the large one where that is no smaller than the smallest: 7B beside 70B."""
+DRAFT_WEIGHTS = (0.2, 1.0, 2.0)
+"""Ends and middle of that, over it: less where a head of a few layers does."""
+DRAFT_CACHE = (0.2, 1.0, 4.0)
+"""The same of the KV cache: of Llama 3.1 70B's the 1B model has 0.1 (16 layers of 8 heads of 64 beside 80 of 8 of 128), 8B 0.4."""
 DRAFT_SOURCE = "gpt-fast: a 7B draft for Llama 2 70B"
 KEPT_OF_IMAGES = (1.0, 2.0, 3.0)
 """Elements that training keeps for each that a convolution puts out: at least itself; its normalisation too; at most also what
@@ -128,16 +134,31 @@ def _inference(model: Decoder, situation: Situation, settings: Settings) -> Need
         ),
     )
     if settings.draft_tokens > 1:
-        found = Needed(instants=tuple(_with_draft(instant) for instant in found.instants))
+        share = draft_share(shrunk(model.anatomy, settings.share))
+        found = Needed(instants=tuple(_with_draft(instant, share) for instant in found.instants))
     return found
 
 
-def _with_draft(instant: Instant) -> Instant:
-    """The same with the small model that proposes tokens."""
-    weights = next(part for part in instant.parts if part.name == "weights")
-    low, mid, high = (share * weights.bytes for share in DRAFT_SHARE)
-    draft = about("draft model", mid, low, high, f"{DRAFT_SHARE[1]:g} of the weights", DRAFT_SOURCE)
-    return instant.model_copy(update={"parts": (*instant.parts, draft)})
+def draft_share(anatomy: Anatomy) -> float:
+    """What a draft model has of a model's weights.
+
+    Args:
+        anatomy: the large model.
+    """
+    return max(DRAFT_SHARE, SMALLEST_DRAFT / anatomy.parameters)
+
+
+def _with_draft(instant: Instant, share: float) -> Instant:
+    """The same with the small model that proposes tokens, and its cache."""
+    drafts = []
+    for name, of_name in (("weights", DRAFT_WEIGHTS), ("KV cache", DRAFT_CACHE)):
+        for part in instant.parts:
+            if part.name == name:
+                low, mid, high = (share * times * part.bytes for times in of_name)
+                drafts.append(
+                    about(f"{name} of the draft model", mid, low, high, f"{share:.2g} of the {name}", DRAFT_SOURCE)
+                )
+    return instant.model_copy(update={"parts": (*instant.parts, *drafts)})
 
 
 def _image(model: ImageModel, situation: Situation, settings: Settings) -> Needed:

@@ -1,6 +1,6 @@
 """Time of a stack: the planner's counts of what a step does, on what the device reaches; drafts, images and exchange beside it."""
 
-from app.guide.memory import micro_batch, share_of_batch, shrunk
+from app.guide.memory import draft_share, micro_batch, share_of_batch, shrunk
 from app.guide.settings import Settings
 from app.guide.situation import Decoder, ImageModel, Situation
 from app.planner import roofline, work
@@ -12,10 +12,6 @@ from app.planner.work import Work
 
 ACCEPTED = 2.88
 """Tokens that a check of a draft's five yields, on average: gpt-fast's 1.92 times the speed with a draft of a tenth."""
-SMALLEST_DRAFT = 5e8
-"""Parameters of the smallest language models that propose usable tokens: Qwen2.5 0.5B."""
-DRAFT_SHARE = 0.1
-"""Share of the large model's weights that a draft has where that is no smaller than the smallest."""
 OPERATORS_OF_A_KERNEL = 3
 """Operators of a network over images that compiling makes one kernel of: a convolution, its normalisation, its activation."""
 
@@ -98,8 +94,7 @@ def _steps(anatomy: Anatomy, settings: Settings) -> float:
     """
     if settings.draft_tokens == 1:
         return 1.0
-    share = max(DRAFT_SHARE, SMALLEST_DRAFT / anatomy.parameters)
-    return (settings.draft_tokens * share + 1) / ACCEPTED
+    return (settings.draft_tokens * draft_share(anatomy) + 1) / ACCEPTED
 
 
 def _image(model: ImageModel, situation: Situation, settings: Settings, batch: int) -> Time:

@@ -79,3 +79,14 @@ def test_what_is_known_of_an_unknown_loss_still_counts() -> None:
     mixed = together([loss("nvfp4"), loss("int4_weight_only")])
     assert mixed.unknown
     assert mixed.known > 0.05
+
+
+@pytest.mark.parametrize(
+    "baseline", [("fp16",), ("bf16", "kv_cache_8bit"), ("bf16", "int4_weight_only", "torch_compile")]
+)
+def test_a_score_of_two_changes_says_nothing_of_one(baseline: tuple[str, ...]) -> None:
+    row = Measured(
+        id="run", stack=("bf16", "int4_weight_only"), baseline=baseline, metric="quality", ratio=0.3, low=0.29, high=0.31,
+        setting=Setting(task="chat"),
+    )  # fmt: skip
+    assert of_technique_alone(by_word()["int4_weight_only"], DECODING_ON_4090, [row]) == loss("int4_weight_only")

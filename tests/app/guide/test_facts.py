@@ -64,7 +64,6 @@ WITHOUT_CATALOGUE = {
     "kv_cache_8bit": "stands beside an engine alone",
     "serving_engine": "an engine", "onnx_runtime": "an engine",
     "speculative_decoding": "a second model",
-    "structured_pruning": "trains again afterwards", "distillation": "trains again afterwards",
     "ddp": "several devices", "zero1": "several devices", "zero2": "several devices", "zero3": "several devices",
     "tensor_parallel": "several devices",
 }  # fmt: skip
@@ -75,7 +74,7 @@ def test_everything_else_can_be_measured() -> None:
     assert {one.word for one in techniques.techniques() if one.catalogue is None} == set(WITHOUT_CATALOGUE)
     measured = {entry["technique"] for one in techniques.techniques() for entry in (*(one.catalogue or ()), *one.also)}
     # Nothing of the catalogue's that bears the same name is passed over, but what does another thing under it.
-    assert (set(BY_WORD) & set(by_word())) - measured <= {"structured_pruning", "distillation", "cuda_graphs"}
+    assert (set(BY_WORD) & set(by_word())) - measured <= {"structured_pruning", "cuda_graphs"}
 
 
 def test_techniques_that_need_nothing_can_stand_alone() -> None:

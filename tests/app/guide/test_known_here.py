@@ -136,6 +136,13 @@ def test_training_of_another_kind_of_model_says_nothing(model: str, counts: bool
     assert bool(measurements([trained], TRAINING_ON_T4)) is counts
 
 
+@pytest.mark.parametrize(("model", "counts"), [("llama tiny", True), ("vit tiny 224px", False), ("mlp", False)])
+def test_quality_of_another_kind_of_model_says_nothing(model: str, counts: bool) -> None:
+    metrics = {one.metric for one in measurements([case(model=model)], DECODING_ON_4090)}
+    assert ("quality" in metrics) is counts
+    assert {"time", "memory"} <= metrics
+
+
 def test_what_was_gained_without_eager_attention_tells_of_eager_attention() -> None:
     """A baseline without an entry of attention had torch's own."""
     found = measurements(

@@ -12,7 +12,7 @@ from app.planner.memory.training import needed as training
 from app.planner.models import known
 from app.planner.question import Question
 from app.planner.question import training as of_training
-from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B
+from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_1B, LLAMA_8B
 
 QUESTION = Question(model="Llama-3.1-8B", phase="training", weights="fp32", computing="fp32", sequence=2_048)
 LARGEST = 128_256 * 4_096
@@ -87,3 +87,13 @@ def test_devices_share_the_batch_of_one_update(word: str) -> None:
     assert of(one.model_copy(update={"batch": 5}), word).instants[0].bytes > each.instants[0].bytes
     # What takes its share one by one adds up gradients only where there is more than one.
     assert of(one.model_copy(update={"batch": 4}), word, "accumulation") == each
+
+
+def test_a_draft_is_as_large_in_memory_as_in_time_and_keeps_a_cache() -> None:
+    stack = ("bf16", "kv_cache", "cuda_graphs", "speculative_decoding")
+    for model in (LLAMA_1B, LLAMA_8B):
+        situation = DECODING_ON_4090.model_copy(update={"model": model})
+        for instant in of(situation, *stack).instants:
+            for name in ("weights", "KV cache"):
+                share = part(instant, f"{name} of the draft model") / part(instant, name)
+                assert share == pytest.approx(max(0.1, 5e8 / model.anatomy.parameters))
