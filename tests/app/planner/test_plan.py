@@ -34,13 +34,16 @@ def test_llama_8b_by_qlora_with_batch_4_does_not_fit_on_an_rtx_4060() -> None:
     assert all(one.parameters < 8e9 for one in found.smaller)
 
 
-def test_every_way_leads_where_it_says() -> None:
-    found = plan(of_body(QUESTION))
+@pytest.mark.parametrize(("device", "verdict"), [("GeForce RTX 4060", "tight"), ("GeForce RTX 3060 12GB", "fits")])
+def test_every_way_leads_where_it_says(device: str, verdict: str) -> None:
+    """On 8 GB one sequence at a time may do: the gradients that are then added up leave it 0.06 GiB short of surely."""
+    found = plan(of_body(QUESTION.model_copy(update={"device": device})))
     assert found.fit is not None
+    assert found.ways
     for way in found.ways:
         again = plan(of_body(way.question))
         assert again.fit is not None
-        assert again.fit.verdict == way.verdict == "fits"
+        assert again.fit.verdict == way.verdict == verdict
         assert again.bytes == pytest.approx(way.steps[-1].bytes)
 
 
