@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from app.door.limits import HEADER_BYTES
 from app.pages.plan import FIRST
 from tests.app.pages.conftest import House
 from tests.app.pages.test_pages import read
@@ -144,3 +145,7 @@ def test_the_command_line_says_the_same(house: House, tmp_path: Path) -> None:
         assert refused.returncode == 2
         assert says in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_the_page_sends_as_much_of_a_file_as_the_door_lets_in(house: House) -> None:
+    assert f'data-header-bytes="{HEADER_BYTES}"' in house.browser.get("/plan").text
