@@ -21,11 +21,6 @@ from app.planner.roofline import Class
 
 Unit = Literal["bytes", "seconds", "ratio", "relative loss"]
 Limit = Literal["budget", "tolerance", "latency", "effort"]
-PREDICTED_TIME = (0.8, 2.5)
-"""Ends of an absolute time that formulas give, over its middle: training reaches 19 to 68 % of the peak where the formula
-takes about 50 % (arXiv 2509.12229, torchtune); decoding was within 10 %. Ratios are much closer."""
-MEASURED_TIME = (0.8, 1.5)
-"""The same where the device's own ceilings were measured."""
 
 
 class Figure(Frozen):
@@ -151,7 +146,7 @@ def option(
         dropped=tuple(word for word in before.words if word not in one.words),
         fits=verdict(needed, situation.free),
         memory=memory,
-        time=_time(situation, before, belief),
+        time=_time(situation, one, before, belief),
         ratio=_ratio(belief),
         memory_ratio=_memory_ratio(before, memory),
         loss=_loss(loss),
@@ -195,12 +190,12 @@ def _cheap(word: str) -> tuple[bool, int]:
     return not technique.reversible, EFFORTS.index(technique.effort)
 
 
-def _time(situation: Situation, before: Composed, belief: Belief) -> Figure:
-    """Absolute seconds: the formula's, moved by what is believed of the ratio; wide, because a formula's scale is uncertain."""
+def _time(situation: Situation, one: Composed, before: Composed, belief: Belief) -> Figure:
+    """Absolute seconds: the formula's, moved by what is believed of the ratio, as wide as what was published of such steps."""
     value = before.time.seconds * exp(belief.mean)
-    down, up = MEASURED_TIME if situation.device.measured else PREDICTED_TIME
+    low, high = (end / one.time.seconds for end in work.bounds(situation, one.settings))
     return Figure(
-        value=value, low=value * down * exp(-belief.half), high=value * up * exp(belief.half), unit="seconds", kind="predicted",
+        value=value, low=value * low * exp(-belief.half), high=value * high * exp(belief.half), unit="seconds", kind="predicted",
         grade="B" if situation.device.measured else "C", evidence=_ids(belief),
     )  # fmt: skip
 

@@ -28,15 +28,43 @@ def time(situation: Situation, settings: Settings) -> Time:
     model = situation.model
     if isinstance(model, Decoder) and situation.phase == "inference":
         return _request(model, situation, settings)
+    step, ((counted, parts),) = _passes(situation, settings)
+    one = roofline.spent(counted, step, situation.device)
+    return roofline.summed([one.times(parts)], _exchange(situation, settings, parts))
+
+
+def bounds(situation: Situation, settings: Settings) -> tuple[float, float]:
+    """Seconds at best and at plainest, as the planner tells them of plain code; what is compiled is not taken for plain again.
+
+    Args:
+        situation: what is asked.
+        settings: what a stack makes of it.
+    """
+    step, passes = _passes(situation, settings)
+    if step.execution != "eager":
+        step = step.model_copy(update={"execution": "engine"})
+    devices, taken = _cut(situation, settings), time(situation, settings)
+    ends = [(times, roofline.bounds(counted, step, situation.device, devices)) for counted, times in passes]
+    low, high = (taken.communication + sum(times * end[place] for times, end in ends) for place in (0, 1))
+    return min(low, taken.seconds), max(high, taken.seconds)
+
+
+def _passes(situation: Situation, settings: Settings) -> tuple[Settings, list[tuple[Work, float]]]:
+    """How a pass is computed, and all passes of one request, update or batch of images: counts, and how often."""
+    model = situation.model
+    if isinstance(model, Decoder) and situation.phase == "inference":
+        anatomy = shrunk(model.anatomy, settings.share)
+        steps = situation.generated * _steps(anatomy, settings)
+        tokens = [(token(anatomy, situation, settings), steps)] if steps else []
+        return settings, [(prompt(anatomy, situation, settings), 1.0), *tokens]
     batch = micro_batch(situation, settings)
     parts = -(-share_of_batch(situation, settings) // batch)
     if isinstance(model, ImageModel):
-        one = _image(model, situation, settings, batch)
-    else:
-        anatomy = shrunk(model.anatomy, settings.share)
-        counted = work.training(anatomy, settings, batch, situation.sequence, parts)
-        one = roofline.spent(counted, settings, situation.device)
-    return roofline.summed([one.times(parts)], _exchange(situation, settings, parts))
+        # Depthwise convolutions sum over too little to fill units for products: they stay at the computing format's rate.
+        rate = {"efficiency": 1.0, **({"arithmetic": None} if model.depthwise else {})}
+        return settings.model_copy(update=rate), [(_image(model, situation, settings, batch), parts)]
+    counted = work.training(shrunk(model.anatomy, settings.share), settings, batch, situation.sequence, parts)
+    return settings, [(counted, parts)]
 
 
 def per_token(situation: Situation, settings: Settings) -> float | None:
@@ -97,11 +125,11 @@ def _steps(anatomy: Anatomy, settings: Settings) -> float:
     return (settings.draft_tokens * draft_share(anatomy) + 1) / ACCEPTED
 
 
-def _image(model: ImageModel, situation: Situation, settings: Settings, batch: int) -> Time:
+def _image(model: ImageModel, situation: Situation, settings: Settings, batch: int) -> Work:
     """One micro-batch of images, forward or with its step."""
     moved = 1.0 if settings.activations == "int8" else FORMATS[settings.computing].bits / 8
     passes = (3 + (1 if settings.checkpointing else 0)) if situation.phase == "training" else 1
-    counted = Work(
+    return Work(
         products=passes * batch * settings.share * model.flops,
         scores=0.0,
         weights=0.0,
@@ -114,12 +142,9 @@ def _image(model: ImageModel, situation: Situation, settings: Settings, batch: i
         kernels=passes * model.operators / OPERATORS_OF_A_KERNEL,
         matrices=0.0,
     )
-    # Depthwise convolutions sum over too little to fill units for products: they stay at the computing format's rate.
-    step = settings.model_copy(update={"efficiency": 1.0, **({"arithmetic": None} if model.depthwise else {})})
-    return roofline.spent(counted, step, situation.device)
 
 
-def _exchange(situation: Situation, settings: Settings, parts: int) -> float:
+def _exchange(situation: Situation, settings: Settings, parts: float) -> float:
     """Seconds of exchange for one update (Rajbhandari et al. 2019: gradients twice the parameters, ZeRO-3 three times)."""
     n, link, model = situation.devices, situation.device.link, situation.model
     if settings.sharding == "none" or n == 1 or link is None:

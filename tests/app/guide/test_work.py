@@ -5,9 +5,11 @@ import pytest
 from app.guide.settings import applied
 from app.guide.situation import Decoder, Situation
 from app.guide.techniques import chosen
-from app.guide.work import decoded, per_token, time
+from app.guide.work import bounds, decoded, per_token, time
 from app.planner.machines import of_title
 from app.planner.models import known
+from app.planner.question import Question
+from app.planner.speed import speeds
 from app.planner.work import read_bytes
 from tests.app.guide.scenes import LLAMA_1B, LLAMA_7B, LLAMA_8B, LONG_ON_B200, MOBILENET, RESNET, SERVER
 
@@ -197,3 +199,17 @@ def test_devices_share_the_batch_of_one_update() -> None:
     assert shared.compute == pytest.approx(alone.compute)
     three = four.model_copy(update={"batch": 3})
     assert time(three, applied(chosen(("ddp",)))) == shared
+
+
+@pytest.mark.parametrize("words", [CHAT, (*CHAT, "cuda_graphs"), ("gguf_q4_k_m", "kv_cache")])
+def test_ends_of_a_time_are_the_planners(words: tuple[str, ...]) -> None:
+    situation = Situation(task="chat", model=LLAMA_8B, device=of_title("A100 80GB SXM"), sequence=512, generated=64)
+    settings = applied(chosen(words))
+    low, high = bounds(situation, settings)
+    assert low <= time(situation, settings).seconds <= high
+    if words == CHAT:
+        prompt, token = speeds(
+            LLAMA_8B.anatomy, Question(model="Llama-3.1-8B", sequence=512, generated=64), situation.device
+        )
+        assert low == pytest.approx(prompt.low + 64 * token.low, rel=0.01)
+        assert high == pytest.approx(prompt.high + 64 * token.high, rel=0.01)
