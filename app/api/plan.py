@@ -38,7 +38,7 @@ def _schema(field: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in held.items() if name not in ("title", "description", "default")}
 
 
-@strict.get("", openapi_extra={"parameters": _parameters()})
+@strict.get("", openapi_extra={"parameters": _parameters("stored_bytes")})
 def read(asked: Asked, caller: Reader, database: Ledger, table: Results) -> Plan:
     """What a question needs, where it fits and what would make it fit; of config the JSON text, memory also as 24 GiB."""
     with database.reading() as session:
