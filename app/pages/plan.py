@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from app.charts.units import digits
 from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
+from app.guide.rejected import CLASS_WORDS
 from app.pages.rendering import page
 from app.pages.session import Reading
 from app.planner import team
@@ -132,6 +133,7 @@ def _page(
         refused=refused,
         plan=found,
         scale=_scale(found) if found else 0.0,
+        binding=CLASS_WORDS,
         bars=_bars(found) if found else (),
         offered=[_offered(found, way) for way in found.ways] if found else (),
         menus={

@@ -65,6 +65,16 @@ class Client:
         """The planner's answer, with the server's team's devices."""
         return self._ask("GET", f"/plan?{urlencode(given)}")
 
+    def plan_of_file(self, given: Mapping[str, str], beginning: bytes) -> dict[str, Any]:
+        """The same about the model of a GGUF file.
+
+        Args:
+            given: the question's fields.
+            beginning: of the file, up to its tensors.
+        """
+        query = f"?{urlencode(given)}" if given else ""
+        return self._ask("POST", f"/plan/gguf{query}", beginning, "application/octet-stream")
+
     def guide(self, given: Mapping[str, str]) -> dict[str, Any]:
         """The guide's answer, with what the server's team measured."""
         return self._ask("GET", f"/guide?{urlencode(given)}")
@@ -106,8 +116,10 @@ class Client:
                 raise ClientError(_reason(answer))
             yield from _events(answer.iter_lines())
 
-    def _ask(self, method: str, path: str, content: str | None = None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} if method == "POST" else {}
+    def _ask(
+        self, method: str, path: str, content: str | bytes | None = None, media: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": media} if method == "POST" else {}
         try:
             answer = self._client.request(method, path, content=content, headers=headers)
         except httpx.HTTPError as error:

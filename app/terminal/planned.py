@@ -6,6 +6,7 @@ from pathlib import Path
 from app.charts.units import MINUS, between, digits, readable, several
 from app.door.limits import HEADER_BYTES
 from app.errors import Invalid
+from app.guide.rejected import CLASS_WORDS
 from app.planner.plan import Plan, plan
 from app.planner.question import Question, of_address
 from app.terminal.beside import aligned
@@ -32,7 +33,10 @@ def answered(model: str, words: Iterable[str], client: Client | None = None) -> 
     path = Path(model)
     if path.suffix == ".gguf":
         # A file's header is read where the file is.
-        return plan(of_address(given, header=_beginning(path)))
+        header = _beginning(path)
+        if client is None:
+            return plan(of_address(given, header=header))
+        return Plan.model_validate(client.plan_of_file(given, header))
     given |= named(model)
     return plan(of_address(given)) if client is None else Plan.model_validate(client.plan(given))
 
@@ -58,7 +62,7 @@ def lines(found: Plan) -> Iterator[str]:
         likely, low, high = speed.per_second
         yield ""
         yield f"{speed.what}: {readable(speed.seconds, 's')} ({readable(speed.low, 's')} to {readable(speed.high, 's')})"
-        yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {speed.binds} binds; {basis}"
+        yield f"  {digits(likely)} tokens a second ({digits(low)} to {digits(high)}); {CLASS_WORDS[speed.binds]} binds; {basis}"
     fitting = [
         f"{one.title} (no {one.lacks})" if one.lacks else one.title for one in found.devices if one.verdict == "fits"
     ]
