@@ -250,7 +250,11 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
     if latent:
         caches: tuple[Cache, ...] = (Cache(layers=layers, width=latent + given.number("rope.dimension_count")),)
     else:
+        _check_shapes(architecture, header.tensors, {"attn_k": key, "attn_v": value}, key_heads)
         caches = tuple(_caches(architecture, given, key_heads, key + value))
+    if given.number("embedding_length", embedding.inputs) != embedding.inputs:
+        says = f"is {given.number('embedding_length'):,}, and the embedding's rows have {embedding.inputs:,} elements."
+        refuse(f"{architecture}.embedding_length", "contradiction", says, "Both alike, as in a whole file.")
     tied = not any(each.role == "head" for each in matrices)
     if tied:
         matrices.append(embedding.model_copy(update={"name": "head", "role": "head"}))
@@ -278,6 +282,30 @@ def _anatomy(architecture: str, header: Header, most: str) -> Anatomy:
         heads=max(heads),
         dtype=most,
     )
+
+
+def _check_shapes(
+    architecture: str, tensors: Sequence[Tensor], widths: Mapping[str, int], key_heads: Sequence[int]
+) -> None:
+    """Refuse heads of keys and values that do not make up the tensors that they come from: the cache would be another.
+
+    Args:
+        architecture: prefix of the keys.
+        tensors: of the file.
+        widths: elements of a head, by the tensor's name.
+        key_heads: heads of keys and values of each layer.
+    """
+    for tensor in tensors:
+        inside = LAYER.fullmatch(tensor.name.removesuffix(".weight"))
+        if inside is None or inside[2] not in widths or len(tensor.shape) < 2:
+            continue
+        wanted = key_heads[int(inside[1])] * widths[inside[2]]
+        if tensor.shape[1] != wanted:
+            refuse(
+                f"{architecture}.attention.head_count_kv", "contradiction",
+                f"and the length of a head make {wanted:,} rows of {tensor.name[:80]}, which has {tensor.shape[1]:,}.",
+                "Heads as in the model's own file.",
+            )  # fmt: skip
 
 
 def _share(given: _Metadata) -> float:

@@ -199,7 +199,9 @@ def test_windows_of_some_layers(tmp_path: Path) -> None:
 
 
 def test_layers_may_differ_in_their_heads(tmp_path: Path) -> None:
-    _, found = small(tmp_path, **{"attention.head_count_kv": [2, 1]})
+    one_head: dict[str, tuple[Shape, str]] = {f"blk.1.attn_{word}.weight": ((256, 64), "q6_k") for word in ("k", "v")}
+    metadata = USUAL | {"attention.head_count_kv": [2, 1]}
+    found = gguf.read(write(tmp_path / "model.gguf", "llama", metadata, decoder() | one_head))
     assert {(each.layers, each.width) for each in found.anatomy.caches} == {(1, 256), (1, 128)}
 
 
@@ -216,6 +218,9 @@ def test_latent_attention_keeps_one_latent_a_token(tmp_path: Path) -> None:
         ({"block_count": 1}, {}, "gguf.blk.1.attn_norm.weight"),
         ({"block_count": 4_000_000}, {}, "gguf.llama.block_count"),
         ({"attention.head_count_kv": [2, 2, 2]}, {}, "gguf.llama.attention.head_count_kv"),
+        ({"attention.head_count_kv": 1}, {}, "gguf.llama.attention.head_count_kv"),
+        ({"attention.head_count_kv": 128}, {}, "gguf.llama.attention.head_count_kv"),
+        ({"embedding_length": 8_192}, {}, "gguf.llama.embedding_length"),
         ({"expert_count": 4}, {}, "gguf.llama.expert_used_count"),
         ({}, {"blk.0.ssm_in.weight": ((256, 256), "f16")}, "gguf.blk.0.ssm_in.weight"),
         ({}, {"blk.0.attn_q.bias": ((7,), "f32")}, "gguf.blk.0.attn_q.bias"),
