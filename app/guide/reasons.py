@@ -8,8 +8,9 @@ from app.guide import rank
 from app.guide.compose import Composed
 from app.guide.options import Option
 from app.guide.rejected import CLASS_WORDS
-from app.guide.situation import TASKS, Situation
+from app.guide.situation import TASKS, Decoder, Situation
 from app.guide.techniques import IN_MEMORY, TERM_WORDS, TOUCHES, Technique, Term, by_word
+from app.planner.plan import beyond_context
 from app.planner.roofline import Class
 
 Outcome = Literal["advised", "keep", "tight", "nothing_fits", "unknown"]
@@ -77,6 +78,9 @@ def assumed(situation: Situation, lossier: Sequence[Option] = ()) -> list[str]:
         said.append(f"Tokens of each sequence or prompt: {situation.sequence:,}.")
     if "generated" not in fields and situation.task == "chat":
         said.append(f"Tokens of each answer: {situation.generated:,}.")
+    tokens = situation.sequence + situation.generated
+    if isinstance(situation.model, Decoder) and (beyond := beyond_context(situation.model.anatomy, tokens)):
+        said.append(beyond)
     if "devices" not in fields:
         said.append(f"Devices: {situation.devices:,}.")
     if situation.budget is None:

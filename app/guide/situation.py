@@ -161,13 +161,6 @@ def _contradictions(situation: Situation) -> Iterable[Problem]:
         yield Problem(
             "sequence", "does_not_apply", f"says nothing of {model.name}, which reads images.", "Leave it out."
         )
-    if model.kind == "decoder" and model.anatomy.context is not None:
-        reach, asked = model.anatomy.context, situation.sequence + situation.generated
-        if asked > reach:
-            yield Problem(
-                "sequence", "contradiction", f"and generated are {asked:,} tokens, and {model.name} was made for {reach:,}.",
-                f"At most {reach:,} together.",
-            )  # fmt: skip
     if situation.budget is not None and situation.budget > situation.device.memory:
         yield Problem(
             "memory", "contradiction", f"is {situation.budget:,.0f} bytes, and {situation.device.title} has {situation.device.memory:,}.",

@@ -215,17 +215,29 @@ def _smaller(read: Read, free: float, on_gpu: bool) -> tuple[Smaller, ...]:
     return tuple(found)
 
 
+def beyond_context(anatomy: Anatomy, tokens: int) -> str | None:
+    """What to know of more tokens than a model was made for; None where there are no more.
+
+    Args:
+        anatomy: the model.
+        tokens: of a prompt with its answer, or of a sequence.
+    """
+    if anatomy.context is None or tokens <= anatomy.context:
+        return None
+    learned = any(each.name == "positions" for each in anatomy.matrices)
+    how = (
+        "its positions are learned, and there are none beyond."
+        if learned
+        else "beyond that its positions have to be stretched (rope_scaling), at a price in quality that is not predicted here."
+    )
+    return f"The model was made for {anatomy.context:,} tokens, {tokens:,} are asked for: {how}"
+
+
 def _remarks(read: Read, fit: Fit | None) -> Iterator[str]:
     question, anatomy, machine = read.question, read.anatomy, read.machine
     longest = question.sequence + (question.generated if question.phase == "inference" else 0)
-    if anatomy.context is not None and longest > anatomy.context:
-        learned = any(each.name == "positions" for each in anatomy.matrices)
-        how = (
-            "its positions are learned, and there are none beyond."
-            if learned
-            else "beyond that its positions have to be stretched (rope_scaling), at a price in quality that is not predicted here."
-        )
-        yield f"The model was made for {anatomy.context:,} tokens, {longest:,} are asked for: {how}"
+    if said := beyond_context(anatomy, longest):
+        yield said
     if fit is not None and fit.lacks is not None and machine is not None:
         yield _emulated(fit, fit.lacks, machine)
     if not anatomy.counted and question.phase != "inference":

@@ -10,6 +10,8 @@ from app.guide.question import GuideQuestion, of_body
 from app.guide.reasons import assumed
 from app.guide.situation import Situation, check
 from app.planner.machines import FREE_SHARE, Machine, of_title
+from app.planner.plan import plan
+from app.planner.question import of_address
 from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RESNET, SERVER, advised
 
 
@@ -21,7 +23,6 @@ from tests.app.guide.scenes import DECODING_ON_4090, LLAMA_8B, QLORA_ON_4060, RE
         ({"model": RESNET}, "sequence", "which reads images"),
         ({"generated": 0}, "generated", "generated tokens"),
         ({"task": "prefill"}, "generated", "says nothing"),
-        ({"sequence": 200_000}, "sequence", "131,072"),
         ({"budget": 1e12}, "memory", "GeForce RTX 4090"),
         ({"stack": ("qlora",)}, "stack.0", "QLoRA is for training"),
         ({"stack": ("bf16", "checkpointing")}, "stack.1", "is for training"),
@@ -89,6 +90,15 @@ def test_what_was_not_said_is_told() -> None:
         effort="low", budget=20e9,
     )  # fmt: skip
     assert "Loss" not in " ".join(advised(said).assumed)
+
+
+def test_more_tokens_than_a_model_was_made_for_are_remarked_with_the_planners_sentence() -> None:
+    given = {"model": "Llama-3.1-8B", "sequence": "200000", "generated": "8"}
+    remark = next(one for one in plan(of_address(given)).remarks if "131,072" in one)
+    situation = of_body(GuideQuestion(model="Llama-3.1-8B", device="H200 SXM", sequence=200_000, generated=8))
+    check(situation)
+    assert remark in assumed(situation)
+    assert remark not in assumed(situation.model_copy(update={"sequence": 100_000}))
 
 
 def test_every_field_that_was_left_out_is_told_and_no_other() -> None:
