@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from app.errors import Invalid
 from app.guide.situation import ANSWER, PHASES, TOLERANCE, AnyModel, Decoder, Effort, ImageModel, Situation, Task
@@ -33,7 +33,9 @@ class GuideQuestion(Exact):
     """One question to the guide."""
 
     task: Task = Field("chat", description="What is done with the model.")
-    model: str | None = Field(None, max_length=200, description="Name of a model, for example Llama-3.1-8B.")
+    model: Annotated[str | None, AfterValidator(known.proper)] = Field(
+        None, max_length=200, description="Name of a model, for example Llama-3.1-8B."
+    )
     config: dict[str, JsonValue] | None = Field(None, description="Instead of a name: the model's config.json.")
     device: str = Field(max_length=200, description="A device of the team's, or one with a datasheet: RTX 4060.")
     memory: int | None = Field(

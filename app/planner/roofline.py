@@ -247,9 +247,9 @@ def _calling(work: Work, step: Step, machine: Machine) -> float:
         return (
             work.kernels * LAUNCH_S[machine.kind]
             + short
-            + (work.matrices * step.linear_operators * each if step.opaque else 0.0)
+            + (work.matrices * step.unpacking * each if step.opaque else 0.0)
         )
-    return (work.operators + work.matrices * step.linear_operators) * each + short
+    return (work.operators + work.matrices * step.unpacking) * each + short
 
 
 def _orders_anew(step: Step, machine: Machine) -> bool:
@@ -261,7 +261,7 @@ def _calls_said(work: Work, step: Step, machine: Machine) -> str:
     """The calls of plain code in numbers; empty where nothing is called from it."""
     if step.execution != "eager":
         return ""
-    calls = work.operators + work.matrices * step.linear_operators
+    calls = work.operators + work.matrices * step.unpacking
     said = f"{calls:,.0f} calls × {OPERATOR_S[machine.kind] * 1e6:g} µs"
     short = f" + {work.matrices:,.0f} products × {SHORT_PRODUCT_S * 1e6:g} µs"
     return said + short * _orders_anew(step, machine)

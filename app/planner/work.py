@@ -30,6 +30,9 @@ UNPACKED = (0.9, 0.75, 0.89)
 """Rate of products while arithmetic binds, against plain ones, where weights are unpacked to be multiplied in 16 bits, from 8 bits,
 from 4, and in llama.cpp: QLoRA at 0.64 to 0.78 of LoRA's speed (Lightning-AI/litgpt, torchtune), INT4 at 0.75 with batch 8 (H200),
 prompts of Q8_0 and Q4_K_M at 0.89 of F16's (llama.cpp)."""
+UNPACKING = {"int8": 3.5, "nf4": 3.5, "nf4_double": 3.5}
+"""Operators that each matrix costs beyond its product where torch calls unpack it: 24.35 tokens a second with NF4 and 38.8 in
+bfloat16 of an 8B model on an A100 (derekl35/quantization-benchmarks). Kernels that read packed INT4 need none."""
 AS_KEPT = frozenset({"int8", "float8_e4m3fn"})
 """Formats of factors that are multiplied as they are kept, with nothing to unpack."""
 
@@ -55,8 +58,9 @@ class Step(Frozen):
     execution: Execution = "eager"
     opaque: bool = False
     """Whether its operators stay calls of their own, because no compiler sees through them."""
-    linear_operators: float = 0.0
-    """Operators that each matrix costs beyond its product, unless execution is compiled or an engine."""
+    linear_operators: float | None = None
+    """Operators that each matrix costs beyond its product, unless execution is compiled or an engine; None for what is usual for the
+    weights' format."""
     efficiency: float | None = None
     """Of products while arithmetic binds, against plain ones; None for what is usual for the weights' format."""
 
@@ -75,6 +79,11 @@ class Step(Frozen):
             return 1.0
         eight, four, llama_cpp = UNPACKED
         return llama_cpp if kept.mixture is not None else eight if kept.bits >= 8 else four
+
+    @property
+    def unpacking(self) -> float:
+        """Operators that each matrix costs beyond its product, unless execution is compiled or an engine."""
+        return UNPACKING.get(self.weights, 0.0) if self.linear_operators is None else self.linear_operators
 
     @property
     def kept_cache(self) -> str:

@@ -213,3 +213,14 @@ def test_ends_of_a_time_are_the_planners(words: tuple[str, ...]) -> None:
         )
         assert low == pytest.approx(prompt.low + 64 * token.low, rel=0.01)
         assert high == pytest.approx(prompt.high + 64 * token.high, rel=0.01)
+
+
+@pytest.mark.parametrize("weights", ["nf4", "int8", "int4"])
+def test_a_token_with_packed_weights_takes_as_long_as_in_the_planner(weights: str) -> None:
+    machine = of_title("GeForce RTX 4090")
+    situation = Situation(task="chat", model=LLAMA_8B, device=machine, sequence=512, generated=64)
+    word = weights if weights == "nf4" else f"{weights}_weight_only"
+    question = Question(model="Llama-3.1-8B", sequence=512, generated=64, weights=weights)
+    _, token = speeds(LLAMA_8B.anatomy, question, machine)
+    assert per_token(situation, applied(chosen((*CHAT, word)))) == pytest.approx(token.seconds)
+    assert token.low < token.seconds <= token.high
