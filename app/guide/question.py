@@ -16,7 +16,7 @@ from app.guide.techniques import techniques
 from app.planner import machines
 from app.planner.learnt import decoders
 from app.planner.machines import Machine
-from app.planner.models import known
+from app.planner.models import families, known
 from app.planner.predicted import anatomy_of
 from app.planner.question import amount_of, filled
 from app.study.amounts import amount
@@ -164,8 +164,9 @@ def _model(question: GuideQuestion) -> AnyModel:
             raise Invalid.of([one._replace(field=f"config.{one.field}") for one in wrong.problems]) from None
         return Decoder(name=f"a {anatomy.family} model", anatomy=anatomy)
     name = question.model or ""
-    if name in known.by_name():
-        return Decoder(name=name, anatomy=known.anatomy(name))
+    published = known.find(name)
+    if published is not None:
+        return Decoder(name=published.name, anatomy=families.read(published.config))
     if name in of_catalogue():
         return Decoder(name=name, anatomy=anatomy_of(of_catalogue()[name]))
     for one in image_models():

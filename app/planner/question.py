@@ -18,7 +18,7 @@ from app.planner.memory.inference import CACHE_BITS, Inference, Loading
 from app.planner.memory.states import BY_WORD as OPTIMIZERS
 from app.planner.memory.states import Sharding
 from app.planner.memory.training import Training
-from app.planner.models import gguf, known
+from app.planner.models import families, gguf, known
 from app.planner.models.anatomy import Anatomy
 from app.study.amounts import amount, example
 from workers.catalog.declared import Exact, Problem, closest
@@ -185,8 +185,9 @@ def of_body(question: Question, own: Sequence[Machine] = ()) -> Read:
         question = question.model_copy(update={"config": config})
         return _shareable(Read(question, f"a {anatomy.family} model", None, anatomy, machine, own))
     assert question.model is not None
-    found = known.by_name()[question.model]
-    return _shareable(Read(question, found.name, found.url, known.anatomy(found.name), machine, own))
+    found = known.find(question.model)
+    assert found is not None  # Its words were looked at.
+    return _shareable(Read(question, found.name, found.url, families.read(found.config), machine, own))
 
 
 def of_header(question: Question, header: bytes, own: Sequence[Machine] = ()) -> Read:
@@ -375,7 +376,7 @@ def _contradictions(question: Question) -> Iterable[Problem]:
 
 
 def _words(question: Question) -> Iterable[Problem]:
-    if question.model is not None and question.model not in known.by_name():
+    if question.model is not None and known.find(question.model) is None:
         yield _unknown("model", question.model, known.by_name(), "; or its config.json as config.")
     if question.kept_weights not in FORMATS:
         yield _unknown("weights", question.kept_weights, FORMATS)

@@ -72,6 +72,45 @@ def _plain(name: str) -> str:
     return TUNED.sub("", re.sub(r"[\s_]+", "-", name.strip().casefold()).rpartition("/")[2])
 
 
+SIZE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?) ?([bm])", re.IGNORECASE)
+LIKE_IT, REACH = 1.06, 1.6
+"""Times by which a size may differ from a published model's for that model to be taken as it is, and with another number of layers;
+judgements: widths grow with depth."""
+
+
+def find(name: str) -> Known | None:
+    """A published model, or one of a size: "1.5B" stands for the dense one that is nearest, with as many layers as make up the size.
+
+    Args:
+        name: of a model, or its parameters in billions (B) or millions (M).
+    """
+    return by_name().get(name) or _of_size(name)
+
+
+@cache
+def _of_size(text: str) -> Known | None:
+    found = SIZE.fullmatch(text.strip())
+    if found is None or float(found[1]) == 0:
+        return None
+    wanted = float(found[1]) * {"b": 1e9, "m": 1e6}[found[2].casefold()]
+
+    def apart(count: float) -> float:
+        return max(count, wanted) / min(count, wanted)
+
+    dense = [one for one in models() if all(each.active == 1 for each in anatomy(one.name).matrices)]
+    near = min(dense, key=lambda one: apart(one.parameters))
+    if apart(near.parameters) > REACH:
+        return None
+    config = dict(near.config)
+    if apart(near.parameters) > LIKE_IT:
+        layers = anatomy(near.name).layers
+        fewer = families.read(config | {"num_hidden_layers": layers - 1}).parameters
+        config["num_hidden_layers"] = layers + round((wanted - near.parameters) / (near.parameters - fewer))
+    parameters = round(families.read(config).parameters)
+    title = f"{text.strip().upper()}, shaped like {near.name}"
+    return Known(name=title, hub=near.hub, parameters=parameters, config=config) if apart(parameters) <= 1.1 else None
+
+
 @cache
 def anatomy(name: str) -> Anatomy:
     """One of them, taken apart."""

@@ -194,6 +194,17 @@ def test_a_model_is_known_by_what_people_call_it(typed: str, name: str) -> None:
     assert of_body(Question(model=typed)).name == name
 
 
-def test_a_size_alone_is_no_model() -> None:
-    with pytest.raises(Invalid, match=r"1\.5B"):
-        of_body(Question(model="1.5B"))
+@pytest.mark.parametrize(
+    ("size", "parameters", "like"),
+    [("1.5B", 1.5e9, "Qwen2.5-1.5B"), ("8b", 8e9, "Llama-3.1-8B"), ("20 B", 20e9, "Qwen2.5-14B"), ("350M", 350e6, "SmolLM2-360M")],
+)  # fmt: skip
+def test_a_size_stands_for_the_published_model_that_is_nearest(size: str, parameters: float, like: str) -> None:
+    read = of_body(Question(model=size))
+    assert read.name.endswith(like)
+    assert read.anatomy.parameters == pytest.approx(parameters, rel=0.06)
+
+
+@pytest.mark.parametrize("size", ["0B", "405B", "1.5", "1.5BB", "1e3B", "3M"])
+def test_a_size_far_from_every_published_model_is_none(size: str) -> None:
+    with pytest.raises(Invalid, match="not one of the choices"):
+        of_body(Question(model=size))
