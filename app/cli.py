@@ -216,11 +216,13 @@ def guide(
     token: BearerToken = "",
 ) -> None:
     """Say which techniques are worth it in a situation, and why: from formulas and literature, with --server also from what
-    its team has measured."""
+    its team has measured. Ends with 1 when nothing makes it fit."""
     from app.terminal.guided import answered, lines
 
     found = _answer(answered, model, fields or (), server, token)
     print(found.model_dump_json(indent=2) if json else "\n".join(lines(found)))
+    if found.advice.outcome == "nothing_fits":
+        raise typer.Exit(1)
 
 
 @tokens.command("create")
@@ -267,7 +269,8 @@ def _answer(
     from app.errors import Invalid
 
     try:
-        with _asking(server, token) if server else nullcontext() as client:
+        # 1 is an answer: that it does not fit.
+        with _asking(server, token, BAD_SETTINGS) if server else nullcontext() as client:
             return answered(model, fields, client)
     except Invalid as refused:
         wrong = "\n".join(f"  {one.field} {one.message} {one.hint}".rstrip() for one in refused.problems)
@@ -308,8 +311,8 @@ def _database() -> Iterator["Database"]:
 
 
 @contextmanager
-def _asking(server: str, token: str) -> Iterator["Client"]:
-    """A client of the server; what it refuses ends the command with one clear message."""
+def _asking(server: str, token: str, refused: int = 1) -> Iterator["Client"]:
+    """A client of the server; what it refuses, or not to be reached, ends the command with one clear message and this code."""
     from app.terminal.client import Client, ClientError
 
     if not token:
@@ -317,7 +320,7 @@ def _asking(server: str, token: str) -> Iterator["Client"]:
     try:
         yield Client(server, token)
     except ClientError as error:
-        fail(str(error))
+        fail(str(error), refused)
 
 
 def _follow(client: "Client", study: str) -> None:

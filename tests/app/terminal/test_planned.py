@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
+from typer.testing import CliRunner
 
+from app.cli import app
 from app.guide.rejected import CLASS_WORDS
 from app.planner.plan import plan
 from app.planner.question import of_address
@@ -38,3 +41,19 @@ def test_what_binds_has_the_words_of_the_guide() -> None:
     text = "\n".join(lines(found))
     for speed in found.fit.speeds:
         assert f"; {CLASS_WORDS[speed.binds]} binds;" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["plan", "Llama-3.2-1B", "device=RTX 4090"], 0),
+        (["plan", "Llama-3.1-70B", "device=RTX 4060"], 1),
+        (["plan", "Llama-3.1-70B", "device=RTX 40600"], 2),
+        (["plan", "Llama-3.2-1B", "--server", "http://127.0.0.1:9", "--token", "x"], 2),
+        (["guide", "Llama-3.1-70B", "task=train", "device=RTX 4060"], 1),
+        (["guide", "Llama-3.1-70B", "task=trai", "device=RTX 4060"], 2),
+    ],
+)
+def test_what_a_command_ends_with_is_its_answer(words: list[str], code: int) -> None:
+    """1 says that it does not fit; whoever asked wrongly, or nobody, hears 2."""
+    assert CliRunner().invoke(app, words).exit_code == code
