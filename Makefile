@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
 
-.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-planner bench-decoding bench-binding bench-guide bench-dashboard bench-beside reference-models browser bundle vendor lock clean
+.PHONY: help serve demo install test check format migrate migration soak bench bench-measuring bench-planner bench-decoding bench-binding bench-guide catalogue bench-dashboard bench-beside reference-models browser bundle vendor lock clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -87,6 +87,9 @@ bench-binding: .venv/.dev  ## what binds, as reports say it, against models whos
 
 bench-guide: .venv/.dev  ## measure the grid of stacks that the guide's choices are held against; half an hour
 	$(BIN)/python -m benchmarks.grid
+
+catalogue: .venv/.dev  ## every row of the catalogue on this machine's CPU, a few seconds each: what ran, and what it brought; half an hour
+	$(BIN)/python -m benchmarks.catalogue
 
 bench-dashboard: .venv/.dev browser  ## speed and weight of the pages and of questions about all results, at 1,000 to 100,000 invented ones
 	$(BIN)/python -m benchmarks.dashboard

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -29,7 +30,7 @@ from workers.catalog import lease, recorded
 from workers.catalog.applicability import problems
 from workers.catalog.recorded import RecordedRun, RecordedStudy
 from workers.catalog.report import Artifact, Report
-from workers.catalog.spec import PlannedRun
+from workers.catalog.spec import RunSpec
 from workers.settings import SHARE_OF_MEMORY, BadSettings, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +73,7 @@ def measure(planned: Planned, machine: Machine, stop: isolation.Stop) -> Recorde
     submitted_at = time.time()
     runs = []
     for index, run in enumerate(planned.study.runs()):
-        measured = _measure(run, f"{planned.word}-{index}", planned.memory_limit, machine, stop)
+        measured = measure_run(run.spec, f"{planned.word}-{index}", planned.memory_limit, machine, stop)
         if measured is None:
             return None
         runs.append(measured)
@@ -86,9 +87,18 @@ def measure(planned: Planned, machine: Machine, stop: isolation.Stop) -> Recorde
     )
 
 
-def _measure(
-    run: PlannedRun, name: str, memory_limit: int | None, machine: Machine, stop: isolation.Stop
+def measure_run(
+    spec: RunSpec, name: str, memory_limit: int | None, machine: Machine, stop: isolation.Stop
 ) -> RecordedRun | None:
+    """Measure one run as a worker does, in processes of its own; None when asked to stop.
+
+    Args:
+        spec: what is measured.
+        name: of its folder.
+        memory_limit: bytes that its processes may hold; None is what a worker of this machine allows.
+        machine: on what.
+        stop: ends it early.
+    """
     settings = machine.settings
     within = isolation.Confinement(
         program=settings.program,
@@ -99,7 +109,7 @@ def _measure(
         kept_open=(machine.lock,),
     )
     diary = Diary()
-    report = isolation.measure(run.spec, name, within, diary, stop)
+    report = isolation.measure(spec, name, within, diary, stop)
     if report is None:
         return None
     return RecordedRun(
@@ -216,6 +226,19 @@ def on_this_machine(chosen: list[Planned], folder: Path, data: Path, stop: isola
         data: an empty folder for ceilings and the like.
         stop: ends it early.
     """
+    with this_machine(data, stop) as machine:
+        for line in measure_all(chosen, folder, machine, stop):
+            print(line, flush=True)
+
+
+@contextmanager
+def this_machine(data: Path, stop: isolation.Stop) -> Iterator[Machine]:
+    """This machine's CPU, held, with its ceilings.
+
+    Args:
+        data: an empty folder for ceilings and the like.
+        stop: ends the waiting for it.
+    """
     settings = read_settings().model_copy(update={"data": data})
     device = devices.cpu()
     with device_lock.hold(settings.locks, device.key, DEVICE_WAIT_S, lambda: stop.reason is not None) as lock:
@@ -226,8 +249,7 @@ def on_this_machine(chosen: list[Planned], folder: Path, data: Path, stop: isola
                 f"Others keep {known.contention:.0%} of the processors busy: what is measured now says little.",
                 flush=True,
             )
-        for line in measure_all(chosen, folder, machine, stop):
-            print(line, flush=True)
+        yield machine
 
 
 if __name__ == "__main__":
