@@ -81,9 +81,19 @@ def test_below_every_chart_of_a_study(chart: StudyChart) -> None:
 @pytest.mark.parametrize("chart", RUN_CHARTS, ids=lambda chart: chart.name)
 def test_below_every_chart_of_a_run(chart: RunChart) -> None:
     series = Series(metric="memory.allocated", phase="prefill", arm="variant", at_s=(0.0, 1.0), values=(1e6, 2e6))
-    found = draw_run(chart, sitting(FOUND, BF16, (series,), taken()[BF16.run]))
+    losses = [one for arm in ("baseline", "variant") for one in _losses(arm)]
+    found = draw_run(chart, sitting(FOUND, BF16, (series,), (*taken()[BF16.run], *losses)))
     assert found.figure is not None, found.reason
     assert TOLD.search(found.caption), found.caption
+
+
+def _losses(arm: str) -> tuple[Samples, ...]:
+    """Of two trainings of two steps."""
+    told = {"phase": "quality", "arm": arm, "pair": 0, "warm_up": False, "contended": False}
+    return tuple(
+        Samples.model_validate(told | {"metric": metric, "values": values})
+        for metric, values in (("quality.loss", (1.0, 0.5, 1.1, 0.6)), ("quality.final_loss", (0.5, 0.6)))
+    )
 
 
 def test_counts_are_one_number_or_a_span() -> None:
