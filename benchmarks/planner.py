@@ -28,7 +28,7 @@ from app.planner.models import families
 from benchmarks.planned_steps import Step
 from workers.catalog.workload import unmarked
 from workers.measurement import environment
-from workers.measurement.probes import anatomy, fakes
+from workers.measurement.probes import anatomy, fakes, memory
 
 MIB = 2**20
 FITTED = ("llama", "qwen3", "gemma", "gpt2", "mistral", "phi3", "gpt_neox", "mixtral", "qwen3_moe", "deepseek_v3")
@@ -182,12 +182,13 @@ def computed(steps: Sequence[Step] = COMPUTED) -> list[Row]:
         began = time.monotonic()
         peaks = fakes.count(step.prepare, "cpu", "step").peaks
         seconds = time.monotonic() - began
+        before = sum(memory.held(torch.device("cpu")).values())
         model, session = step.prepare()
         session.step(unmarked)
         gc.collect()
         events = anatomy.of_step(model, session, torch.device("cpu"), "step").peaks
         highest = max(events[1:], key=lambda peak: peak.allocated).phase
-        rows.append(Row(step, peaks[0].allocated, events[0].allocated, highest, seconds))
+        rows.append(Row(step, peaks[0].allocated, events[0].allocated - before, highest, seconds))
     return rows
 
 

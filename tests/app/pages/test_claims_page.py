@@ -35,7 +35,7 @@ def test_measured_and_reckoned_claims_stand_with_what_decides_them(full: House) 
     assert "wrong by arithmetic" in reckoned
     assert "<b>56 GB</b>" in reckoned
     assert "7 billion × 8 bytes" in reckoned
-    assert "The catalogue has no such technique yet." in row(page, "Distillation")
+    assert "The catalogue has no such technique yet." in row(page, "Export to ONNX")
     assert "null test" in row(page, "moves by 10 %")
 
 
@@ -79,7 +79,7 @@ def test_a_claim_offers_the_study_that_tests_it(full: House) -> None:
     ("address", "says"),
     [
         ("/claims?status=maybe", "not_measured"),
-        ("/claims?technique=gptq", "kv_cache"),
+        ("/claims?technique=magic", "kv_cache"),
         ("/claims?about=x", "measure"),
         ("/claims?measure=adamw-states", "No study of its own"),
     ],

@@ -38,7 +38,7 @@ def test_json_and_yaml_make_the_same_study() -> None:
     [
         ("preset: tiny", "preset: tinny", "model.preset", "Did you mean 'tiny'? (line 2)", "Choices: tiny, 30m"),
         ("prompt_length: 32", "prompt_length: 0", "workload.prompt_length", "0 is not possible. (line 5)", "Allowed: 1 to"),
-        ("      implementation: off", "      implementatin: off", "baseline.stack.0.implementatin", "(line 10)", "Fields: technique, implementation."),
+        ("      implementation: off", "      implementatin: off", "baseline.stack.0.implementatin", "(line 10)", "Fields: technique, implementation, group, residual, window, sinks."),
         ("model: {name: llama, preset: tiny}\n", "", "model", "is missing.", ""),
         ("batch_size: [1, 2]", "batch_size: [1, two]", "sweep.batch_size.1", "'two' is not a whole number. (line 15)", ""),
     ],

@@ -14,7 +14,7 @@ from workers.catalog.model import Unsupported
 from workers.catalog.spec import RunSpec
 from workers.catalog.technique import LoadOptions, Technique
 from workers.catalog.workload import Bench, Session, unmarked
-from workers.measurement.probes import anatomy, fakes, workspaces
+from workers.measurement.probes import anatomy, fakes, memory, workspaces
 from workers.measurement.probes.anatomy import Anatomy
 
 MIB = 2**20
@@ -54,12 +54,14 @@ def prepared(spec: RunSpec, stack: Sequence[Technique]) -> tuple[torch.nn.Module
 
 
 def measured(spec: RunSpec) -> Anatomy:
-    """The same step computed, under the probe that every measured run uses."""
+    """The same step computed, under the probe that every measured run uses; without what other tests have left behind."""
+    before = sum(memory.held(torch.device("cpu")).values())
     model, session = prepared(spec, techniques(spec))
     session.step(unmarked)
     session.between()
     gc.collect()
-    return anatomy.of_step(model, session, torch.device("cpu"), spec.workload.main_phase)
+    found = anatomy.of_step(model, session, torch.device("cpu"), spec.workload.main_phase)
+    return found._replace(peaks=tuple(peak._replace(allocated=peak.allocated - before) for peak in found.peaks))
 
 
 @pytest.mark.parametrize(
