@@ -46,7 +46,11 @@ def figure(sitting: Sitting) -> Figure:
             "meta": {
                 "caption": f"Mean of {trainings} trainings from one start, each on batches of its own, which are the faint lines; the "
                 "dotted lines are the baseline, on the same batches.",
-                "basis": basis(counted([trainings], "training", "a line"), "trainings themselves, without an interval", [sitting.run]),
+                "basis": basis(
+                    counted([trainings], "training", "a line"),
+                    "trainings themselves, without an interval",
+                    [sitting.run],
+                ),
                 "families": list(dict.fromkeys(_family(sitting, arm) for arm in found)),
             },
         },
